@@ -1,0 +1,5 @@
+import { CreateCatalogue1795000000000 } from './1795000000000-CreateCatalogue.js';
+import { CreateJobsAndFleet1795000000001 } from './1795000000001-CreateJobsAndFleet.js';
+
+/** All migrations, oldest first. */
+export const MIGRATIONS = [CreateCatalogue1795000000000, CreateJobsAndFleet1795000000001];

@@ -1,0 +1,128 @@
+import type { DataSource } from 'typeorm';
+import type { JobKind, JobStatus } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { affectedRows, asDatabaseError, expectOneRow, inTransaction } from '../transaction.js';
+import { type Delivery, JOB_TABLES } from './kinds.js';
+import { lockChain, releaseHead } from './position.js';
+
+/** A lease on a chain: the right to work on it for `leaseMs` from the last renewal, and the fence that proves it. */
+export interface ChainLease {
+  chainId: string;
+  jobId: string;
+  kind: JobKind;
+  owner: string;
+  fence: number;
+  /** 1 for the first time that the job is begun. */
+  attempt: number;
+}
+
+export type Acquired =
+  | { outcome: 'acquired'; lease: ChainLease }
+  /** Finished, or waiting behind others, or delivered by a newer queue entry: nothing to do here. */
+  | { outcome: 'nothing_to_do'; status: JobStatus; next: Delivery | undefined }
+  /** Another process holds the lease and it has not run out. */
+  | { outcome: 'held' };
+
+export interface AcquireOptions {
+  kind: JobKind;
+  jobId: string;
+  delivery: number;
+  owner: string;
+  leaseMs: number;
+}
+
+/**
+ * Takes the chain's lease for a released job, or for a running one whose holder is dead (its lease has run out).
+ * The fence grows by one with every acquisition.
+ */
+export async function acquireLease(ds: DataSource, options: AcquireOptions): Promise<Acquired> {
+  const table = JOB_TABLES[options.kind];
+  return inTransaction(ds, async (tx) => {
+    const found = await tx.query<{ chain_id: string }[]>(`SELECT chain_id FROM ${table} WHERE id = ?`, [options.jobId]);
+    const chainId = found[0]?.chain_id;
+    if (!chainId) throw new StrataError('not_found', `There is no job ${options.jobId}.`);
+    const chain = await lockChain(tx, chainId);
+    const jobs = await tx.query<{ status: JobStatus; attempts: number; delivery: number }[]>(
+      `SELECT status, attempts, delivery FROM ${table} WHERE id = ? FOR UPDATE`,
+      [options.jobId],
+    );
+    const job = jobs[0];
+    if (!job) throw new StrataError('not_found', `There is no job ${options.jobId}.`);
+    const mayRun = job.status === 'released' || job.status === 'running';
+    if (!mayRun) return { outcome: 'nothing_to_do', status: job.status, next: await releaseHead(tx, chainId) };
+    if (job.delivery !== options.delivery) return { outcome: 'nothing_to_do', status: job.status, next: undefined };
+    if (Number(chain.lease_live) === 1) return { outcome: 'held' };
+    const fence = Number(chain.fence) + 1;
+    await tx.query(
+      `UPDATE backup_chains SET fence = ?, lease_owner = ?, lease_job_id = ?,
+              lease_until = UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND WHERE id = ?`,
+      [fence, options.owner, options.jobId, options.leaseMs * 1000, chainId],
+    );
+    await tx.query(
+      `UPDATE ${table} SET status = 'running', fence = ?, attempts = attempts + 1, not_before = NULL,
+              started_at = COALESCE(started_at, UTC_TIMESTAMP(3)) WHERE id = ?`,
+      [fence, options.jobId],
+    );
+    const lease = { chainId, jobId: options.jobId, kind: options.kind, owner: options.owner, fence, attempt: job.attempts + 1 };
+    return { outcome: 'acquired', lease };
+  });
+}
+
+/**
+ * Prolongs the lease. Also tells whether somebody asked for the job to be cancelled.
+ * @throws lease_lost when the fence has moved on or the lease had run out
+ */
+export async function renewLease(ds: DataSource, lease: ChainLease, leaseMs: number): Promise<{ cancelRequested: boolean }> {
+  try {
+    const result: unknown = await ds.query(
+      `UPDATE backup_chains SET lease_until = UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND
+       WHERE id = ? AND fence = ? AND lease_owner = ? AND lease_until > UTC_TIMESTAMP(3)`,
+      [leaseMs * 1000, lease.chainId, lease.fence, lease.owner],
+    );
+    expectOneRow(result, () => leaseLost(lease));
+    const rows = await ds.query<{ cancel_requested: number }[]>(
+      `SELECT cancel_requested FROM ${JOB_TABLES[lease.kind]} WHERE id = ?`,
+      [lease.jobId],
+    );
+    return { cancelRequested: Number(rows[0]?.cancel_requested ?? 0) === 1 };
+  } catch (error) {
+    throw asDatabaseError(error);
+  }
+}
+
+/** Asks the database whether the lease is still ours: the fence check right before a publishing rename. */
+export async function assertLease(ds: DataSource, lease: ChainLease): Promise<void> {
+  try {
+    const rows = await ds.query<unknown[]>(
+      `SELECT 1 FROM backup_chains WHERE id = ? AND fence = ? AND lease_owner = ? AND lease_until > UTC_TIMESTAMP(3)`,
+      [lease.chainId, lease.fence, lease.owner],
+    );
+    if (rows.length !== 1) throw leaseLost(lease);
+  } catch (error) {
+    throw asDatabaseError(error);
+  }
+}
+
+export function leaseLost(lease: ChainLease): StrataError {
+  return new StrataError('lease_lost', `Job ${lease.jobId} lost the lease of chain ${lease.chainId} (fence ${lease.fence}).`);
+}
+
+/** Takes or prolongs the lead of a role for one process, by the database's clock. True for the leader. */
+export async function lead(ds: DataSource, name: string, owner: string, leaseMs: number): Promise<boolean> {
+  try {
+    const until = 'UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND';
+    const taken: unknown = await ds.query(
+      `UPDATE leader_leases SET owner = ?, lease_until = ${until}
+       WHERE name = ? AND (owner = ? OR lease_until < UTC_TIMESTAMP(3))`,
+      [owner, leaseMs * 1000, name, owner],
+    );
+    if (affectedRows(taken) === 1) return true;
+    const first: unknown = await ds.query(
+      `INSERT IGNORE INTO leader_leases (name, owner, lease_until) VALUES (?, ?, ${until})`,
+      [name, owner, leaseMs * 1000],
+    );
+    return affectedRows(first) === 1;
+  } catch (error) {
+    throw asDatabaseError(error);
+  }
+}

@@ -1,0 +1,77 @@
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
+import type { BackupJob } from './backupJob.js';
+import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
+import { VmDisk } from './vmDisk.js';
+
+export type Health = 'ok' | 'suspect' | 'damaged';
+
+/** The backups of one disk of one VM context, its FIFO counter, its lease and its fence. */
+@Entity('backup_chains')
+@Index('uq_backup_chains_disk', ['vmContextId', 'diskId'], { unique: true })
+@Index('ix_backup_chains_lease_until', ['leaseUntil'])
+export class BackupChain {
+  @PrimaryColumn({ type: 'varchar', length: 64, ...BINARY_COLLATION })
+  id!: string;
+
+  @Column({ name: 'vm_context_id', type: 'varchar', length: 191, ...BINARY_COLLATION })
+  vmContextId!: string;
+
+  @Column({ name: 'disk_id', type: 'int' })
+  diskId!: number;
+
+  @ManyToOne(() => VmDisk, { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
+  @JoinColumn([
+    { name: 'vm_context_id', referencedColumnName: 'vmContextId', foreignKeyConstraintName: 'fk_backup_chains_disk' },
+    { name: 'disk_id', referencedColumnName: 'diskId', foreignKeyConstraintName: 'fk_backup_chains_disk' },
+  ])
+  disk?: Relation<VmDisk>;
+
+  /** Full of the current segment; NULL until a backup has completed. */
+  @Column({ name: 'full_backup_id', type: 'varchar', length: 64, nullable: true, ...BINARY_COLLATION })
+  fullBackupId!: string | null;
+
+  @ManyToOne('BackupJob', { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'full_backup_id', foreignKeyConstraintName: 'fk_backup_chains_full' })
+  fullBackup?: Relation<BackupJob>;
+
+  @Column({ name: 'latest_backup_id', type: 'varchar', length: 64, nullable: true, ...BINARY_COLLATION })
+  latestBackupId!: string | null;
+
+  @ManyToOne('BackupJob', { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'latest_backup_id', foreignKeyConstraintName: 'fk_backup_chains_latest' })
+  latestBackup?: Relation<BackupJob>;
+
+  @Column({ name: 'total_backups', type: 'int', default: 0 })
+  totalBackups!: number;
+
+  @Column({ name: 'total_size_bytes', ...BIGINT, default: 0 })
+  totalSizeBytes!: number;
+
+  /** FIFO position given to the newest job of the chain, of whatever kind. */
+  @Column({ name: 'last_seq', ...BIGINT, default: 0 })
+  lastSeq!: number;
+
+  /** Grows with every lease that is taken. */
+  @Column({ ...BIGINT, default: 0 })
+  fence!: number;
+
+  /** The highest fence that has committed. */
+  @Column({ ...BIGINT, default: 0 })
+  committed!: number;
+
+  @Column({ name: 'lease_owner', type: 'varchar', length: 191, nullable: true })
+  leaseOwner!: string | null;
+
+  @Column({ name: 'lease_job_id', type: 'varchar', length: 64, nullable: true, ...BINARY_COLLATION })
+  leaseJobId!: string | null;
+
+  /** By the database's clock. */
+  @Column({ name: 'lease_until', ...TIME, nullable: true })
+  leaseUntil!: Date | null;
+
+  @Column({ type: 'varchar', length: 16, default: 'ok' })
+  health!: Health;
+
+  @Column({ name: 'last_validated_at', ...TIME, nullable: true })
+  lastValidatedAt!: Date | null;
+}

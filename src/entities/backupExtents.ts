@@ -1,0 +1,20 @@
+import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
+import { BackupJob } from './backupJob.js';
+import { BINARY_COLLATION } from './columns.js';
+
+/** A part of a change list: pairs of unsigned 64-bit little-endian numbers, offset and length in bytes. */
+@Entity('backup_extents')
+export class BackupExtents {
+  @PrimaryColumn({ name: 'backup_id', type: 'varchar', length: 64, ...BINARY_COLLATION })
+  backupId!: string;
+
+  @PrimaryColumn({ type: 'int' })
+  part!: number;
+
+  @ManyToOne(() => BackupJob, { onDelete: 'CASCADE', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'backup_id', foreignKeyConstraintName: 'fk_backup_extents_backup' })
+  backup?: Relation<BackupJob>;
+
+  @Column({ type: 'mediumblob' })
+  pairs!: Buffer;
+}

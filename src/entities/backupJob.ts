@@ -1,0 +1,112 @@
+import { Column, Entity, Index, JoinColumn, ManyToOne, type Relation } from 'typeorm';
+import type { BackupChain, Health } from './backupChain.js';
+import { ChainJob } from './chainJob.js';
+import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
+import { Repository } from './repository.js';
+import { RestorePoint } from './restorePoint.js';
+import type { DiskSource } from './vmDisk.js';
+
+export type BackupType = 'full' | 'incremental' | 'differential';
+export type RequestedType = BackupType | 'auto';
+export type OnBrokenChain = 'full' | 'fail';
+
+/** What the request said about the disk; the worker decides with it and the catalogue. */
+export interface BackupRequest {
+  source: DiskSource;
+  on_broken_chain: OnBrokenChain;
+  /** True when a change list is stored in backup_extents. */
+  has_extents: boolean;
+}
+
+/** One disk, one backup: first the intent, then the QCOW2 file. */
+@Entity('backup_jobs')
+@Index('uq_backup_jobs_seq', ['chainId', 'seq'], { unique: true })
+@Index('uq_backup_jobs_path', ['chainId', 'repositoryPath'], { unique: true })
+@Index('uq_backup_jobs_successor_of', ['successorOf'], { unique: true })
+@Index('ix_backup_jobs_status', ['status', 'createdAt'])
+@Index('ix_backup_jobs_chain_status', ['chainId', 'status', 'seq'])
+@Index('ix_backup_jobs_vm', ['vmContextId', 'diskId', 'createdAt'])
+@Index('ix_backup_jobs_created', ['createdAt', 'id'])
+export class BackupJob extends ChainJob {
+  @ManyToOne('BackupChain', { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'chain_id', foreignKeyConstraintName: 'fk_backup_jobs_chain' })
+  chain?: Relation<BackupChain>;
+
+  @Column({ name: 'restore_point_id', type: 'varchar', length: 64, ...BINARY_COLLATION })
+  restorePointId!: string;
+
+  @ManyToOne(() => RestorePoint, { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'restore_point_id', foreignKeyConstraintName: 'fk_backup_jobs_restore_point' })
+  restorePoint?: Relation<RestorePoint>;
+
+  @Column({ name: 'vm_context_id', type: 'varchar', length: 191, ...BINARY_COLLATION })
+  vmContextId!: string;
+
+  @Column({ name: 'disk_id', type: 'int' })
+  diskId!: number;
+
+  @Column({ name: 'repository_id', type: 'varchar', length: 64, ...BINARY_COLLATION })
+  repositoryId!: string;
+
+  @ManyToOne(() => Repository, { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'repository_id', foreignKeyConstraintName: 'fk_backup_jobs_repository' })
+  repository?: Relation<Repository>;
+
+  @Column({ name: 'requested_type', type: 'varchar', length: 16 })
+  requestedType!: RequestedType;
+
+  /** What it became; NULL until the worker has decided. */
+  @Column({ name: 'backup_type', type: 'varchar', length: 16, nullable: true })
+  backupType!: BackupType | null;
+
+  /** Why an incremental became a full, or a change list was not used. */
+  @Column({ name: 'demoted_reason', type: 'varchar', length: 191, nullable: true })
+  demotedReason!: string | null;
+
+  @Column({ name: 'parent_backup_id', type: 'varchar', length: 64, nullable: true, ...BINARY_COLLATION })
+  parentBackupId!: string | null;
+
+  @ManyToOne('BackupJob', { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'parent_backup_id', foreignKeyConstraintName: 'fk_backup_jobs_parent' })
+  parentBackup?: Relation<BackupJob>;
+
+  /** The parent, once this incremental is completed: unique, so that the database keeps the chain linear. */
+  @Column({ name: 'successor_of', type: 'varchar', length: 64, nullable: true, ...BINARY_COLLATION })
+  successorOf!: string | null;
+
+  @Column({ name: 'change_id', type: 'varchar', length: 191, nullable: true, ...BINARY_COLLATION })
+  changeId!: string | null;
+
+  @Column({ name: 'since_change_id', type: 'varchar', length: 191, nullable: true, ...BINARY_COLLATION })
+  sinceChangeId!: string | null;
+
+  @Column({ type: 'json' })
+  request!: BackupRequest;
+
+  /** Relative to the repository's root. */
+  @Column({ name: 'repository_path', type: 'varchar', length: 500, nullable: true, ...BINARY_COLLATION })
+  repositoryPath!: string | null;
+
+  @Column({ name: 'virtual_size', ...BIGINT, nullable: true })
+  virtualSize!: number | null;
+
+  /** Bytes that the file takes on the file system. */
+  @Column({ name: 'size_bytes', ...BIGINT, nullable: true })
+  sizeBytes!: number | null;
+
+  @Column({ name: 'bytes_transferred', ...BIGINT, nullable: true })
+  bytesTransferred!: number | null;
+
+  /** BLAKE3 over the effective digests (docs/on-disk-format.md). */
+  @Column({ name: 'content_id', type: 'varchar', length: 64, nullable: true })
+  contentId!: string | null;
+
+  @Column({ type: 'varchar', length: 16, default: 'ok' })
+  health!: Health;
+
+  @Column({ name: 'protected_until', ...TIME, nullable: true })
+  protectedUntil!: Date | null;
+
+  @Column({ type: 'json', nullable: true })
+  tags!: Record<string, string> | null;
+}

@@ -1,0 +1,15 @@
+export { ApiToken, type Role } from './apiToken.js';
+export { BackupChain, type Health } from './backupChain.js';
+export { BackupExtents } from './backupExtents.js';
+export { BackupJob, type BackupRequest, type BackupType, type OnBrokenChain, type RequestedType } from './backupJob.js';
+export { ChainJob, type JobKind, type JobProgress, type JobStatus } from './chainJob.js';
+export { FleetProcess } from './fleetProcess.js';
+export { IdempotencyKey } from './idempotencyKey.js';
+export { JobStep } from './jobStep.js';
+export { LeaderLease } from './leaderLease.js';
+export { MaintenanceJob, type MaintenanceType } from './maintenanceJob.js';
+export { Repository, type RepositoryType } from './repository.js';
+export { RestoreJob, type RestoreFormat, type RestoreTarget } from './restoreJob.js';
+export { RestorePoint, type RestorePointStatus } from './restorePoint.js';
+export { VmContext } from './vmContext.js';
+export { type DiskSource, VmDisk } from './vmDisk.js';

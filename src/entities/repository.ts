@@ -1,0 +1,53 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
+
+export type RepositoryType = 'local' | 'nfs';
+
+/** A directory tree on a mounted file system that holds backups. */
+@Entity('repositories')
+@Index('uq_repositories_name', ['name'], { unique: true })
+@Index('uq_repositories_root_path', ['rootPath'], { unique: true })
+export class Repository {
+  @PrimaryColumn({ type: 'varchar', length: 64, ...BINARY_COLLATION })
+  id!: string;
+
+  @Column({ type: 'varchar', length: 63, ...BINARY_COLLATION })
+  name!: string;
+
+  @Column({ type: 'varchar', length: 16 })
+  type!: RepositoryType;
+
+  @Column({ name: 'root_path', type: 'varchar', length: 700, ...BINARY_COLLATION })
+  rootPath!: string;
+
+  /** Workers of this pool mount the file system. */
+  @Column({ type: 'varchar', length: 63, ...BINARY_COLLATION })
+  pool!: string;
+
+  @Column({ type: 'boolean', default: true })
+  enabled!: boolean;
+
+  @Column({ name: 'min_free_bytes', ...BIGINT, default: 0 })
+  minFreeBytes!: number;
+
+  @Column({ name: 'max_parallel_jobs', type: 'int', nullable: true })
+  maxParallelJobs!: number | null;
+
+  @Column({ name: 'immutable_days', type: 'int', default: 0 })
+  immutableDays!: number;
+
+  @Column({ name: 'total_bytes', ...BIGINT, nullable: true })
+  totalBytes!: number | null;
+
+  @Column({ name: 'used_bytes', ...BIGINT, nullable: true })
+  usedBytes!: number | null;
+
+  @Column({ name: 'available_bytes', ...BIGINT, nullable: true })
+  availableBytes!: number | null;
+
+  @Column({ name: 'capacity_read_at', ...TIME, nullable: true })
+  capacityReadAt!: Date | null;
+
+  @Column({ name: 'created_at', ...TIME })
+  createdAt!: Date;
+}

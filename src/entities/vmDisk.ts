@@ -1,0 +1,37 @@
+import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
+import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
+import { VmContext } from './vmContext.js';
+
+/** Where a disk's bytes are read from, or who pushes them (docs/api.md). */
+export type DiskSource =
+  | { type: 'file'; path: string; format: string }
+  | { type: 'nbd'; uri: string; bitmap?: string }
+  | { type: 'push' };
+
+/** A disk of a VM. `diskId` is its name for good, never a position in a list. */
+@Entity('vm_disks')
+export class VmDisk {
+  @PrimaryColumn({ name: 'vm_context_id', type: 'varchar', length: 191, ...BINARY_COLLATION })
+  vmContextId!: string;
+
+  @PrimaryColumn({ name: 'disk_id', type: 'int' })
+  diskId!: number;
+
+  @ManyToOne(() => VmContext, { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'vm_context_id', foreignKeyConstraintName: 'fk_vm_disks_vm_context' })
+  vmContext?: Relation<VmContext>;
+
+  @Column({ type: 'varchar', length: 191, nullable: true })
+  label!: string | null;
+
+  /** Bytes, as of the latest completed backup. */
+  @Column({ name: 'virtual_size', ...BIGINT, nullable: true })
+  virtualSize!: number | null;
+
+  @Column({ type: 'json', nullable: true })
+  source!: DiskSource | null;
+
+  /** Set when the VM is registered again without this disk: its chain stays restorable. */
+  @Column({ name: 'retired_at', ...TIME, nullable: true })
+  retiredAt!: Date | null;
+}
