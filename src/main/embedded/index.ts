@@ -1,0 +1,144 @@
+import { rm } from 'node:fs/promises';
+import { throwIfAborted } from '../../shared/abort.js';
+import { initialiseDatabase } from './initialise.js';
+import { withDirectoryLock } from './lock.js';
+import { DATABASE_NAME, DATABASE_USER, findMariadb, pingMariadb, startMariadb } from './mariadb.js';
+import { type EmbeddedPaths, prepareEmbeddedPaths, readEmbeddedPaths } from './paths.js';
+import { endProcesses } from './processes.js';
+import { findRedis, pingRedis, startRedis } from './redis.js';
+import { locateTools } from './tools.js';
+
+export interface EmbeddedOptions {
+  /** The data directory; created when absent. May be deeper than a socket path can be. */
+  dataDir: string;
+  log?: (line: string) => void;
+  signal?: AbortSignal | undefined;
+}
+
+export interface EmbeddedServices {
+  redis: { url: string; socketPath: string; pid: number; adopted: boolean };
+  database: { url: string; socketPath: string; pid: number; adopted: boolean; name: string; user: string };
+  /** Stops both servers: the same as `stopEmbedded` on this data directory. */
+  close: () => Promise<void>;
+}
+
+export interface ServiceStatus {
+  state: 'running' | 'not_answering' | 'stopped';
+  pid?: number;
+  socketPath: string;
+  logFile: string;
+}
+
+/** A start may wait for another one, which may have to initialise or to recover the database. */
+const LOCK_TIMEOUT_MS = 300_000;
+const REDIS_STOP_MS = 30_000;
+const DATABASE_STOP_MS = 90_000;
+
+/**
+ * Starts a private Redis and a private MariaDB for a data directory, or adopts those that run already, and waits until
+ * both answer. They outlive the calling process. Safe to call from several processes at once, and after a SIGKILL of
+ * everything.
+ * @throws tool_missing when a server is not installed, naming the packages
+ * @throws service_failed when a server does not start, with the end of its log
+ */
+export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServices> {
+  const log = options.log ?? (() => undefined);
+  const tools = await locateTools();
+  const paths = await prepareEmbeddedPaths(options.dataDir);
+  return withDirectoryLock(lockOf(paths, options.signal), async () => {
+    throwIfAborted(options.signal);
+    await initialiseDatabase(paths, tools['mariadb-install-db'], options.signal);
+    // Settled, not all: a failure of one must not return while the other is still being started.
+    const [redis, database] = await Promise.allSettled([
+      startRedis(paths, tools['redis-server'], options.signal),
+      startMariadb(paths, tools.mariadbd, options.signal),
+    ]);
+    if (redis.status === 'rejected') throw redis.reason;
+    if (database.status === 'rejected') throw database.reason;
+    log(
+      `Redis ${describe(redis.value)}, MariaDB ${describe(database.value)}, sockets in ${paths.socketDir}.`,
+    );
+    return facts(paths, redis.value, database.value, log);
+  });
+}
+
+/** Stops the servers of a data directory, if they run: politely, then by SIGKILL, which both survive. */
+export async function stopEmbedded(options: EmbeddedOptions): Promise<void> {
+  const log = options.log ?? (() => undefined);
+  const paths = await prepareEmbeddedPaths(options.dataDir);
+  await withDirectoryLock(lockOf(paths, options.signal), async () => {
+    const [redis, database] = await Promise.all([findRedis(paths), findMariadb(paths)]);
+    await Promise.all([
+      endProcesses(redis, REDIS_STOP_MS, log),
+      endProcesses(database, DATABASE_STOP_MS, log),
+    ]);
+    await removeRunFiles(paths);
+  });
+}
+
+/** Says for each server whether it runs and answers. Changes nothing. */
+export async function embeddedStatus(options: {
+  dataDir: string;
+}): Promise<{ redis: ServiceStatus; database: ServiceStatus }> {
+  const paths = await readEmbeddedPaths(options.dataDir);
+  const [redis, database] = await Promise.all([
+    statusOf(await findRedis(paths), () => pingRedis(paths.redisSocket)),
+    statusOf(await findMariadb(paths), () => pingMariadb(paths.databaseSocket)),
+  ]);
+  return {
+    redis: { ...redis, socketPath: paths.redisSocket, logFile: paths.redisLog },
+    database: { ...database, socketPath: paths.databaseSocket, logFile: paths.databaseLog },
+  };
+}
+
+async function statusOf(
+  [pid]: readonly number[],
+  ping: () => Promise<void>,
+): Promise<Pick<ServiceStatus, 'state' | 'pid'>> {
+  if (pid === undefined) return { state: 'stopped' };
+  const state = await ping().then(
+    () => 'running' as const,
+    () => 'not_answering' as const,
+  );
+  return { state, pid };
+}
+
+function lockOf(paths: EmbeddedPaths, signal: AbortSignal | undefined) {
+  return { runDir: paths.runDir, purpose: 'embedded', timeoutMs: LOCK_TIMEOUT_MS, signal };
+}
+
+function facts(
+  paths: EmbeddedPaths,
+  redis: { pid: number; adopted: boolean },
+  database: { pid: number; adopted: boolean },
+  log: (line: string) => void,
+): EmbeddedServices {
+  return {
+    redis: { ...redis, socketPath: paths.redisSocket, url: `unix://${urlPath(paths.redisSocket)}` },
+    database: {
+      ...database,
+      socketPath: paths.databaseSocket,
+      name: DATABASE_NAME,
+      user: DATABASE_USER,
+      url: `mariadb://${DATABASE_USER}@localhost/${DATABASE_NAME}?socketPath=${urlPath(paths.databaseSocket)}`,
+    },
+    close: () => stopEmbedded({ dataDir: paths.dataDir, log }),
+  };
+}
+
+/** Percent-encodes what has a meaning in a URL, but leaves the slashes readable. */
+function urlPath(path: string): string {
+  return encodeURIComponent(path).replaceAll('%2F', '/');
+}
+
+function describe({ pid, adopted }: { pid: number; adopted: boolean }): string {
+  return adopted ? `runs already (pid ${pid})` : `was started (pid ${pid})`;
+}
+
+/** What a killed server leaves behind; the directory under the system's temporary one goes with it. */
+async function removeRunFiles(paths: EmbeddedPaths): Promise<void> {
+  const files = [paths.redisSocket, paths.databaseSocket];
+  const pidFiles = ['redis.pid', 'mariadb.pid'].map((name) => `${paths.runDir}/${name}`);
+  for (const file of [...files, ...pidFiles]) await rm(file, { force: true });
+  if (paths.socketDir !== paths.runDir) await rm(paths.socketDir, { recursive: true, force: true });
+}
