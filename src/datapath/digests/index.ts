@@ -1,0 +1,6 @@
+export { contentId, contentIdOfRuns, createContentHasher } from './contentId.js';
+export type { DigestHeader } from './format.js';
+export { effectiveDigests } from './merge.js';
+export { type DigestIndex, openDigestIndex, readDigestIndex } from './reader.js';
+export { blockCount, type DataRun, DIGEST_BYTES, type DigestRun, type ZeroRun } from './runs.js';
+export { createDigestWriter, type DigestTotals, type DigestWriter } from './writer.js';
