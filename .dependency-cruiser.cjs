@@ -51,7 +51,12 @@ module.exports = {
   forbidden: [
     ...folderRules,
     ...packageRules,
-    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     {
       name: 'migrations-import-nothing-in-src',
       severity: 'error',

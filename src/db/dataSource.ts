@@ -41,7 +41,9 @@ function createDataSource(type: 'mysql' | 'mariadb', options: OpenDatabaseOption
   const { address, migrations = [], poolSize = 10 } = options;
   return new DataSource({
     type,
-    ...(address.socketPath ? { socketPath: address.socketPath } : { host: address.host ?? 'localhost', port: address.port ?? 3306 }),
+    ...(address.socketPath
+      ? { socketPath: address.socketPath }
+      : { host: address.host ?? 'localhost', port: address.port ?? 3306 }),
     username: address.user,
     ...(address.password === undefined ? {} : { password: address.password }),
     database: address.name,
@@ -52,7 +54,9 @@ function createDataSource(type: 'mysql' | 'mariadb', options: OpenDatabaseOption
     bigNumberStrings: true,
     poolSize,
     connectTimeout: 10_000,
-    entities: Object.values(entities).filter((value) => typeof value === 'function' && value !== entities.ChainJob),
+    entities: Object.values(entities).filter(
+      (value) => typeof value === 'function' && value !== entities.ChainJob,
+    ),
     migrations,
     migrationsTableName: 'schema_migrations',
     synchronize: false,
@@ -67,7 +71,9 @@ async function probeServer(address: DatabaseAddress): Promise<'mysql' | 'mariadb
   }
   try {
     const connection = await createConnection({
-      ...(address.socketPath ? { socketPath: address.socketPath } : { host: address.host ?? 'localhost', port: address.port ?? 3306 }),
+      ...(address.socketPath
+        ? { socketPath: address.socketPath }
+        : { host: address.host ?? 'localhost', port: address.port ?? 3306 }),
       user: address.user,
       ...(address.password === undefined ? {} : { password: address.password }),
       database: address.name,
@@ -81,8 +87,12 @@ async function probeServer(address: DatabaseAddress): Promise<'mysql' | 'mariadb
       await connection.end();
     }
   } catch (error) {
-    throw new StrataError('database_unavailable', `The database does not answer: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw new StrataError(
+      'database_unavailable',
+      `The database does not answer: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    );
   }
 }

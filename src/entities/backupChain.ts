@@ -21,7 +21,11 @@ export class BackupChain {
 
   @ManyToOne(() => VmDisk, { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
   @JoinColumn([
-    { name: 'vm_context_id', referencedColumnName: 'vmContextId', foreignKeyConstraintName: 'fk_backup_chains_disk' },
+    {
+      name: 'vm_context_id',
+      referencedColumnName: 'vmContextId',
+      foreignKeyConstraintName: 'fk_backup_chains_disk',
+    },
     { name: 'disk_id', referencedColumnName: 'diskId', foreignKeyConstraintName: 'fk_backup_chains_disk' },
   ])
   disk?: Relation<VmDisk>;

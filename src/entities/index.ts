@@ -1,7 +1,13 @@
 export { ApiToken, type Role } from './apiToken.js';
 export { BackupChain, type Health } from './backupChain.js';
 export { BackupExtents } from './backupExtents.js';
-export { BackupJob, type BackupRequest, type BackupType, type OnBrokenChain, type RequestedType } from './backupJob.js';
+export {
+  BackupJob,
+  type BackupRequest,
+  type BackupType,
+  type OnBrokenChain,
+  type RequestedType,
+} from './backupJob.js';
 export { ChainJob, type JobKind, type JobProgress, type JobStatus } from './chainJob.js';
 export { FleetProcess } from './fleetProcess.js';
 export { IdempotencyKey } from './idempotencyKey.js';

@@ -38,7 +38,9 @@ export interface AcquireOptions {
 export async function acquireLease(ds: DataSource, options: AcquireOptions): Promise<Acquired> {
   const table = JOB_TABLES[options.kind];
   return inTransaction(ds, async (tx) => {
-    const found = await tx.query<{ chain_id: string }[]>(`SELECT chain_id FROM ${table} WHERE id = ?`, [options.jobId]);
+    const found = await tx.query<{ chain_id: string }[]>(`SELECT chain_id FROM ${table} WHERE id = ?`, [
+      options.jobId,
+    ]);
     const chainId = found[0]?.chain_id;
     if (!chainId) throw new StrataError('not_found', `There is no job ${options.jobId}.`);
     const chain = await lockChain(tx, chainId);
@@ -49,8 +51,10 @@ export async function acquireLease(ds: DataSource, options: AcquireOptions): Pro
     const job = jobs[0];
     if (!job) throw new StrataError('not_found', `There is no job ${options.jobId}.`);
     const mayRun = job.status === 'released' || job.status === 'running';
-    if (!mayRun) return { outcome: 'nothing_to_do', status: job.status, next: await releaseHead(tx, chainId) };
-    if (job.delivery !== options.delivery) return { outcome: 'nothing_to_do', status: job.status, next: undefined };
+    if (!mayRun)
+      return { outcome: 'nothing_to_do', status: job.status, next: await releaseHead(tx, chainId) };
+    if (job.delivery !== options.delivery)
+      return { outcome: 'nothing_to_do', status: job.status, next: undefined };
     if (Number(chain.lease_live) === 1) return { outcome: 'held' };
     const fence = Number(chain.fence) + 1;
     await tx.query(
@@ -63,7 +67,14 @@ export async function acquireLease(ds: DataSource, options: AcquireOptions): Pro
               started_at = COALESCE(started_at, UTC_TIMESTAMP(3)) WHERE id = ?`,
       [fence, options.jobId],
     );
-    const lease = { chainId, jobId: options.jobId, kind: options.kind, owner: options.owner, fence, attempt: job.attempts + 1 };
+    const lease = {
+      chainId,
+      jobId: options.jobId,
+      kind: options.kind,
+      owner: options.owner,
+      fence,
+      attempt: job.attempts + 1,
+    };
     return { outcome: 'acquired', lease };
   });
 }
@@ -72,7 +83,11 @@ export async function acquireLease(ds: DataSource, options: AcquireOptions): Pro
  * Prolongs the lease. Also tells whether somebody asked for the job to be cancelled.
  * @throws lease_lost when the fence has moved on or the lease had run out
  */
-export async function renewLease(ds: DataSource, lease: ChainLease, leaseMs: number): Promise<{ cancelRequested: boolean }> {
+export async function renewLease(
+  ds: DataSource,
+  lease: ChainLease,
+  leaseMs: number,
+): Promise<{ cancelRequested: boolean }> {
   try {
     const result: unknown = await ds.query(
       `UPDATE backup_chains SET lease_until = UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND
@@ -104,7 +119,10 @@ export async function assertLease(ds: DataSource, lease: ChainLease): Promise<vo
 }
 
 export function leaseLost(lease: ChainLease): StrataError {
-  return new StrataError('lease_lost', `Job ${lease.jobId} lost the lease of chain ${lease.chainId} (fence ${lease.fence}).`);
+  return new StrataError(
+    'lease_lost',
+    `Job ${lease.jobId} lost the lease of chain ${lease.chainId} (fence ${lease.fence}).`,
+  );
 }
 
 /** Takes or prolongs the lead of a role for one process, by the database's clock. True for the leader. */

@@ -53,7 +53,10 @@ async function countUnfinished(tx: EntityManager, chainId: string): Promise<numb
   const parts = JOB_KINDS.map(
     (kind) => `(SELECT COUNT(*) FROM ${JOB_TABLES[kind]} WHERE chain_id = ? AND status IN ${UNFINISHED})`,
   );
-  const rows = await tx.query<{ n: string }[]>(`SELECT ${parts.join(' + ')} AS n`, JOB_KINDS.map(() => chainId));
+  const rows = await tx.query<{ n: string }[]>(
+    `SELECT ${parts.join(' + ')} AS n`,
+    JOB_KINDS.map(() => chainId),
+  );
   return Number(rows[0]?.n ?? 0);
 }
 
@@ -79,7 +82,14 @@ export async function releaseHead(tx: EntityManager, chainId: string): Promise<D
     [head.id],
   );
   expectOneRow(result, () => new StrataError('wrong_state', `Job ${head.id} is not queued any more.`));
-  return { kind: head.kind, jobId: head.id, pool: head.pool, delivery: head.delivery, delayMs: 0, priority: head.priority };
+  return {
+    kind: head.kind,
+    jobId: head.id,
+    pool: head.pool,
+    delivery: head.delivery,
+    delayMs: 0,
+    priority: head.priority,
+  };
 }
 
 interface OpenJob {

@@ -1,0 +1,83 @@
+import { resolve } from 'node:path';
+import { StrataError } from '../shared/errors.js';
+import { Reader } from './reader.js';
+
+/** Everything that can be set from outside; `.env.example` lists the variables with their meaning. */
+export interface Settings {
+  dataDir: string;
+  /** Undefined: the embedded MariaDB. */
+  databaseUrl: string | undefined;
+  /** Undefined: the embedded Redis. */
+  redisUrl: string | undefined;
+  listen: { host: string; port: number };
+  /** Pools whose file systems this host mounts. */
+  pools: string[];
+  /** Directories (real paths) that `file` sources may lie in. */
+  sourceRoots: string[];
+  /** Directories that restores may write to. */
+  restoreRoots: string[];
+  /** What NBD sources may be reached: `*`, or patterns such as `10.0.0.5`, `host:10809`, `unix:/run/nbd/`. */
+  nbdAllow: string[];
+  logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
+  logPretty: boolean;
+  /** Jobs that one worker process runs at a time, per queue. */
+  concurrency: { backup: number; maintenance: number; restore: number };
+  lease: { leaseMs: number; renewEveryMs: number };
+  /** How long a stopping worker lets its jobs go on. */
+  graceMs: number;
+  sweepEveryMs: number;
+  attempts: number;
+  jobDeadlineMs: number;
+  redisPrefix: string;
+  backlogLimit: number;
+}
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+
+/**
+ * Reads and checks the environment.
+ * @param env usually `process.env`
+ * @throws invalid_configuration that lists every wrong variable at once
+ */
+export function readSettings(env: NodeJS.ProcessEnv, projectDir: string): Settings {
+  const read = new Reader(env);
+  const dataDir = resolve(read.text('STRATA_DATA_DIR', resolve(projectDir, '.strata')));
+  const settings: Settings = {
+    dataDir,
+    databaseUrl: read.url('STRATA_DATABASE_URL', ['mysql:', 'mariadb:']),
+    redisUrl: read.url('STRATA_REDIS_URL', ['redis:', 'rediss:', 'unix:']),
+    listen: read.address('STRATA_LISTEN', '127.0.0.1:7420'),
+    pools: read.names('STRATA_POOLS', ['default']),
+    sourceRoots: read.paths('STRATA_SOURCE_ROOTS', [resolve(dataDir, 'sources')]),
+    restoreRoots: read.paths('STRATA_RESTORE_ROOTS', [resolve(dataDir, 'restores')]),
+    nbdAllow: read.list('STRATA_NBD_ALLOW', ['127.0.0.1', 'localhost']),
+    logLevel: read.oneOf('STRATA_LOG_LEVEL', LOG_LEVELS, 'info'),
+    logPretty: read.flag('STRATA_LOG_PRETTY', false),
+    concurrency: {
+      backup: read.integer('STRATA_BACKUP_CONCURRENCY', 2, 1, 64),
+      maintenance: read.integer('STRATA_MAINTENANCE_CONCURRENCY', 1, 1, 64),
+      restore: read.integer('STRATA_RESTORE_CONCURRENCY', 2, 1, 64),
+    },
+    lease: {
+      leaseMs: read.integer('STRATA_LEASE_MS', 20_000, 1_000, 600_000),
+      renewEveryMs: read.integer('STRATA_LEASE_RENEW_MS', 5_000, 100, 200_000),
+    },
+    graceMs: read.integer('STRATA_GRACE_MS', 30_000, 0, 86_400_000),
+    sweepEveryMs: read.integer('STRATA_SWEEP_MS', 5_000, 100, 600_000),
+    attempts: read.integer('STRATA_ATTEMPTS', 3, 1, 100),
+    jobDeadlineMs: read.integer('STRATA_JOB_DEADLINE_MS', 86_400_000, 1_000, 2_147_483_647),
+    redisPrefix: read.text('STRATA_REDIS_PREFIX', 'strata'),
+    backlogLimit: read.integer('STRATA_BACKLOG_LIMIT', 100_000, 1, 100_000_000),
+  };
+  // Three renewals must fit into a lease, or one slow statement costs it.
+  if (settings.lease.renewEveryMs * 3 > settings.lease.leaseMs) {
+    read.complain('STRATA_LEASE_RENEW_MS', 'is at most a third of STRATA_LEASE_MS');
+  }
+  if (read.complaints.length > 0) {
+    const lines = read.complaints.map(({ field, message }) => `${field} ${message}`);
+    throw new StrataError('invalid_configuration', `The configuration is not valid:\n  ${lines.join('\n  ')}`, {
+      fields: read.complaints,
+    });
+  }
+  return settings;
+}

@@ -1,0 +1,75 @@
+import type { DataSource } from 'typeorm';
+import type { BackupType } from '../../entities/index.js';
+import { expectOneRow, inTransaction } from '../transaction.js';
+import type { Delivery } from './kinds.js';
+import { type ChainLease, leaseLost } from './lease.js';
+import { releaseHead } from './position.js';
+import { settleRestorePointOf } from './restorePoints.js';
+import { commitFence, leaveRunning } from './settle.js';
+
+/** What a published file is, as its row says. */
+export interface PublishedBackup {
+  backupType: BackupType;
+  demotedReason: string | null;
+  parentBackupId: string | null;
+  /** Relative to the repository's root. */
+  repositoryPath: string;
+  virtualSize: number;
+  sizeBytes: number;
+  bytesTransferred: number;
+  contentId: string;
+}
+
+/**
+ * The fenced commit of a backup: the job is completed, the chain advances, the next job is released. Its file is
+ * under its final name and flushed before this is called (invariant 1).
+ * @throws lease_lost when the fence has moved on; then nothing is changed
+ */
+export async function commitBackup(
+  ds: DataSource,
+  lease: ChainLease,
+  backup: PublishedBackup,
+): Promise<Delivery | undefined> {
+  return inTransaction(ds, async (tx) => {
+    await commitFence(tx, lease);
+    await leaveRunning(
+      tx,
+      lease,
+      `status = 'completed', backup_type = ?, demoted_reason = ?, parent_backup_id = ?, successor_of = ?,
+       repository_path = ?, virtual_size = ?, size_bytes = ?, bytes_transferred = ?, content_id = ?,
+       health = 'ok', error_code = NULL, error_detail = NULL, completed_at = UTC_TIMESTAMP(3)`,
+      [
+        backup.backupType,
+        backup.demotedReason,
+        backup.parentBackupId,
+        backup.backupType === 'incremental' ? backup.parentBackupId : null,
+        backup.repositoryPath,
+        backup.virtualSize,
+        backup.sizeBytes,
+        backup.bytesTransferred,
+        backup.contentId,
+      ],
+    );
+    const advanced: unknown = await tx.query(
+      `UPDATE backup_chains c SET c.latest_backup_id = ?, c.full_backup_id = ${backup.backupType === 'full' ? '?' : 'c.full_backup_id'},
+              c.total_backups = c.total_backups + 1, c.total_size_bytes = c.total_size_bytes + ?
+       WHERE c.id = ? AND c.fence = ?`,
+      [
+        lease.jobId,
+        ...(backup.backupType === 'full' ? [lease.jobId] : []),
+        backup.sizeBytes,
+        lease.chainId,
+        lease.fence,
+      ],
+    );
+    expectOneRow(advanced, () => leaseLost(lease));
+    await tx.query(
+      `UPDATE vm_disks d JOIN backup_chains c ON c.vm_context_id = d.vm_context_id AND c.disk_id = d.disk_id
+       SET d.virtual_size = ? WHERE c.id = ?`,
+      [backup.virtualSize, lease.chainId],
+    );
+    await tx.query('DELETE FROM backup_extents WHERE backup_id = ?', [lease.jobId]);
+    await settleRestorePointOf(tx, lease.jobId);
+    return releaseHead(tx, lease.chainId);
+  });
+}

@@ -1,0 +1,38 @@
+import type { EntityManager } from 'typeorm';
+import type { JobStatus, RestorePointStatus } from '../../entities/index.js';
+
+type Counts = Partial<Record<JobStatus, number>>;
+
+/** What a restore point is, given the states of its disks' backups. Complete only when every disk is. */
+export function restorePointStatus(counts: Counts, missingDisks: number): RestorePointStatus {
+  const n = (status: JobStatus) => counts[status] ?? 0;
+  if (n('running') + n('released') + n('queued') > 0) {
+    return n('running') + n('completed') + n('failed') + n('cancelled') > 0 ? 'running' : 'pending';
+  }
+  if (n('failed') > 0) return 'failed';
+  if (n('cancelled') > 0) return 'cancelled';
+  return missingDisks > 0 ? 'completed_with_warnings' : 'completed';
+}
+
+/** Brings the restore point of a backup job up to date; called in the transaction that changed the job. */
+export async function settleRestorePointOf(tx: EntityManager, backupId: string): Promise<void> {
+  const points = await tx.query<{ id: string; missing_disks: number }[]>(
+    `SELECT id, missing_disks FROM restore_points
+     WHERE id = (SELECT restore_point_id FROM backup_jobs WHERE id = ?) FOR UPDATE`,
+    [backupId],
+  );
+  const point = points[0];
+  if (!point) return;
+  const rows = await tx.query<{ status: JobStatus; n: string }[]>(
+    'SELECT status, COUNT(*) AS n FROM backup_jobs WHERE restore_point_id = ? GROUP BY status LOCK IN SHARE MODE',
+    [point.id],
+  );
+  const counts: Counts = Object.fromEntries(rows.map((row) => [row.status, Number(row.n)]));
+  const status = restorePointStatus(counts, point.missing_disks);
+  const ended = status !== 'pending' && status !== 'running';
+  await tx.query(
+    `UPDATE restore_points SET status = ?, completed_at = ${ended ? 'COALESCE(completed_at, UTC_TIMESTAMP(3))' : 'NULL'}
+     WHERE id = ?`,
+    [status, point.id],
+  );
+}

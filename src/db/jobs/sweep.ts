@@ -1,0 +1,97 @@
+import type { DataSource } from 'typeorm';
+import { affectedRows, inTransaction } from '../transaction.js';
+import { type Delivery, JOB_KINDS, JOB_TABLES } from './kinds.js';
+import { lockChain, releaseHead } from './position.js';
+
+interface Row {
+  id: string;
+  chain_id: string;
+  delivery: number;
+  priority: number;
+  pool: string;
+  delay_ms: string;
+}
+
+/**
+ * Heads that ought to be in the queue: released, and not so young that their producer may still be about to add them.
+ * The caller adds those that the queue does not know.
+ */
+export async function releasedHeads(ds: DataSource, limit: number): Promise<Delivery[]> {
+  const found: Delivery[] = [];
+  for (const kind of JOB_KINDS) {
+    const rows = await ds.query<Row[]>(
+      `SELECT j.id, j.chain_id, j.delivery, j.priority, r.pool,
+              GREATEST(0, COALESCE(TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), j.not_before) DIV 1000, 0)) AS delay_ms
+       FROM ${JOB_TABLES[kind]} j JOIN repositories r ON r.id = j.repository_id
+       WHERE j.status = 'released' ORDER BY j.created_at LIMIT ${limit}`,
+    );
+    found.push(...rows.map((row) => toDelivery(kind, row)));
+  }
+  return found;
+}
+
+/**
+ * Running jobs whose lease has run out, because their worker is dead or frozen: each gets a new delivery number, so
+ * that the queue entry of the dead worker no longer counts.
+ */
+export async function redeliverAbandoned(ds: DataSource): Promise<Delivery[]> {
+  const found: Delivery[] = [];
+  for (const kind of JOB_KINDS) {
+    const rows = await ds.query<Row[]>(
+      `SELECT j.id, j.chain_id, j.delivery, j.priority, r.pool, 0 AS delay_ms
+       FROM ${JOB_TABLES[kind]} j JOIN repositories r ON r.id = j.repository_id
+       JOIN backup_chains c ON c.id = j.chain_id
+       WHERE j.status = 'running' AND (c.lease_until IS NULL OR c.lease_until < UTC_TIMESTAMP(3))`,
+    );
+    for (const row of rows) {
+      const bumped = await bumpDelivery(ds, kind, row);
+      if (bumped) found.push(bumped);
+    }
+  }
+  return found;
+}
+
+async function bumpDelivery(ds: DataSource, kind: Delivery['kind'], row: Row): Promise<Delivery | undefined> {
+  return inTransaction(ds, async (tx) => {
+    const chain = await lockChain(tx, row.chain_id);
+    if (Number(chain.lease_live) === 1) return undefined;
+    const result: unknown = await tx.query(
+      `UPDATE ${JOB_TABLES[kind]} SET status = 'released', delivery = delivery + 1
+       WHERE id = ? AND status = 'running' AND delivery = ?`,
+      [row.id, row.delivery],
+    );
+    return affectedRows(result) === 1 ? toDelivery(kind, { ...row, delivery: row.delivery + 1 }) : undefined;
+  });
+}
+
+/** Chains with queued jobs and no head: cannot happen by design, and is repaired if it does. */
+export async function releaseHeadless(ds: DataSource): Promise<Delivery[]> {
+  const open = JOB_KINDS.map(
+    (kind) =>
+      `SELECT chain_id, status FROM ${JOB_TABLES[kind]} WHERE status IN ('queued', 'released', 'running')`,
+  );
+  const chains = await ds.query<{ chain_id: string }[]>(
+    `SELECT chain_id FROM (${open.join(' UNION ALL ')}) open_jobs GROUP BY chain_id
+     HAVING SUM(status IN ('released', 'running')) = 0`,
+  );
+  const found: Delivery[] = [];
+  for (const { chain_id } of chains) {
+    const next = await inTransaction(ds, async (tx) => {
+      await lockChain(tx, chain_id);
+      return releaseHead(tx, chain_id);
+    });
+    if (next) found.push(next);
+  }
+  return found;
+}
+
+function toDelivery(kind: Delivery['kind'], row: Row): Delivery {
+  return {
+    kind,
+    jobId: row.id,
+    pool: row.pool,
+    delivery: row.delivery,
+    delayMs: Number(row.delay_ms),
+    priority: row.priority,
+  };
+}

@@ -1,0 +1,37 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** The process's metrics. Names follow Prometheus's conventions: base units, `_total` for counters. */
+export interface Metrics {
+  registry: Registry;
+  jobsEnded: Counter<'kind' | 'outcome' | 'code'>;
+  jobSeconds: Histogram<'kind' | 'type'>;
+  bytesTransferred: Counter<'type'>;
+  leasesLost: Counter;
+  demotions: Counter<'reason'>;
+  sweeps: Counter<'what'>;
+  running: Gauge<'kind'>;
+}
+
+/** Creates a registry of its own: no global state, so that tests can have several. */
+export function createMetrics(role: string): Metrics {
+  const registry = new Registry();
+  registry.setDefaultLabels({ role });
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  return {
+    registry,
+    jobsEnded: new Counter({ name: 'strata_jobs_ended_total', help: 'Jobs that ended, by outcome.', labelNames: ['kind', 'outcome', 'code'], registers }),
+    jobSeconds: new Histogram({
+      name: 'strata_job_duration_seconds',
+      help: 'From the lease to the commit.',
+      labelNames: ['kind', 'type'],
+      buckets: [0.1, 0.5, 1, 5, 30, 60, 300, 1800, 7200, 43200],
+      registers,
+    }),
+    bytesTransferred: new Counter({ name: 'strata_transferred_bytes_total', help: 'Payload bytes written to backups.', labelNames: ['type'], registers }),
+    leasesLost: new Counter({ name: 'strata_leases_lost_total', help: 'Leases lost while a job ran.', registers }),
+    demotions: new Counter({ name: 'strata_demotions_total', help: 'Incremental requests that became a full, by reason.', labelNames: ['reason'], registers }),
+    sweeps: new Counter({ name: 'strata_swept_total', help: 'What the keeper repaired.', labelNames: ['what'], registers }),
+    running: new Gauge({ name: 'strata_jobs_running', help: 'Jobs running in this process.', labelNames: ['kind'], registers }),
+  };
+}

@@ -1,0 +1,70 @@
+import { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { StrataError } from '../shared/errors.js';
+import { entryId, type JobPayload, QUEUE_KINDS, type QueueKind, queueName, queuePrefix } from './catalogue.js';
+
+/** A job that wants a queue entry; services and stores return these as data. */
+export interface QueueDelivery {
+  kind: QueueKind;
+  jobId: string;
+  pool: string;
+  delivery: number;
+  delayMs: number;
+  priority: number;
+}
+
+/** Finished entries stay visible in Bull Board for a while; the database has the history. */
+const KEEP_COMPLETED = { age: 24 * 3600, count: 1000 };
+const KEEP_FAILED = { age: 7 * 24 * 3600, count: 5000 };
+
+export interface QueueSet {
+  /** Adds the entry; the same entry twice is one entry. */
+  deliver(delivery: QueueDelivery): Promise<void>;
+  /** True when BullMQ knows an entry for this delivery that will still be worked on. */
+  isPending(delivery: QueueDelivery): Promise<boolean>;
+  /** All queues of the pools, for Bull Board. */
+  queues(pools: readonly string[]): Queue[];
+  close(): Promise<void>;
+}
+
+/** The only place that adds to a queue. */
+export function createQueueSet(redis: Redis, prefix: string): QueueSet {
+  const open = new Map<string, Queue>();
+  const queue = (kind: QueueKind, pool: string): Queue => {
+    const name = queueName(kind, pool);
+    let found = open.get(name);
+    if (!found) {
+      found = new Queue(name, { connection: redis, prefix: queuePrefix(prefix, name) });
+      // The connection's owner reports errors; without a listener an 'error' event would end the process.
+      found.on('error', () => undefined);
+      open.set(name, found);
+    }
+    return found;
+  };
+  return {
+    deliver: async (delivery) => {
+      const payload: JobPayload = { v: 1, job_id: delivery.jobId, delivery: delivery.delivery };
+      try {
+        await queue(delivery.kind, delivery.pool).add(delivery.kind, payload, {
+          jobId: entryId(delivery.jobId, delivery.delivery),
+          attempts: 1,
+          delay: delivery.delayMs,
+          ...(delivery.priority > 0 ? { priority: delivery.priority } : {}),
+          removeOnComplete: KEEP_COMPLETED,
+          removeOnFail: KEEP_FAILED,
+        });
+      } catch (error) {
+        throw new StrataError('queue_unavailable', 'Redis does not answer.', { cause: error });
+      }
+    },
+    isPending: async (delivery) => {
+      const id = entryId(delivery.jobId, delivery.delivery);
+      const state = await queue(delivery.kind, delivery.pool).getJobState(id);
+      return state !== 'unknown' && state !== 'completed' && state !== 'failed';
+    },
+    queues: (pools) => pools.flatMap((pool) => QUEUE_KINDS.map((kind) => queue(kind, pool))),
+    close: async () => {
+      await Promise.all([...open.values()].map((each) => each.close()));
+    },
+  };
+}

@@ -1,0 +1,84 @@
+import type { BackupType, OnBrokenChain, RequestedType } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
+
+/** A completed backup that could be built upon. */
+export interface ParentFacts {
+  id: string;
+  health: 'ok' | 'suspect' | 'damaged';
+  changeId: string | null;
+  virtualSize: number;
+}
+
+/** What a plan is made from: the request, and the catalogue as it is under the lease. */
+export interface PlanInput {
+  requestedType: RequestedType;
+  onBrokenChain: OnBrokenChain;
+  /** Who tells what has changed; `none` means that the disk is compared. */
+  tracker: 'extents' | 'bitmap' | 'none';
+  sinceChangeId: string | null;
+  /** Size of the disk now, in bytes. */
+  virtualSize: number;
+  /** Full of the current segment, and the latest backup: null until one has completed. */
+  segmentFull: ParentFacts | null;
+  latest: ParentFacts | null;
+  /** True when any backup below `latest` in the segment is damaged. */
+  damagedBelow: boolean;
+}
+
+export const DEMOTED_REASONS = [
+  'no_completed_full',
+  'parent_damaged',
+  'disk_shrunk',
+  'change_id_mismatch',
+  'change_id_missing',
+] as const;
+export type DemotedReason = (typeof DEMOTED_REASONS)[number];
+
+export type BackupPlan =
+  | { type: 'full'; mode: 'full'; parent: null; demotedReason: DemotedReason | null }
+  | {
+      type: Exclude<BackupType, 'full'>;
+      /** `changes`: copy what the tracker names. `compare`: read the disk and copy what differs by digest. */
+      mode: 'changes' | 'compare';
+      parent: ParentFacts;
+      demotedReason: null;
+    };
+
+/**
+ * Decides what a backup becomes. Pure.
+ * @throws chain_broken or change_id_mismatch where the request forbids a full in place of an increment
+ */
+export function planBackup(input: PlanInput): BackupPlan {
+  if (input.requestedType === 'full') return { type: 'full', mode: 'full', parent: null, demotedReason: null };
+  const type = input.requestedType === 'differential' ? 'differential' : 'incremental';
+  const parent = type === 'differential' ? input.segmentFull : input.latest;
+  if (parent === null) return demote(input, 'no_completed_full');
+  const damaged = parent.health === 'damaged' || (type === 'incremental' && input.damagedBelow);
+  if (damaged) return demote(input, 'parent_damaged');
+  if (input.virtualSize < parent.virtualSize) return demote(input, 'disk_shrunk');
+  if (input.tracker === 'none') return { type, mode: 'compare', parent, demotedReason: null };
+  // A change list belongs to one parent (invariant 4): applied to any other it would be silently incomplete.
+  if (input.sinceChangeId === null) return demote(input, 'change_id_missing');
+  if (input.sinceChangeId !== parent.changeId) return demote(input, 'change_id_mismatch');
+  return { type, mode: 'changes', parent, demotedReason: null };
+}
+
+function demote(input: PlanInput, reason: DemotedReason): BackupPlan {
+  // `auto` leaves the choice to Strata: a first full is then no demotion.
+  if (input.requestedType === 'auto' && reason === 'no_completed_full') {
+    return { type: 'full', mode: 'full', parent: null, demotedReason: null };
+  }
+  if (input.onBrokenChain === 'fail') {
+    const code = reason === 'change_id_mismatch' || reason === 'change_id_missing' ? 'change_id_mismatch' : 'chain_broken';
+    throw new StrataError(code, REFUSALS[reason], { details: { reason } });
+  }
+  return { type: 'full', mode: 'full', parent: null, demotedReason: reason };
+}
+
+const REFUSALS: Record<DemotedReason, string> = {
+  no_completed_full: 'The chain has no completed full backup, and on_broken_chain is "fail".',
+  parent_damaged: 'The chain is damaged, and on_broken_chain is "fail".',
+  disk_shrunk: 'The disk has become smaller, which needs a full, and on_broken_chain is "fail".',
+  change_id_mismatch: "since_change_id is not the change id of the chain's latest backup, and on_broken_chain is \"fail\".",
+  change_id_missing: 'The change list does not say since which change id, and on_broken_chain is "fail".',
+};

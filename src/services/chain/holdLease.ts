@@ -1,0 +1,84 @@
+import type { DataSource } from 'typeorm';
+import { assertLease, type ChainLease, leaseLost, renewLease } from '../../db/jobs/lease.js';
+import { isStrataError, StrataError } from '../../shared/errors.js';
+import type { Clock } from '../../shared/clock.js';
+
+/** A lease while its work runs. */
+export interface HeldLease {
+  lease: ChainLease;
+  /** Aborts when the lease is lost or may be, when the job is cancelled, and when the process stops. */
+  signal: AbortSignal;
+  /** Asks the database now; the last thing before a publishing rename. */
+  assertHeld(): Promise<void>;
+}
+
+export interface HoldLeaseOptions {
+  ds: DataSource;
+  clock: Clock;
+  lease: ChainLease;
+  leaseMs: number;
+  renewEveryMs: number;
+  /** Aborts when the worker hands the job back. */
+  signal: AbortSignal;
+}
+
+/**
+ * Runs `work` while renewing the lease. The watchdog measures on the monotonic clock from the moment at which the last
+ * successful renewal was sent: a frozen database, or a process that was frozen itself, ends the work before the
+ * database would give the chain to another, without any event having to arrive.
+ */
+export async function holdLease<T>(options: HoldLeaseOptions, work: (held: HeldLease) => Promise<T>): Promise<T> {
+  const lost = new AbortController();
+  const signal = AbortSignal.any([options.signal, lost.signal]);
+  const stop = startHeartbeat(options, lost);
+  try {
+    const result = await work({
+      lease: options.lease,
+      signal,
+      assertHeld: async () => {
+        if (signal.aborted) throw signal.reason;
+        await assertLease(options.ds, options.lease);
+      },
+    });
+    return result;
+  } catch (error) {
+    // What aborted the work is the cause; what the work stumbled over on its way out is not.
+    if (signal.aborted && isStrataError(signal.reason)) throw signal.reason;
+    throw error;
+  } finally {
+    stop();
+  }
+}
+
+function startHeartbeat(options: HoldLeaseOptions, lost: AbortController): () => void {
+  const { ds, clock, lease, leaseMs, renewEveryMs } = options;
+  let safeUntil = clock.monotonicMs() + leaseMs;
+  let renewing = false;
+  const watch = () => {
+    if (clock.monotonicMs() >= safeUntil - renewEveryMs / 2) lost.abort(leaseLost(lease));
+  };
+  const renew = async () => {
+    const sentAt = clock.monotonicMs();
+    const { cancelRequested } = await renewLease(ds, lease, leaseMs);
+    safeUntil = sentAt + leaseMs;
+    if (cancelRequested) lost.abort(new StrataError('cancelled', `Job ${lease.jobId} was cancelled.`));
+  };
+  const beat = () => {
+    if (renewing) return;
+    renewing = true;
+    renew()
+      .catch((error: unknown) => {
+        // Anything else may pass: the watchdog decides when it has lasted too long.
+        if (isStrataError(error, 'lease_lost')) lost.abort(error);
+      })
+      .finally(() => {
+        renewing = false;
+      });
+  };
+  const beats = setInterval(beat, renewEveryMs);
+  const watches = setInterval(watch, Math.min(1_000, renewEveryMs));
+  return () => {
+    clearInterval(beats);
+    clearInterval(watches);
+  };
+}

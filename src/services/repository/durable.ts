@@ -1,0 +1,78 @@
+import { type FileHandle, link, mkdir, open, rm, stat, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { errnoOf, StrataError } from '../../shared/errors.js';
+
+/** Flushes a file's content and metadata to stable storage. */
+export async function syncFile(path: string): Promise<void> {
+  await withHandle(path, 'r', (handle) => handle.sync());
+}
+
+/** Flushes a directory: the names in it are then on stable storage. */
+export async function syncDirectory(path: string): Promise<void> {
+  await withHandle(path, 'r', (handle) => handle.sync());
+}
+
+/** Writes a new file and flushes it; refuses a name that exists. */
+export async function writeDurably(path: string, content: string): Promise<void> {
+  await withHandle(path, 'wx', async (handle) => {
+    await handle.writeFile(content);
+    await handle.sync();
+  });
+}
+
+/**
+ * Gives a file its final name without ever replacing another file: a link (which fails where the name exists, as
+ * rename(2) does not), then the removal of the old name. A crash in between leaves two names of one file.
+ * The caller flushes the directory.
+ * @throws file_exists when the final name is taken
+ */
+export async function publishFile(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') throw new StrataError('file_exists', `${to} exists already.`, { cause: error });
+    if (errnoOf(error) === 'ENOENT') throw new StrataError('file_missing', `${from} is gone.`, { cause: error });
+    if (errnoOf(error) === 'EPERM' || errnoOf(error) === 'ENOTSUP') {
+      throw new StrataError('repository_unsupported', 'The file system of the repository has no hard links.', { cause: error });
+    }
+    throw error;
+  }
+  await unlink(from);
+}
+
+/** Creates a directory below an existing one and makes its name durable. */
+export async function makeDirectory(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: 0o750 });
+  if (first !== undefined) await syncDirectory(dirname(first));
+}
+
+/** Removes files that may or may not exist. */
+export async function removeFiles(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await rm(path, { force: true });
+}
+
+/** True or false only where the answer is certain; any other trouble is thrown, never taken for absence (invariant 6). */
+export async function fileExists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** Bytes that the file takes on the file system. */
+export async function allocatedBytes(path: string): Promise<number> {
+  const { blocks } = await stat(path);
+  return blocks * 512;
+}
+
+async function withHandle<T>(path: string, flags: string, work: (handle: FileHandle) => Promise<T>): Promise<T> {
+  const handle = await open(path, flags, 0o640);
+  try {
+    return await work(handle);
+  } finally {
+    await handle.close();
+  }
+}

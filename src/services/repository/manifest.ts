@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { BackupType, RequestedType } from '../../entities/index.js';
+import { errnoOf, StrataError } from '../../shared/errors.js';
+
+/** All that is needed to rebuild the catalogue from the repository alone (docs/on-disk-format.md). */
+export interface Manifest {
+  format: 'strata-manifest';
+  version: 1;
+  repository_id: string;
+  vm_context_id: string;
+  vm_name: string;
+  upstream_id: string;
+  disk_id: number;
+  chain_id: string;
+  seq: number;
+  backup_id: string;
+  restore_point_id: string;
+  /** Fence of the lease under which the file was published. */
+  fence: number;
+  backup_type: BackupType;
+  requested_type: RequestedType;
+  demoted_reason: string | null;
+  parent_backup_id: string | null;
+  /** Name of the parent's file in the same directory. */
+  parent_file: string | null;
+  change_id: string | null;
+  /** Name of the image in the same directory. */
+  file: string;
+  /** Length of the image as `stat` tells it, in bytes. */
+  file_length: number;
+  file_mtime_ms: number;
+  /** Bytes that the image takes on the file system. */
+  size_bytes: number;
+  virtual_size: number;
+  bytes_transferred: number;
+  content_id: string;
+  /** The instant of the data: when the restore point was requested. */
+  created_at: string;
+}
+
+/** The manifest as text, with a SHA-256 over everything else in it. */
+export function serialiseManifest(manifest: Manifest): string {
+  const body = JSON.stringify(manifest, null, 2);
+  return `${JSON.stringify({ ...manifest, sha256: sha256(body) }, null, 2)}\n`;
+}
+
+/**
+ * Reads and checks a manifest.
+ * @throws manifest_invalid when it is not JSON, not a manifest, or its checksum does not match
+ */
+export function parseManifest(text: string, where: string): Manifest {
+  let parsed: Manifest & { sha256?: string };
+  try {
+    parsed = JSON.parse(text) as Manifest & { sha256?: string };
+  } catch (error) {
+    throw new StrataError('manifest_invalid', `${where} is not JSON.`, { cause: error });
+  }
+  if (typeof parsed !== 'object' || parsed === null || parsed.format !== 'strata-manifest' || parsed.version !== 1) {
+    throw new StrataError('manifest_invalid', `${where} is not a manifest of version 1.`);
+  }
+  const { sha256: stated, ...manifest } = parsed;
+  if (stated !== sha256(JSON.stringify(manifest, null, 2))) {
+    throw new StrataError('manifest_invalid', `${where} does not match its checksum.`);
+  }
+  return manifest;
+}
+
+/** Reads the manifest at `path`; undefined when there is certainly none. */
+export async function readManifest(path: string): Promise<Manifest | undefined> {
+  try {
+    return parseManifest(await readFile(path, 'utf8'), path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
