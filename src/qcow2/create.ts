@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import { StrataError } from '../shared/errors.js';
+import { checkFormat, type ImageFormat } from './imageRef.js';
+import { checkAbsolutePath, checkBackingName } from './paths.js';
+import { runTool } from './runTool.js';
+import { DEADLINES, type ToolOptions } from './toolOptions.js';
+
+/** A backing file: a plain file name in the image's own directory, and its format. */
+export interface BackingRef {
+  name: string;
+  format: ImageFormat;
+}
+
+export interface CreateImage {
+  /** Bytes of the guest disk; a multiple of 512. */
+  virtualSizeBytes: number;
+  backing?: BackingRef;
+}
+
+/**
+ * How every QCOW2 file of a repository is made: clusters of 64 KiB as the digest index counts blocks, and reference
+ * counts kept right at every instant, so that a killed writer leaves leaks at most.
+ */
+export const QCOW2_OPTIONS = 'cluster_size=65536,compat=1.1,lazy_refcounts=off';
+
+/**
+ * Creates an empty QCOW2 file, or an overlay. QEMU opens the backing file to check that it exists and has its format.
+ * @param path absolute; must not exist
+ * @throws file_exists, size_not_aligned, invalid_name (backing name), file_missing (backing file), no_space
+ */
+export async function createImage(
+  path: string,
+  { virtualSizeBytes, backing }: CreateImage,
+  options: ToolOptions = {},
+): Promise<void> {
+  refuseExisting(path);
+  const args = ['create', '-q', '-f', 'qcow2', '-o', QCOW2_OPTIONS, ...backingArgs(backing)];
+  await runTool(
+    {
+      tool: 'qemu-img',
+      args: [...args, checkAbsolutePath(path), String(checkVirtualSize(virtualSizeBytes))],
+      deadlineMs: DEADLINES.metadata,
+    },
+    options,
+  );
+}
+
+/** `-b name -F format`, or nothing. @throws invalid_name, unknown_format */
+export function backingArgs(backing: BackingRef | undefined): string[] {
+  return backing ? ['-b', checkBackingName(backing.name), '-F', checkFormat(backing.format)] : [];
+}
+
+/** qemu-img truncates what it finds; nothing that a chain may depend on is ever written over. @throws file_exists */
+export function refuseExisting(path: string): void {
+  if (existsSync(path)) {
+    throw new StrataError('file_exists', 'The image to be created exists already.', { details: { path } });
+  }
+}
+
+/** @throws size_not_aligned for anything but a positive multiple of 512 below 2^53 */
+export function checkVirtualSize(bytes: number): number {
+  if (!Number.isSafeInteger(bytes) || bytes <= 0 || bytes % 512 !== 0) {
+    throw new StrataError(
+      'size_not_aligned',
+      `A disk of ${bytes} bytes is not a positive multiple of 512 bytes.`,
+    );
+  }
+  return bytes;
+}

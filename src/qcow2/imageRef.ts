@@ -1,0 +1,66 @@
+import { StrataError } from '../shared/errors.js';
+import { nbdOpenArgs } from './nbdRef.js';
+import { checkAbsolutePath } from './paths.js';
+
+export type ImageFormat = 'raw' | 'qcow2' | 'vmdk' | 'vhdx' | 'vdi' | 'vpc';
+
+/** Every format that Strata reads and writes. The format is always stated: QEMU never guesses one. */
+export const IMAGE_FORMATS: readonly ImageFormat[] = ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi', 'vpc'];
+
+/**
+ * What to open.
+ * `file`: an image file or block device, by absolute path. `noBacking` never opens the backing file: what this file
+ * does not hold reads as zero.
+ * `nbd`: a full NBD URI: `nbd://`, `nbd+unix:///export?socket=/path`, or `nbds://` with `?tls-certificates=/directory`.
+ */
+export type ImageRef =
+  | { type: 'file'; path: string; format: ImageFormat; noBacking?: boolean }
+  | { type: 'nbd'; uri: string };
+
+/** How a reference is spelled on a command line. */
+export interface OpenArgs {
+  /** `--object` options that must come before the others; usually none. */
+  objects: string[];
+  /** For `-f`, `-F` or `-O`. */
+  format: ImageFormat;
+  /** The positional argument. */
+  name: string;
+}
+
+/** Narrows a string from a request or a row to a format. */
+export function isImageFormat(value: unknown): value is ImageFormat {
+  return IMAGE_FORMATS.some((format) => format === value);
+}
+
+/**
+ * Spells a reference for a QEMU tool.
+ * @param id names the TLS object of an `nbds://` reference; unique within one command line
+ * @throws path_not_allowed for a path that is not absolute
+ * @throws unknown_format for a format that is not in IMAGE_FORMATS
+ * @throws invalid_request for an address that is no NBD URI
+ */
+export function openArgs(ref: ImageRef, id: string): OpenArgs {
+  if (ref.type === 'nbd') return { format: 'raw', ...nbdOpenArgs(ref.uri, id) };
+  const format = checkFormat(ref.format);
+  const path = checkAbsolutePath(ref.path);
+  if (ref.noBacking !== true || !hasBackingFiles(format)) return { objects: [], format, name: path };
+  // The json: form, because the option-string form of "no backing file" (`backing=`) is deprecated. The file's driver
+  // is left out: with it, QEMU would refuse block devices.
+  const options = { driver: format, file: { filename: path }, backing: null };
+  return { objects: [], format, name: `json:${JSON.stringify(options)}` };
+}
+
+/** Returns the format if it is one of IMAGE_FORMATS: a value may come from a row or a request, whatever its type says. */
+export function checkFormat(format: ImageFormat): ImageFormat {
+  if (!isImageFormat(format)) {
+    throw new StrataError(
+      'unknown_format',
+      `The image format "${String(format)}" is not one that Strata reads.`,
+    );
+  }
+  return format;
+}
+
+function hasBackingFiles(format: ImageFormat): boolean {
+  return format === 'qcow2' || format === 'vmdk';
+}

@@ -1,0 +1,21 @@
+// The QEMU tools, one file per verb. The only folder of Strata that starts a process.
+export { type CheckResult, checkImage } from './check.js';
+export { chainInfo } from './chainInfo.js';
+export { type CommitImage, commitImage } from './commit.js';
+export { type CompareResult, compareImages } from './compare.js';
+export { type CacheMode, type ConvertImage, type ConvertTarget, convertImage } from './convert.js';
+export { type BackingRef, type CreateImage, createImage } from './create.js';
+export type { BitmapInfo, ImageExtentFile, ImageInfo } from './imageInfo.js';
+export { IMAGE_FORMATS, type ImageFormat, type ImageRef, isImageFormat } from './imageRef.js';
+export { imageInfo } from './info.js';
+export { inspectUntrusted } from './inspectUntrusted.js';
+export { type ResourceLimits, UNTRUSTED_LIMITS } from './limits.js';
+export { type MapExtent, mapImage } from './map.js';
+export { type MeasureResult, measureImage } from './measure.js';
+export type { NbdServer } from './nbdServer.js';
+export type { OnProgress } from './progress.js';
+export { type RebaseImage, rebaseImage } from './rebase.js';
+export { resizeImage } from './resize.js';
+export { nbdUnixUri, type ServeImage, serveImage } from './serve.js';
+export { DEADLINES, type ToolOptions } from './toolOptions.js';
+export { toolVersions } from './versions.js';

@@ -1,0 +1,22 @@
+import { type ImageInfo, parseImageInfo } from './imageInfo.js';
+import { type ImageRef, openArgs } from './imageRef.js';
+import { runTool } from './runTool.js';
+import { DEADLINES, type ToolOptions } from './toolOptions.js';
+
+/**
+ * Describes one image by `qemu-img info`. Backing files and QCOW2 data files are named, not opened.
+ * Only for images that Strata wrote or that were inspected: see inspectUntrusted.
+ * @throws file_missing, unknown_format (the file is of another format), source_in_use (open for writing elsewhere)
+ */
+export async function imageInfo(ref: ImageRef, options: ToolOptions = {}): Promise<ImageInfo> {
+  const { objects, format, name } = openArgs(ref, 'tls0');
+  const { stdout } = await runTool(
+    {
+      tool: 'qemu-img',
+      args: ['info', ...objects, '--output=json', '-f', format, name],
+      deadlineMs: DEADLINES.metadata,
+    },
+    options,
+  );
+  return parseImageInfo(stdout);
+}

@@ -1,0 +1,66 @@
+import { StrataError, isStrataError } from '../shared/errors.js';
+import type { ErrorCode } from '../shared/errorCodes.js';
+import { refuseReferences } from './imageHead.js';
+import type { ImageInfo } from './imageInfo.js';
+import { checkFormat, type ImageFormat } from './imageRef.js';
+import { imageInfo } from './info.js';
+import { UNTRUSTED_LIMITS } from './limits.js';
+import { checkAbsolutePath } from './paths.js';
+
+/** How long an image from outside may keep us; the CPU limit alone does not bound a tool that waits. */
+const DEADLINE_MS = 60_000;
+
+/** What a failure of qemu-img means when the image is not ours; every other code keeps its meaning. */
+const VERDICTS: Partial<Record<ErrorCode, ErrorCode>> = {
+  tool_timeout: 'source_too_complex',
+  tool_failed: 'source_missing',
+  tool_output_invalid: 'source_missing',
+  file_missing: 'source_missing',
+};
+
+/**
+ * Describes an image from outside under resource limits, in the stated format, and refuses one that refers to other
+ * files: a backing file, a QCOW2 data file, a VMDK parent or an extent beyond its own directory. The other extents of a
+ * VMDK are in `extents`: the caller checks where they really are (symbolic links) against its roots.
+ * @param path absolute
+ * @throws source_missing (absent, or not a readable image), unknown_format (of another format),
+ *   source_references_other_file, source_too_complex (exceeded memory, CPU time or 60 s), source_in_use
+ */
+export async function inspectUntrusted(
+  path: string,
+  format: ImageFormat,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<ImageInfo> {
+  checkAbsolutePath(path);
+  checkFormat(format);
+  await refuseReferences(path, format);
+  const info = await describe(path, format, signal);
+  if (info.backingName !== undefined || info.dataFile !== undefined || info.parentCid !== undefined) {
+    throw new StrataError('source_references_other_file', 'The source image refers to another file.', {
+      details: { path, backingName: info.backingName, dataFile: info.dataFile },
+    });
+  }
+  return info;
+}
+
+async function describe(
+  path: string,
+  format: ImageFormat,
+  signal: AbortSignal | undefined,
+): Promise<ImageInfo> {
+  try {
+    return await imageInfo(
+      { type: 'file', path, format, noBacking: format === 'qcow2' },
+      { limits: UNTRUSTED_LIMITS, deadlineMs: DEADLINE_MS, ...(signal ? { signal } : {}) },
+    );
+  } catch (error) {
+    // A reason that the signal brought is nobody's verdict on the image.
+    if (signal?.aborted === true || !isStrataError(error)) throw error;
+    const code = VERDICTS[error.code];
+    if (code === undefined) throw error;
+    throw new StrataError(code, `The ${format} source cannot be inspected. ${error.message}`, {
+      cause: error,
+      details: { path, format },
+    });
+  }
+}

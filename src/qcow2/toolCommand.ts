@@ -1,0 +1,33 @@
+import { tmpdir } from 'node:os';
+import { prlimitArgs } from './limits.js';
+import type { ToolOptions } from './toolOptions.js';
+
+export type Tool = 'qemu-img' | 'qemu-nbd';
+
+const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** A command line without a shell. */
+export interface ToolCommand {
+  file: string;
+  args: string[];
+  env: Record<string, string>;
+}
+
+/**
+ * The command line of a tool: `setpriv --pdeathsig KILL -- [prlimit] [ionice nice] tool args`.
+ * Each program replaces itself by the next, so that the child's pid is the tool's, and the kernel kills it when the
+ * thread that started it ends, even by SIGKILL (PR_SET_PDEATHSIG in prctl(2) survives execve). Call it from Node's main
+ * thread only: a worker thread would take its tools along when it ends.
+ */
+export function toolCommand(tool: Tool, args: readonly string[], options: ToolOptions): ToolCommand {
+  const words = ['--pdeathsig', 'KILL', '--'];
+  if (options.limits) words.push('prlimit', ...prlimitArgs(options.limits), '--');
+  // -t: a container may forbid I/O priorities; slower neighbours are then better than no backup.
+  if (options.idle === true) words.push('ionice', '-c', '3', '-t', 'nice', '-n', '19');
+  return { file: 'setpriv', args: [...words, tool, ...args], env: toolEnvironment(options) };
+}
+
+/** Nothing of the worker's environment (it holds credentials); LC_ALL=C because messages are matched in toolFailure. */
+function toolEnvironment(options: ToolOptions): Record<string, string> {
+  return { PATH: options.searchPath ?? SEARCH_PATH, LC_ALL: 'C', TMPDIR: tmpdir() };
+}
