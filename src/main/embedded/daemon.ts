@@ -12,11 +12,15 @@ const POLL_MS = 50;
  * Starts a server that outlives this process: own session, no terminal, output appended to a log file, and files
  * that nobody else may read. The shell only sets the umask; it is replaced by the server, whose pid this returns.
  */
-export async function launchDaemon(path: string, args: readonly string[], logFile: string): Promise<number> {
-  const log = await open(logFile, 'a', 0o600);
+export async function launchDaemon(
+  path: string,
+  args: readonly string[],
+  files: { workingDir: string; logFile: string },
+): Promise<number> {
+  const log = await open(files.logFile, 'a', 0o600);
   try {
     const child = spawn('/bin/sh', ['-c', 'umask 077; exec "$0" "$@"', path, ...args], {
-      cwd: '/',
+      cwd: files.workingDir,
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
     });

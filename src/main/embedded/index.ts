@@ -3,7 +3,7 @@ import { throwIfAborted } from '../../shared/abort.js';
 import { initialiseDatabase } from './initialise.js';
 import { withDirectoryLock } from './lock.js';
 import { DATABASE_NAME, DATABASE_USER, findMariadb, pingMariadb, startMariadb } from './mariadb.js';
-import { type EmbeddedPaths, prepareEmbeddedPaths, readEmbeddedPaths } from './paths.js';
+import { type EmbeddedPaths, prepareEmbeddedPaths, readEmbeddedPaths, removeSocketDir } from './paths.js';
 import { endProcesses } from './processes.js';
 import { findRedis, pingRedis, startRedis } from './redis.js';
 import { locateTools } from './tools.js';
@@ -135,10 +135,10 @@ function describe({ pid, adopted }: { pid: number; adopted: boolean }): string {
   return adopted ? `runs already (pid ${pid})` : `was started (pid ${pid})`;
 }
 
-/** What a killed server leaves behind; the directory under the system's temporary one goes with it. */
+/** What a killed server leaves behind. */
 async function removeRunFiles(paths: EmbeddedPaths): Promise<void> {
   const files = [paths.redisSocket, paths.databaseSocket];
   const pidFiles = ['redis.pid', 'mariadb.pid'].map((name) => `${paths.runDir}/${name}`);
   for (const file of [...files, ...pidFiles]) await rm(file, { force: true });
-  if (paths.socketDir !== paths.runDir) await rm(paths.socketDir, { recursive: true, force: true });
+  await removeSocketDir(paths);
 }

@@ -33,7 +33,8 @@ export async function startMariadb(
   signal: AbortSignal | undefined,
 ): Promise<{ pid: number; adopted: boolean }> {
   const [running] = await findMariadb(paths);
-  const pid = running ?? (await launchDaemon(program, mariadbArguments(paths), paths.databaseLog));
+  const files = { workingDir: paths.databaseDir, logFile: paths.databaseLog };
+  const pid = running ?? (await launchDaemon(program, mariadbArguments(paths), files));
   await waitUntilHealthy({
     service: 'mariadbd',
     pid,

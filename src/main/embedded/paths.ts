@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, lstat, mkdir, readFile, realpath, rename, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readFile, realpath, rename, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { StrataError, errnoOf } from '../../shared/errors.js';
@@ -105,6 +105,14 @@ async function makePrivate(path: string): Promise<void> {
   if (!found.isDirectory() || found.uid !== process.geteuid?.() || (found.mode & 0o077) !== 0) {
     throw new StrataError('service_failed', `${path} is not a private directory of this user.`);
   }
+}
+
+/** Removes the private socket directory under the temporary one, if there is one and nobody uses it any more. */
+export async function removeSocketDir(paths: EmbeddedPaths): Promise<void> {
+  if (paths.socketDir === paths.runDir) return;
+  await rmdir(paths.socketDir).catch((error: unknown) => {
+    if (!['ENOENT', 'ENOTEMPTY'].includes(errnoOf(error) ?? '')) throw error;
+  });
 }
 
 async function readIfPresent(path: string): Promise<string | undefined> {

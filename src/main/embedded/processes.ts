@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { StrataError, errnoOf } from '../../shared/errors.js';
 import { systemClock } from '../../shared/clock.js';
@@ -11,13 +11,15 @@ export interface ProcessEntry {
 }
 
 const POLL_MS = 25;
+/** What /proc answers for a process that has ended, or that is not ours to look at. */
+const GONE = ['ENOENT', 'ESRCH', 'EACCES', 'EPERM'];
 
 /** Reads a file of /proc/<pid>; undefined when the process has ended or belongs to somebody else. */
 async function readProc(pid: number, file: string): Promise<string | undefined> {
   try {
     return await readFile(`/proc/${pid}/${file}`, 'utf8');
   } catch (error) {
-    if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(errnoOf(error) ?? '')) return undefined;
+    if (GONE.includes(errnoOf(error) ?? '')) return undefined;
     throw error;
   }
 }
@@ -45,7 +47,7 @@ async function isOwn(pid: number): Promise<boolean> {
 }
 
 /**
- * The pids of this user's processes whose program has this name and whose arguments contain exactly this one.
+ * The pids of this user's processes of this program that have exactly this argument.
  * A pid read from a file proves nothing (pids are reused); the argument that names the data directory does.
  */
 export async function findByArgument(program: string, argument: string): Promise<number[]> {
@@ -53,6 +55,23 @@ export async function findByArgument(program: string, argument: string): Promise
   return found
     .filter(({ argv }) => basename(argv[0] ?? '') === program && argv.includes(argument))
     .map(({ pid }) => pid);
+}
+
+/** The same for a program that replaces its arguments by a title: it is known by its working directory. */
+export async function findByDirectory(program: string, directory: string): Promise<number[]> {
+  const found = await ownProcesses();
+  const named = found.filter(({ argv }) => basename(argv[0]?.split(' ')[0] ?? '') === program);
+  const directories = await Promise.all(named.map(({ pid }) => workingDirectoryOf(pid)));
+  return named.filter((_, index) => directories[index] === directory).map(({ pid }) => pid);
+}
+
+async function workingDirectoryOf(pid: number): Promise<string | undefined> {
+  try {
+    return await readlink(`/proc/${pid}/cwd`);
+  } catch (error) {
+    if (GONE.includes(errnoOf(error) ?? '')) return undefined;
+    throw error;
+  }
 }
 
 /** The environment with which a process of this user was started; empty when it has ended. */
@@ -66,11 +85,20 @@ export async function environmentOf(pid: number): Promise<Map<string, string>> {
 
 /** True while the process runs. A zombie has ended: only its parent has not asked how. */
 export async function isRunning(pid: number): Promise<boolean> {
-  const status = await readProc(pid, 'stat');
-  if (status === undefined) return false;
-  // proc_pid_stat(5): the state is the first field after the command, which may itself hold blanks and brackets.
-  const state = status.slice(status.lastIndexOf(')') + 2).charAt(0);
-  return state !== 'Z' && state !== 'X';
+  const state = (await statFields(pid))?.[0];
+  return state !== undefined && state !== 'Z' && state !== 'X';
+}
+
+/** The pid of the process's parent, which is another one when that has ended; undefined when the process has ended. */
+export async function parentOf(pid: number): Promise<number | undefined> {
+  const fields = await statFields(pid);
+  return fields && Number(fields[1]);
+}
+
+/** proc_pid_stat(5) from the state on: it follows the command, which may itself hold blanks and brackets. */
+async function statFields(pid: number): Promise<string[] | undefined> {
+  const text = await readProc(pid, 'stat');
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
 /** Sends a signal; a process that has ended already is no error. */

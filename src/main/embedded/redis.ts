@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 import { StrataError } from '../../shared/errors.js';
 import { launchDaemon, waitUntilHealthy } from './daemon.js';
 import type { EmbeddedPaths } from './paths.js';
-import { findByArgument } from './processes.js';
+import { findByDirectory } from './processes.js';
 
 const PING_TIMEOUT_MS = 2000;
 /** Loading a big append-only file takes its time. */
@@ -10,7 +10,7 @@ const START_TIMEOUT_MS = 60_000;
 
 /** The pids of the redis-server of this data directory: one, or none. */
 export function findRedis(paths: EmbeddedPaths): Promise<number[]> {
-  return findByArgument('redis-server', paths.redisDir);
+  return findByDirectory('redis-server', paths.redisDir);
 }
 
 /**
@@ -25,7 +25,9 @@ export async function startRedis(
   signal: AbortSignal | undefined,
 ): Promise<{ pid: number; adopted: boolean }> {
   const [running] = await findRedis(paths);
-  const pid = running ?? (await launchDaemon(program, redisArguments(paths), paths.redisLog));
+  // Started in its own directory, so that it is recognised from its first moment (findRedis).
+  const files = { workingDir: paths.redisDir, logFile: paths.redisLog };
+  const pid = running ?? (await launchDaemon(program, redisArguments(paths), files));
   await waitUntilHealthy({
     service: 'redis-server',
     pid,
@@ -45,8 +47,6 @@ function redisArguments(paths: EmbeddedPaths): string[] {
     dir: paths.redisDir,
     daemonize: 'no',
     pidfile: `${paths.runDir}/redis.pid`,
-    // Its title would replace the arguments by which the process is recognised.
-    'set-proc-title': 'no',
     appendonly: 'yes',
     appendfsync: 'everysec',
     // A torn last entry after a power cut is cut off instead of refusing to start.

@@ -1,0 +1,53 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startEmbedded, stopEmbedded, type EmbeddedServices } from '../../src/main/embedded/index.js';
+import { asAdministrator } from '../../src/main/embedded/mariadb.js';
+import { testRun } from './testRun.js';
+
+/** Databases of suites; the embedded user may do everything in them. */
+export const TEST_DATABASE_PREFIX = 'strata_t_';
+
+const dataDir = join(testRun.dir, 'services');
+let started: Promise<EmbeddedServices> | undefined;
+
+/** The run's private Redis and MariaDB, started at the first call. They end with the run, even with a killed one. */
+export function testServices(): Promise<EmbeddedServices> {
+  started ??= start();
+  return started;
+}
+
+async function start(): Promise<EmbeddedServices> {
+  const services = await startEmbedded({ dataDir });
+  const { socketPath, user } = services.database;
+  await asAdministrator(socketPath, async (connection) => {
+    await connection.query(
+      `GRANT ALL PRIVILEGES ON \`${TEST_DATABASE_PREFIX}%\`.* TO ${user}@localhost WITH GRANT OPTION`,
+    );
+  });
+  return services;
+}
+
+/** Names of the suites' databases that have not been dropped. */
+export async function leftDatabases(): Promise<string[]> {
+  if (!started) return [];
+  const { database } = await started;
+  return asAdministrator(database.socketPath, async (connection) => {
+    const [rows] = await connection.query(
+      'SELECT schema_name AS name FROM information_schema.schemata WHERE schema_name LIKE ?',
+      [`${TEST_DATABASE_PREFIX.replaceAll('_', '\\_')}%`],
+    );
+    return (rows as { name: string }[]).map(({ name }) => name);
+  });
+}
+
+/** Stops the services, if they were started, and removes their files. May be called again. */
+export async function stopTestServices(): Promise<void> {
+  if (!started) return;
+  started = undefined;
+  await stopEmbedded({ dataDir });
+  await rm(dataDir, { recursive: true, force: true });
+}
+
+// Without the run's hooks (a single file run by hand) the services still end with the tests.
+// When the hooks load this file, mocha has not put its functions there yet.
+if ('after' in globalThis) after(stopTestServices);
