@@ -63,10 +63,10 @@ export function createReplyParser(options: ReplyParserOptions): ReplyParser {
   };
 }
 
-/** The state: either `need` bytes are collected for `then`, or a read's data is copied into `target`. */
+/** The state: either `need` bytes are collected for `consume`, or a read's data is copied into `target`. */
 class ReplyStream {
   private need = 4;
-  private then: (bytes: Buffer, at: number) => void;
+  private consume: (bytes: Buffer, at: number) => void;
   private held = Buffer.allocUnsafe(32);
   private heldBytes = 0;
   private target: Buffer | undefined;
@@ -76,7 +76,7 @@ class ReplyStream {
   private last = false;
 
   constructor(private readonly options: ReplyParserOptions) {
-    this.then = this.onMagic;
+    this.consume = this.onMagic;
   }
 
   push(chunk: Buffer): void {
@@ -105,21 +105,21 @@ class ReplyStream {
   private collect(chunk: Buffer, at: number): number {
     const wanted = this.need - this.heldBytes;
     if (this.heldBytes === 0 && chunk.length - at >= wanted) {
-      this.then(chunk, at);
+      this.consume(chunk, at);
       return wanted;
     }
     const taken = chunk.copy(this.held, this.heldBytes, at, Math.min(chunk.length, at + wanted));
     this.heldBytes += taken;
     if (this.heldBytes === this.need) {
       this.heldBytes = 0;
-      this.then(this.held, 0);
+      this.consume(this.held, 0);
     }
     return taken;
   }
 
-  private expect(need: number, then: (bytes: Buffer, at: number) => void): void {
+  private expect(need: number, consume: (bytes: Buffer, at: number) => void): void {
     this.need = need;
-    this.then = then;
+    this.consume = consume;
     if (need > this.held.length) this.held = Buffer.allocUnsafe(need);
     // A block status may have needed megabytes; an idle connection does not keep them.
     else if (need <= 32 && this.held.length > MAX_ERROR_CHUNK) this.held = Buffer.allocUnsafe(32);
