@@ -76,6 +76,8 @@ export const ERRORS = {
   file_exists: refused('The target file exists already.'),
   file_missing: failure('A file of the repository is missing.'),
   no_space: waiting('The file system has no room.', 507),
+  // Client
+  api_unreachable: passing('The API does not answer.'),
   // Jobs
   cancelled: { ...refused('The job was cancelled.'), exit: 6 },
   deadline_exceeded: failure('The job did not finish within its deadline.', 504),
