@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import type { RowDataPacket } from 'mysql2/promise';
 import { join } from 'node:path';
 import { startEmbedded, stopEmbedded, type EmbeddedServices } from '../../src/main/embedded/index.js';
 import { asAdministrator } from '../../src/main/embedded/mariadb.js';
@@ -6,6 +7,10 @@ import { testRun } from './testRun.js';
 
 /** Databases of suites; the embedded user may do everything in them. */
 export const TEST_DATABASE_PREFIX = 'strata_t_';
+
+interface NameRow extends RowDataPacket {
+  name: string;
+}
 
 const dataDir = join(testRun.dir, 'services');
 let started: Promise<EmbeddedServices> | undefined;
@@ -32,11 +37,11 @@ export async function leftDatabases(): Promise<string[]> {
   if (!started) return [];
   const { database } = await started;
   return asAdministrator(database.socketPath, async (connection) => {
-    const [rows] = await connection.query(
+    const [rows] = await connection.query<NameRow[]>(
       'SELECT schema_name AS name FROM information_schema.schemata WHERE schema_name LIKE ?',
       [`${TEST_DATABASE_PREFIX.replaceAll('_', '\\_')}%`],
     );
-    return (rows as { name: string }[]).map(({ name }) => name);
+    return rows.map(({ name }) => name);
   });
 }
 

@@ -70,10 +70,12 @@ function administer(socketPath: string, sql: string): Promise<void> {
 async function deleteKeys(socketPath: string, prefix: string): Promise<void> {
   const redis = new Redis({ path: socketPath });
   try {
-    for await (const keys of redis.scanStream({ match: `*${prefix}*`, count: 1000 })) {
-      const names = keys as string[];
+    let cursor = '0';
+    do {
+      const [next, names] = await redis.scan(cursor, 'MATCH', `*${prefix}*`, 'COUNT', 1000);
       if (names.length > 0) await redis.unlink(...names);
-    }
+      cursor = next;
+    } while (cursor !== '0');
   } finally {
     redis.disconnect();
   }

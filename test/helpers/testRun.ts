@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, statfsSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,8 +33,7 @@ function beginRun(): TestRun {
   });
   watchdog.unref();
   // The pipe's other end is this process's life; it must not keep the process alive.
-  const pipe = watchdog.stdin as unknown as { unref: () => void };
-  pipe.unref();
+  if (watchdog.stdin instanceof Socket) watchdog.stdin.unref();
   process.env['STRATA_TEST_RUN'] = id;
   process.env['TMPDIR'] = dir;
   return { id, dir, watchdog };

@@ -47,10 +47,10 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
   const paths = await prepareEmbeddedPaths(options.dataDir);
   return withDirectoryLock(lockOf(paths, options.signal), async () => {
     throwIfAborted(options.signal);
-    await initialiseDatabase(paths, tools['mariadb-install-db'], options.signal);
+    await initialiseDatabase(paths, tools.mariadbInstallDb, options.signal);
     // Settled, not all: a failure of one must not return while the other is still being started.
     const [redis, database] = await Promise.allSettled([
-      startRedis(paths, tools['redis-server'], options.signal),
+      startRedis(paths, tools.redisServer, options.signal),
       startMariadb(paths, tools.mariadbd, options.signal),
     ]);
     if (redis.status === 'rejected') throw redis.reason;

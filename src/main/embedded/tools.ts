@@ -2,14 +2,18 @@ import { spawn } from 'node:child_process';
 import { StrataError } from '../../shared/errors.js';
 
 /** The programs of the embedded services, and the Debian or Ubuntu package of each. */
-const PACKAGES = {
+const PACKAGES: Readonly<Record<string, string>> = {
   'redis-server': 'redis-server',
   mariadbd: 'mariadb-server',
   'mariadb-install-db': 'mariadb-server',
-} as const;
+};
 
-export type EmbeddedTool = keyof typeof PACKAGES;
-export type ToolPaths = Record<EmbeddedTool, string>;
+/** Absolute paths of the programs. */
+export interface ToolPaths {
+  redisServer: string;
+  mariadbd: string;
+  mariadbInstallDb: string;
+}
 
 // Servers live in the sbin directories, which an ordinary user's PATH often lacks.
 const LOOK_UP =
@@ -20,7 +24,7 @@ const LOOK_UP =
  * @throws tool_missing naming every missing program and the packages that hold them
  */
 export async function locateTools(): Promise<ToolPaths> {
-  const names = Object.keys(PACKAGES) as EmbeddedTool[];
+  const names = Object.keys(PACKAGES);
   const paths = (await runShell(LOOK_UP, names)).split('\n');
   const missing = names.filter((_, index) => !paths[index]?.startsWith('/'));
   if (missing.length > 0) {
@@ -32,7 +36,12 @@ export async function locateTools(): Promise<ToolPaths> {
       { details: { missing, packages } },
     );
   }
-  return Object.fromEntries(names.map((name, index) => [name, paths[index]])) as ToolPaths;
+  const pathOf = (name: string) => paths[names.indexOf(name)] ?? name;
+  return {
+    redisServer: pathOf('redis-server'),
+    mariadbd: pathOf('mariadbd'),
+    mariadbInstallDb: pathOf('mariadb-install-db'),
+  };
 }
 
 /** Runs a fixed script of ours under /bin/sh with positional arguments; returns its output. */

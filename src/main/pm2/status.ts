@@ -32,7 +32,7 @@ export async function readFleet(
   // Warnings of Node or PM2 may stand before the list, which is one line.
   const line = output
     .split('\n')
-    .findLast((text) => text.startsWith('['))
+    .findLast((row) => row.startsWith('['))
     ?.trim();
   try {
     const entries: unknown = JSON.parse(line ?? '');
@@ -47,17 +47,21 @@ function toFleetProcess(entry: unknown): FleetProcess {
   const fields = asRecord(entry);
   const env = asRecord(fields['pm2_env']);
   return {
-    name: String(fields['name']),
+    name: text(fields['name']),
     id: Number(fields['pm_id']),
     pid: Number(fields['pid'] ?? 0),
-    status: String(env['status']),
+    status: text(env['status']),
     restarts: Number(env['restart_time'] ?? 0),
     memoryBytes: Number(asRecord(fields['monit'])['memory'] ?? 0),
-    outputLog: String(env['pm_out_log_path'] ?? ''),
-    errorLog: String(env['pm_err_log_path'] ?? ''),
+    outputLog: text(env['pm_out_log_path']),
+    errorLog: text(env['pm_err_log_path']),
   };
 }
 
 function asRecord(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }

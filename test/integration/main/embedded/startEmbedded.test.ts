@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { createConnection } from 'mysql2/promise';
+import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { embeddedStatus, startEmbedded, stopEmbedded } from '../../../../src/main/embedded/index.js';
 import { findMariadb } from '../../../../src/main/embedded/mariadb.js';
 import { isRunning, ownProcesses, waitUntilGone } from '../../../../src/main/embedded/processes.js';
@@ -184,12 +184,12 @@ async function read(databaseSocket: string, redisSocket: string): Promise<unknow
     user: 'strata',
     database: 'strata',
   });
-  const [rows] = await connection.query('SELECT v FROM t');
+  const [rows] = await connection.query<(RowDataPacket & { v: string })[]>('SELECT v FROM t');
   await connection.end();
   const redis = new Redis({ path: redisSocket });
   const value = await redis.get('k');
   redis.disconnect();
-  return [(rows as { v: string }[])[0]?.v, value];
+  return [rows[0]?.v, value];
 }
 
 function startInChild(dataDir: string) {
