@@ -5,12 +5,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mkdir -p dist
-find dist -type f -name '*.js' | while IFS= read -r output; do
+while IFS= read -r output; do
   source=${output#dist/}
   [[ -f "${source%.js}.ts" ]] || rm -f "$output" "$output.map"
-done
+done < <(find dist -type f -name '*.js')
+
 # The compiler's notes do not know of outputs that somebody removed: where one is missing, everything is written anew.
-find src migrations test bench -type f -name '*.ts' ! -name '*.d.ts' | while IFS= read -r source; do
+while IFS= read -r source; do
+  source=${source#./}
   [[ -f "dist/${source%.ts}.js" ]] || { rm -f dist/.tsbuildinfo; break; }
-done
+done < <(find . \( -path ./node_modules -o -path './dist*' -o -path './.*' \) -prune -o -type f -name '*.ts' ! -name '*.d.ts' -print)
+
 exec node_modules/.bin/tsc -p tsconfig.json
