@@ -1,0 +1,172 @@
+import type { EntityManager } from 'typeorm';
+import { takePosition } from '../../db/jobs/position.js';
+import type { BackupRequest, DiskSource, OnBrokenChain, RequestedType } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
+import type { Extent } from '../../shared/extents.js';
+import { newId } from '../../shared/ids.js';
+import { checkVmName } from '../../shared/names.js';
+import { type ChosenDisk, chooseDisks } from './chooseDisks.js';
+import type { AcceptDeps, Idempotency } from './deps.js';
+import { packExtents } from './extentParts.js';
+import { type Accepted, acceptOnce } from './once.js';
+import { predictDemotion } from './predict.js';
+import { ensureContext, findRepository } from './registerVm.js';
+import { assertBacklog } from './backlog.js';
+
+export interface BackupDiskBody {
+  disk_id: number;
+  source?: DiskSource;
+  virtual_size?: number;
+  change_id?: string;
+  since_change_id?: string;
+  changed_extents?: Extent[];
+}
+
+export interface BackupBody {
+  vm_name: string;
+  /** Id or name. */
+  repository_id: string;
+  upstream_id?: string;
+  backup_type: RequestedType;
+  disks?: BackupDiskBody[];
+  on_broken_chain?: OnBrokenChain;
+  priority?: number;
+  tags?: Record<string, string>;
+}
+
+export interface BackupAnswer {
+  restore_point_id: string;
+  vm_context_id: string;
+  status: 'pending';
+  disk_results: {
+    disk_id: number;
+    backup_id: string;
+    status: 'queued' | 'released';
+    /** What it will become as far as can be told now; the worker decides under the lease. */
+    backup_type: string;
+    demoted_reason: string | null;
+  }[];
+}
+
+/**
+ * Accepts a backup: one restore point, one intent per disk with its place in the disk's chain, in one transaction.
+ * Without `disks`, all disks of the registered VM.
+ * @throws chain_broken when it is certain now that there is no parent and `on_broken_chain` is `fail`
+ */
+export async function acceptBackup(
+  deps: AcceptDeps,
+  body: BackupBody,
+  idempotency?: Idempotency,
+): Promise<BackupAnswer> {
+  checkVmName(body.vm_name, 'vm_name');
+  await assertBacklog(deps);
+  return acceptOnce(deps, idempotency, async (tx) => {
+    const repositoryId = await findRepository(tx, body.repository_id);
+    const vmContextId = await ensureContext(tx, deps, repositoryId, body.vm_name, body.upstream_id ?? '');
+    const { chosen, missing } = await chooseDisks(tx, deps, vmContextId, body);
+    return writeIntents(tx, deps, { body, repositoryId, vmContextId, chosen, missing });
+  });
+}
+
+interface Intents {
+  body: BackupBody;
+  repositoryId: string;
+  vmContextId: string;
+  chosen: ChosenDisk[];
+  missing: number;
+}
+
+async function writeIntents(
+  tx: EntityManager,
+  deps: AcceptDeps,
+  intents: Intents,
+): Promise<Accepted<BackupAnswer>> {
+  const { body, repositoryId, vmContextId, chosen, missing } = intents;
+  const restorePointId = newId('rp', deps.clock.now());
+  await tx.query(
+    `INSERT INTO restore_points (id, vm_context_id, repository_id, type, status, missing_disks, created_at)
+     VALUES (?, ?, ?, ?, 'pending', ?, UTC_TIMESTAMP(3))`,
+    [restorePointId, vmContextId, repositoryId, body.backup_type, missing],
+  );
+  const answer: BackupAnswer = {
+    restore_point_id: restorePointId,
+    vm_context_id: vmContextId,
+    status: 'pending',
+    disk_results: [],
+  };
+  const accepted: Accepted<BackupAnswer> = { answer, deliveries: [] };
+  const pool = await poolOf(tx, repositoryId);
+  // In the order of disk ids, so that two requests for one VM lock the chains in the same order.
+  for (const disk of [...chosen].sort((a, b) => a.diskId - b.diskId)) {
+    const backupId = newId('bkp', deps.clock.now());
+    const { status } = await writeIntent(tx, intents, disk, restorePointId, backupId);
+    const prediction = await predictDemotion(tx, body, disk, backupId);
+    answer.disk_results.push({ disk_id: disk.diskId, backup_id: backupId, status, ...prediction });
+    if (status === 'released') {
+      accepted.deliveries.push({
+        kind: 'backup',
+        jobId: backupId,
+        pool,
+        delivery: 1,
+        delayMs: 0,
+        priority: body.priority ?? 0,
+      });
+    }
+  }
+  return accepted;
+}
+
+async function writeIntent(
+  tx: EntityManager,
+  intents: Intents,
+  disk: ChosenDisk,
+  restorePointId: string,
+  backupId: string,
+): Promise<{ status: 'queued' | 'released' }> {
+  const { body, repositoryId, vmContextId } = intents;
+  const { seq, status } = await takePosition(tx, disk.chainId);
+  const request: BackupRequest = {
+    source: disk.source,
+    on_broken_chain: body.on_broken_chain ?? 'full',
+    has_extents: disk.extents !== null,
+  };
+  await tx.query(
+    `INSERT INTO backup_jobs (id, chain_id, seq, status, priority, created_at, restore_point_id, vm_context_id, disk_id,
+       repository_id, requested_type, change_id, since_change_id, request, virtual_size, tags)
+     VALUES (?, ?, ?, ?, ?, UTC_TIMESTAMP(3), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    [
+      backupId,
+      disk.chainId,
+      seq,
+      status,
+      body.priority ?? 0,
+      restorePointId,
+      vmContextId,
+      disk.diskId,
+      repositoryId,
+      body.backup_type,
+      disk.changeId,
+      disk.sinceChangeId,
+      JSON.stringify(request),
+      disk.virtualSize,
+      body.tags ? JSON.stringify(body.tags) : null,
+    ],
+  );
+  for (const [part, pairs] of packExtents(disk.extents ?? []).entries()) {
+    await tx.query('INSERT INTO backup_extents (backup_id, part, pairs) VALUES (?, ?, ?)', [
+      backupId,
+      part,
+      pairs,
+    ]);
+  }
+  return { status };
+}
+
+async function poolOf(tx: EntityManager, repositoryId: string): Promise<string> {
+  const rows = await tx.query<{ pool: string }[]>('SELECT pool FROM repositories WHERE id = ?', [
+    repositoryId,
+  ]);
+  const row = rows[0];
+  if (!row) throw new StrataError('not_found', `There is no repository ${repositoryId}.`);
+  return row.pool;
+}

@@ -1,0 +1,24 @@
+import { kindOfJob } from '../../db/jobs/kinds.js';
+import { cancelJob } from '../../db/jobs/settle.js';
+import { StrataError } from '../../shared/errors.js';
+import type { AcceptDeps } from './deps.js';
+import { deliverAll } from './once.js';
+
+/**
+ * Cancels a waiting job, or asks a running one to stop; it is `cancelled` when its worker has stopped and tidied up.
+ * @throws wrong_state when the job has ended already
+ */
+export async function cancel(
+  deps: AcceptDeps,
+  jobId: string,
+): Promise<{ id: string; status: string; accepted: boolean }> {
+  const kind = kindOfJob(jobId);
+  if (!kind) throw new StrataError('not_found', `There is no job ${jobId}.`);
+  const { status, accepted, next } = await cancelJob(deps.ds, kind, jobId);
+  if (next) await deliverAll(deps, [next]);
+  // Cancelling twice is harmless; cancelling what has ended otherwise is a mistake worth telling.
+  if (!accepted && status !== 'cancelled') {
+    throw new StrataError('wrong_state', `Job ${jobId} is ${status} and cannot be cancelled.`);
+  }
+  return { id: jobId, status, accepted };
+}

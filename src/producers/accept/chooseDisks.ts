@@ -1,0 +1,134 @@
+import type { EntityManager } from 'typeorm';
+import { parseJson } from '../../db/jobs/journal.js';
+import type { DiskSource } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { type Extent, normaliseExtents } from '../../shared/extents.js';
+import type { BackupBody, BackupDiskBody } from './acceptBackup.js';
+import type { AcceptDeps } from './deps.js';
+import { upsertDisk } from './registerVm.js';
+import { checkSource, checkVirtualSize } from './source.js';
+
+/** A disk to be backed up, request and registration put together. */
+export interface ChosenDisk {
+  diskId: number;
+  chainId: string;
+  source: DiskSource;
+  virtualSize: number | null;
+  changeId: string | null;
+  sinceChangeId: string | null;
+  extents: Extent[] | null;
+}
+
+interface DiskRow {
+  disk_id: number;
+  chain_id: string;
+  source: unknown;
+  retired: number;
+}
+
+/**
+ * The disks of a request: those that it lists (new ones are registered on the way), or all of the VM.
+ * @returns also how many disks of the VM the request leaves out
+ */
+export async function chooseDisks(
+  tx: EntityManager,
+  deps: AcceptDeps,
+  vmContextId: string,
+  body: BackupBody,
+): Promise<{ chosen: ChosenDisk[]; missing: number }> {
+  const listed = body.disks;
+  if (listed) {
+    checkListed(deps, listed);
+    for (const disk of listed) await registerListed(tx, deps, vmContextId, disk);
+  }
+  const rows = await tx.query<DiskRow[]>(
+    `SELECT d.disk_id, c.id AS chain_id, d.source, d.retired_at IS NOT NULL AS retired
+     FROM vm_disks d JOIN backup_chains c ON c.vm_context_id = d.vm_context_id AND c.disk_id = d.disk_id
+     WHERE d.vm_context_id = ? ORDER BY d.disk_id`,
+    [vmContextId],
+  );
+  const present = rows.filter((row) => Number(row.retired) === 0);
+  const wanted = listed ?? present.map((row): BackupDiskBody => ({ disk_id: row.disk_id }));
+  if (wanted.length === 0) {
+    throw new StrataError(
+      'invalid_request',
+      `VM ${body.vm_name} has no registered disk; list the disks or register the VM.`,
+      {
+        field: 'disks',
+      },
+    );
+  }
+  const chosen = wanted.map((disk, index) => toChosen(disk, rows, index, listed !== undefined));
+  const missing = present.filter((row) => !wanted.some((disk) => disk.disk_id === row.disk_id)).length;
+  return { chosen, missing };
+}
+
+function checkListed(deps: AcceptDeps, disks: readonly BackupDiskBody[]): void {
+  const seen = new Set<number>();
+  disks.forEach((disk, index) => {
+    const field = `disks[${index}]`;
+    if (seen.has(disk.disk_id)) {
+      throw new StrataError('invalid_request', `disk_id ${disk.disk_id} is listed twice.`, {
+        field: `${field}.disk_id`,
+      });
+    }
+    seen.add(disk.disk_id);
+    if (disk.source) checkSource(disk.source, deps.settings.sourceRoots, `${field}.source`);
+    if (disk.virtual_size !== undefined) checkVirtualSize(disk.virtual_size, `${field}.virtual_size`);
+    // Without a stated size only the worker knows the disk's end; negative and fractional numbers are refused here.
+    if (disk.changed_extents) {
+      normaliseExtents(
+        disk.changed_extents,
+        disk.virtual_size ?? Number.MAX_SAFE_INTEGER,
+        `${field}.changed_extents`,
+      );
+    }
+  });
+}
+
+/** A disk that the VM does not have yet is registered; the source of a known one is not changed by a backup request. */
+async function registerListed(
+  tx: EntityManager,
+  deps: AcceptDeps,
+  vmContextId: string,
+  disk: BackupDiskBody,
+): Promise<void> {
+  const known = await tx.query<unknown[]>(
+    'SELECT 1 FROM vm_disks WHERE vm_context_id = ? AND disk_id = ? AND retired_at IS NULL',
+    [vmContextId, disk.disk_id],
+  );
+  if (known.length === 1) return;
+  await upsertDisk(tx, deps, vmContextId, {
+    disk_id: disk.disk_id,
+    ...(disk.source ? { source: disk.source } : {}),
+  });
+}
+
+function toChosen(
+  disk: BackupDiskBody,
+  rows: readonly DiskRow[],
+  index: number,
+  listed: boolean,
+): ChosenDisk {
+  const row = rows.find((candidate) => candidate.disk_id === disk.disk_id);
+  if (!row) throw new StrataError('internal', `Disk ${disk.disk_id} was not registered.`);
+  const source = disk.source ?? parseJson<DiskSource | null>(row.source);
+  if (!source) {
+    throw new StrataError(
+      'invalid_request',
+      `Disk ${disk.disk_id} has no registered source; the request must state it.`,
+      {
+        field: listed ? `disks[${index}].source` : 'disks',
+      },
+    );
+  }
+  return {
+    diskId: disk.disk_id,
+    chainId: row.chain_id,
+    source,
+    virtualSize: disk.virtual_size ?? null,
+    changeId: disk.change_id ?? null,
+    sinceChangeId: disk.since_change_id ?? null,
+    extents: disk.changed_extents ?? null,
+  };
+}

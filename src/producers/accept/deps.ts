@@ -1,0 +1,21 @@
+import type { DataSource } from 'typeorm';
+import type { Logger } from '../../observability/logger.js';
+import type { QueueSet } from '../../queue/deliver.js';
+import type { Clock } from '../../shared/clock.js';
+
+/** What accepting work needs. */
+export interface AcceptDeps {
+  ds: DataSource;
+  queue: QueueSet;
+  clock: Clock;
+  log: Logger;
+  settings: { sourceRoots: string[]; restoreRoots: string[]; nbdAllow: string[]; backlogLimit: number };
+}
+
+/** An Idempotency-Key as the HTTP layer saw it. */
+export interface Idempotency {
+  tokenId: string;
+  key: string;
+  /** SHA-256 over method, path and canonical body. */
+  requestSha256: string;
+}

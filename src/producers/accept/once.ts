@@ -1,0 +1,79 @@
+import type { EntityManager } from 'typeorm';
+import type { Delivery } from '../../db/jobs/kinds.js';
+import { parseJson } from '../../db/jobs/journal.js';
+import { inTransaction, isDuplicate } from '../../db/transaction.js';
+import { StrataError } from '../../shared/errors.js';
+import type { AcceptDeps, Idempotency } from './deps.js';
+
+/** Work that one transaction accepts: the answer, and the heads that want a queue entry after the commit. */
+export interface Accepted<T> {
+  answer: T;
+  deliveries: Delivery[];
+}
+
+/**
+ * Accepts work in one transaction, once per Idempotency-Key: the key is written with the intent, so either both exist
+ * or neither. After the commit the heads are put into the queue; where Redis is away they are left to the sweeper,
+ * because what is in the database is accepted (invariant 15).
+ * @throws idempotency_mismatch when the key was used with another request
+ */
+export async function acceptOnce<T extends object>(
+  deps: AcceptDeps,
+  idempotency: Idempotency | undefined,
+  accept: (tx: EntityManager) => Promise<Accepted<T>>,
+): Promise<T> {
+  const earlier = idempotency && (await findAnswer<T>(deps, idempotency));
+  if (earlier) return earlier;
+  let accepted: Accepted<T>;
+  try {
+    accepted = await inTransaction(deps.ds, async (tx) => {
+      const result = await accept(tx);
+      if (idempotency) await saveAnswer(tx, idempotency, result.answer);
+      return result;
+    });
+  } catch (error) {
+    const raced =
+      idempotency &&
+      isDuplicate((error as Error).cause, 'PRIMARY') &&
+      (await findAnswer<T>(deps, idempotency));
+    if (raced) return raced;
+    throw error;
+  }
+  await deliverAll(deps, accepted.deliveries);
+  return accepted.answer;
+}
+
+/** Puts heads into the queue; a Redis that is away is said and left to the sweeper. */
+export async function deliverAll(deps: AcceptDeps, deliveries: readonly Delivery[]): Promise<void> {
+  for (const delivery of deliveries) {
+    try {
+      await deps.queue.deliver(delivery);
+    } catch (error) {
+      deps.log.warn(
+        { err: error, jobId: delivery.jobId },
+        'accepted, but not queued yet: the sweeper will do it',
+      );
+    }
+  }
+}
+
+async function findAnswer<T>(deps: AcceptDeps, idempotency: Idempotency): Promise<T | undefined> {
+  const rows = await deps.ds.query<{ request_sha256: string; response: unknown }[]>(
+    'SELECT request_sha256, response FROM idempotency_keys WHERE token_id = ? AND idempotency_key = ?',
+    [idempotency.tokenId, idempotency.key],
+  );
+  const row = rows[0];
+  if (!row) return undefined;
+  if (row.request_sha256 !== idempotency.requestSha256) {
+    throw new StrataError('idempotency_mismatch', 'The Idempotency-Key was used with another request.');
+  }
+  return parseJson<T>(row.response);
+}
+
+async function saveAnswer(tx: EntityManager, idempotency: Idempotency, answer: object): Promise<void> {
+  await tx.query(
+    `INSERT INTO idempotency_keys (token_id, idempotency_key, request_sha256, response, created_at)
+     VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3))`,
+    [idempotency.tokenId, idempotency.key, idempotency.requestSha256, JSON.stringify(answer)],
+  );
+}

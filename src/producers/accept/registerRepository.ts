@@ -1,0 +1,76 @@
+import { normalize } from 'node:path';
+import { isDuplicate } from '../../db/transaction.js';
+import { Repository, type RepositoryType } from '../../entities/index.js';
+import { checkRoot, createMarker } from '../../services/repository/marker.js';
+import { StrataError } from '../../shared/errors.js';
+import { newId } from '../../shared/ids.js';
+import { checkSimpleName } from '../../shared/names.js';
+import type { AcceptDeps } from './deps.js';
+
+export interface RepositoryBody {
+  name: string;
+  type: RepositoryType;
+  root_path: string;
+  pool?: string;
+  min_free_bytes?: number;
+  max_parallel_jobs?: number;
+  immutable_days?: number;
+}
+
+/**
+ * Registers a repository: the row first, then the marker file in its directory; a marker that cannot be written takes
+ * the row back, so that a failed registration changes nothing.
+ */
+export async function registerRepository(deps: AcceptDeps, body: RepositoryBody): Promise<Repository> {
+  checkSimpleName(body.name, 'name');
+  const pool = checkSimpleName(body.pool ?? 'default', 'pool');
+  const rootPath = checkRootPath(body.root_path);
+  await checkRoot(rootPath);
+  const rows = deps.ds.getRepository(Repository);
+  const repository = rows.create({
+    id: newId('repo', deps.clock.now()),
+    name: body.name,
+    type: body.type,
+    rootPath,
+    pool,
+    enabled: true,
+    minFreeBytes: body.min_free_bytes ?? 0,
+    maxParallelJobs: body.max_parallel_jobs ?? null,
+    immutableDays: body.immutable_days ?? 0,
+    createdAt: deps.clock.now(),
+  });
+  try {
+    await rows.insert(repository);
+  } catch (error) {
+    if (isDuplicate(error, 'uq_repositories_name')) {
+      throw new StrataError('name_taken', `There is a repository ${body.name} already.`, {
+        field: 'name',
+        cause: error,
+      });
+    }
+    if (isDuplicate(error, 'uq_repositories_root_path')) {
+      throw new StrataError('name_taken', `${rootPath} is the root of another repository.`, {
+        field: 'root_path',
+        cause: error,
+      });
+    }
+    throw error;
+  }
+  try {
+    await createMarker(rootPath, repository.id, deps.clock.now());
+  } catch (error) {
+    await rows.delete({ id: repository.id });
+    throw error;
+  }
+  return rows.findOneByOrFail({ id: repository.id });
+}
+
+function checkRootPath(path: string): string {
+  const normal = normalize(path).replace(/(.)\/$/, '$1');
+  if (!path.startsWith('/') || path.includes('\0') || path.split('/').includes('..') || normal === '/') {
+    throw new StrataError('path_not_allowed', 'The root is an absolute path without "..", and not "/".', {
+      field: 'root_path',
+    });
+  }
+  return normal;
+}

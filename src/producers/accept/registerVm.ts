@@ -1,0 +1,126 @@
+import type { EntityManager } from 'typeorm';
+import type { DiskSource } from '../../entities/index.js';
+import { inTransaction } from '../../db/transaction.js';
+import { StrataError } from '../../shared/errors.js';
+import { newId, randomPart } from '../../shared/ids.js';
+import { checkVmName, slug } from '../../shared/names.js';
+import type { AcceptDeps } from './deps.js';
+import { checkSource, checkVirtualSize } from './source.js';
+
+export interface VmDiskBody {
+  disk_id: number;
+  label?: string;
+  source?: DiskSource;
+  virtual_size?: number;
+}
+
+export interface VmBody {
+  vm_name: string;
+  /** Id or name. */
+  repository_id: string;
+  upstream_id?: string;
+  disks: VmDiskBody[];
+}
+
+/**
+ * Registers a VM, or registers it again: disks that are listed are added or updated, disks that are not are retired.
+ * A retired disk keeps its chain; listed again it is the same disk.
+ * @returns the VM's context id
+ */
+export async function registerVm(deps: AcceptDeps, body: VmBody): Promise<{ vm_context_id: string }> {
+  checkVmName(body.vm_name, 'vm_name');
+  checkDisks(deps, body.disks);
+  return inTransaction(deps.ds, async (tx) => {
+    const repositoryId = await findRepository(tx, body.repository_id);
+    const vmContextId = await ensureContext(tx, deps, repositoryId, body.vm_name, body.upstream_id ?? '');
+    for (const disk of body.disks) await upsertDisk(tx, deps, vmContextId, disk);
+    const kept = body.disks.map((disk) => disk.disk_id);
+    await tx.query(
+      `UPDATE vm_disks SET retired_at = UTC_TIMESTAMP(3)
+       WHERE vm_context_id = ? AND retired_at IS NULL ${kept.length > 0 ? 'AND disk_id NOT IN (?)' : ''}`,
+      kept.length > 0 ? [vmContextId, kept] : [vmContextId],
+    );
+    return { vm_context_id: vmContextId };
+  });
+}
+
+function checkDisks(deps: AcceptDeps, disks: readonly VmDiskBody[]): void {
+  const seen = new Set<number>();
+  disks.forEach((disk, index) => {
+    const field = `disks[${index}]`;
+    if (seen.has(disk.disk_id)) {
+      throw new StrataError('invalid_request', `disk_id ${disk.disk_id} is listed twice.`, {
+        field: `${field}.disk_id`,
+      });
+    }
+    seen.add(disk.disk_id);
+    if (disk.source) checkSource(disk.source, deps.settings.sourceRoots, `${field}.source`);
+    if (disk.virtual_size !== undefined) checkVirtualSize(disk.virtual_size, `${field}.virtual_size`);
+  });
+}
+
+/** A repository by id or by name, as long as it is enabled. */
+export async function findRepository(tx: EntityManager, idOrName: string): Promise<string> {
+  const rows = await tx.query<{ id: string; enabled: number }[]>(
+    'SELECT id, enabled FROM repositories WHERE id = ? OR name = ? ORDER BY id = ? DESC LIMIT 1',
+    [idOrName, idOrName, idOrName],
+  );
+  const row = rows[0];
+  if (!row)
+    throw new StrataError('not_found', `There is no repository ${idOrName}.`, { field: 'repository_id' });
+  if (Number(row.enabled) !== 1) {
+    throw new StrataError('wrong_state', `The repository ${idOrName} is disabled.`, {
+      field: 'repository_id',
+    });
+  }
+  return row.id;
+}
+
+/** The VM's context in this repository, made if it is new. */
+export async function ensureContext(
+  tx: EntityManager,
+  deps: AcceptDeps,
+  repositoryId: string,
+  vmName: string,
+  upstreamId: string,
+): Promise<string> {
+  // The id names a directory: the slug is for people, the random part makes it unique.
+  const candidate = `${slug(vmName)}-${randomPart(12)}`;
+  await tx.query(
+    `INSERT IGNORE INTO vm_contexts (vm_context_id, vm_name, upstream_id, repository_id, created_at) VALUES (?, ?, ?, ?, ?)`,
+    [candidate, vmName, upstreamId, repositoryId, deps.clock.now()],
+  );
+  const rows = await tx.query<{ vm_context_id: string }[]>(
+    'SELECT vm_context_id FROM vm_contexts WHERE repository_id = ? AND vm_name = ? AND upstream_id = ?',
+    [repositoryId, vmName, upstreamId],
+  );
+  const row = rows[0];
+  if (!row) throw new StrataError('internal', `The context of ${vmName} was not written.`);
+  return row.vm_context_id;
+}
+
+/** Adds or updates a disk; what the body leaves out stays as it was. */
+export async function upsertDisk(
+  tx: EntityManager,
+  deps: AcceptDeps,
+  vmContextId: string,
+  disk: VmDiskBody,
+): Promise<void> {
+  await tx.query(
+    `INSERT INTO vm_disks (vm_context_id, disk_id, label, virtual_size, source) VALUES (?, ?, ?, ?, ?)
+     ON DUPLICATE KEY UPDATE label = COALESCE(VALUES(label), label), virtual_size = COALESCE(VALUES(virtual_size), virtual_size),
+       source = COALESCE(VALUES(source), source), retired_at = NULL`,
+    [
+      vmContextId,
+      disk.disk_id,
+      disk.label ?? null,
+      disk.virtual_size ?? null,
+      disk.source ? JSON.stringify(disk.source) : null,
+    ],
+  );
+  await tx.query('INSERT IGNORE INTO backup_chains (id, vm_context_id, disk_id) VALUES (?, ?, ?)', [
+    newId('chn', deps.clock.now()),
+    vmContextId,
+    disk.disk_id,
+  ]);
+}

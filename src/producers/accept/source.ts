@@ -1,0 +1,56 @@
+import { normalize } from 'node:path';
+import type { DiskSource } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
+
+const FORMATS = ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi', 'vpc'];
+
+/**
+ * What can be said of a source without opening it: the API's host may not see the files. The worker looks at the real
+ * path and into the image, and may still refuse.
+ * @param field where the source stands in the request, such as `disks[0].source`
+ */
+export function checkSource(source: DiskSource, roots: readonly string[], field: string): void {
+  switch (source.type) {
+    case 'file':
+      if (!FORMATS.includes(source.format)) {
+        throw new StrataError('unknown_format', `The format is one of ${FORMATS.join(', ')}.`, {
+          field: `${field}.format`,
+        });
+      }
+      checkPathUnder(source.path, roots, `${field}.path`, 'STRATA_SOURCE_ROOTS');
+      return;
+    case 'nbd':
+      if (!/^nbds?(\+unix)?:\/\//.test(source.uri) || !URL.canParse(source.uri)) {
+        throw new StrataError('invalid_request', 'An NBD URI begins with nbd://, nbds:// or nbd+unix:///.', {
+          field: `${field}.uri`,
+        });
+      }
+      return;
+    case 'push':
+      throw new StrataError('invalid_request', 'Push sources are not available in this version.', {
+        field: `${field}.type`,
+      });
+  }
+}
+
+/** Refuses a path that is relative, not normal, has a NUL byte, or lies outside of all roots. */
+export function checkPathUnder(path: string, roots: readonly string[], field: string, setting: string): void {
+  const normal = path.startsWith('/') && !path.includes('\0') && normalize(path) === path;
+  if (!normal) {
+    throw new StrataError('path_not_allowed', 'The path is absolute and has no "..", "." or double slash.', {
+      field,
+    });
+  }
+  if (!roots.some((root) => path === root || path.startsWith(root.endsWith('/') ? root : `${root}/`))) {
+    throw new StrataError('path_not_allowed', `The path is not under one of ${setting}.`, { field });
+  }
+}
+
+/** Disk sizes are multiples of 512 bytes: QCOW2 and every hypervisor count in sectors. */
+export function checkVirtualSize(bytes: number, field: string): void {
+  if (!Number.isSafeInteger(bytes) || bytes <= 0 || bytes % 512 !== 0) {
+    throw new StrataError('size_not_aligned', `The size ${bytes} is not a positive multiple of 512 bytes.`, {
+      field,
+    });
+  }
+}
