@@ -4,4 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 bash scripts/setup.sh --test
+bash scripts/build.sh
 exec node dist/bench/run.js "$@"

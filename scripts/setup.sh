@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing: system packages, npm packages, the build. Does nothing when all is there.
-#   setup.sh [--test]     --test: also what only the tests need
+#   setup.sh [--test]     --test: also what only the tests need, and no build, which is a stage of theirs
 # STRATA_NO_APT=1 forbids apt: missing programs are then named instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -112,4 +112,4 @@ install_npm_packages() {
 
 install_packages
 install_npm_packages
-bash scripts/build.sh
+[[ "${1:-}" == --test ]] || bash scripts/build.sh

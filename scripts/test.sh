@@ -4,7 +4,7 @@
 # The last line is `N passed, N failed`; the exit code is 0 only when nothing failed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-export NO_UPDATE_NOTIFIER=1 npm_config_update_notifier=false FORCE_COLOR=0
+export NO_UPDATE_NOTIFIER=1 npm_config_update_notifier=false
 
 # Seconds for the tests alone. A test run that hangs is ended: its watchdog cleans up behind it.
 deadline=${STRATA_TEST_DEADLINE_SECONDS:-840}
@@ -33,7 +33,7 @@ check_scripts() {
   for file in scripts/*.sh .ci/run; do bash -n "$file" || return; done
 }
 
-stage 'set-up and build' bash scripts/setup.sh --test
+stage 'set-up' bash scripts/setup.sh --test
 PATH="$PWD/node_modules/.bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 stage 'format' biome ci --colors=off .
 sources=()
@@ -42,6 +42,7 @@ for folder in src test migrations bench; do
 done
 stage 'lint' oxlint --type-aware --deny-warnings "${sources[@]}"
 stage 'scripts' check_scripts
+stage 'types and build' bash scripts/build.sh
 stage 'import rules' depcruise --config .dependency-cruiser.cjs "${sources[@]}"
 
 files=('dist/test/**/*.test.js')
