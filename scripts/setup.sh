@@ -12,7 +12,7 @@ tools=(qemu-img:qemu-utils qemu-nbd:qemu-utils qemu-io:qemu-utils redis-server:r
   debugfs:e2fsprogs sfdisk:fdisk)
 if [[ "${1:-}" == --test ]]; then
   tools+=(nbdkit:nbdkit nbdinfo:libnbd-bin
-    qemu-storage-daemon:qemu-system-common,qemu-system-x86,qemu-storage-daemon)
+    'qemu-storage-daemon:qemu-system-common,qemu-system-x86,qemu-storage-daemon')
 fi
 
 missing_tools() {

@@ -3,7 +3,7 @@
 # Arguments go to mocha: `npm test -- --grep lease`, `npm test -- dist/test/unit/queue/*.test.js`.
 # The last line is `N passed, N failed`; the exit code is 0 only when nothing failed.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 export NO_UPDATE_NOTIFIER=1 npm_config_update_notifier=false
 
 # Seconds for the tests alone. A test run that hangs is ended: its watchdog cleans up behind it.
@@ -28,6 +28,7 @@ stage() { # title, command...
   echo "== $title: $((SECONDS - started)) s"
 }
 
+# shellcheck disable=SC2317 # called by `stage`
 check_scripts() {
   local file
   for file in scripts/*.sh .ci/run; do bash -n "$file" || return; done
