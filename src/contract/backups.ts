@@ -1,0 +1,165 @@
+import { type Static, Type } from 'typebox';
+import {
+  Bytes,
+  ChangeId,
+  closed,
+  DiskId,
+  Health,
+  Id,
+  JobError,
+  JobStatus,
+  nullable,
+  oneOf,
+  PageQuery,
+  pageOf,
+  Progress,
+  RepositoryRef,
+  Time,
+  UpstreamId,
+  VmContextId,
+  VmName,
+} from './common.js';
+import { Source } from './sources.js';
+import { MOST_DISKS } from './vms.js';
+
+/** Largest change list of a request; a bigger one is for the extents call of a later version. */
+export const MOST_EXTENTS = 200_000;
+/** Largest body of POST /backups, in bytes. */
+export const BACKUP_BODY_LIMIT = 16 * 1024 * 1024;
+
+export const RequestedType = oneOf(['full', 'incremental', 'differential', 'auto']);
+export type RequestedType = Static<typeof RequestedType>;
+export const BackupType = oneOf(['full', 'incremental', 'differential']);
+export type BackupType = Static<typeof BackupType>;
+
+export const Extent = closed({
+  offset: Bytes('Where it begins on the guest disk'),
+  length: Bytes('Its length, above 0'),
+});
+export type Extent = Static<typeof Extent>;
+
+export const Tags = Type.Record(Type.String({ pattern: '^.{1,63}$' }), Type.String({ maxLength: 255 }), {
+  maxProperties: 32,
+  additionalProperties: false,
+  description: 'Up to 32 words of your own, by name.',
+});
+
+export const BackupDiskCreate = closed({
+  disk_id: DiskId,
+  source: Type.Optional(Source),
+  virtual_size: Type.Optional(Bytes('Size of the disk, a multiple of 512')),
+  change_id: Type.Optional(ChangeId),
+  since_change_id: Type.Optional(ChangeId),
+  changed_extents: Type.Optional(
+    Type.Array(Extent, {
+      maxItems: MOST_EXTENTS,
+      description: 'What has changed since `since_change_id`; any order, overlaps allowed.',
+    }),
+  ),
+});
+export type BackupDiskCreate = Static<typeof BackupDiskCreate>;
+
+export const BackupCreate = closed({
+  vm_name: VmName,
+  repository_id: RepositoryRef,
+  upstream_id: Type.Optional(UpstreamId),
+  backup_type: RequestedType,
+  disks: Type.Optional(
+    Type.Array(BackupDiskCreate, {
+      minItems: 1,
+      maxItems: MOST_DISKS,
+      description: 'Left out: all registered disks of the VM.',
+    }),
+  ),
+  on_broken_chain: Type.Optional(
+    oneOf(['full', 'fail'], 'What an increment without a usable parent becomes. Default: full.'),
+  ),
+  priority: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: 1000, description: '0, the default, is first.' }),
+  ),
+  tags: Type.Optional(Tags),
+});
+export type BackupCreate = Static<typeof BackupCreate>;
+
+export const BackupAccepted = closed({
+  restore_point_id: Type.String(),
+  vm_context_id: Type.String(),
+  status: Type.String(),
+  disk_results: Type.Array(
+    closed({
+      disk_id: DiskId,
+      backup_id: Type.String(),
+      status: JobStatus,
+      backup_type: Type.Optional(
+        Type.String({ description: 'What it will become, as far as can be told now.' }),
+      ),
+      demoted_reason: Type.Optional(nullable(Type.String())),
+    }),
+  ),
+});
+export type BackupAccepted = Static<typeof BackupAccepted>;
+
+export const Backup = closed({
+  id: Type.String(),
+  restore_point_id: Type.String(),
+  chain_id: Type.String(),
+  vm_context_id: Type.String(),
+  vm_name: Type.String(),
+  disk_id: DiskId,
+  repository_id: Type.String(),
+  requested_type: RequestedType,
+  backup_type: nullable(BackupType),
+  demoted_reason: nullable(Type.String()),
+  status: JobStatus,
+  health: Health,
+  parent_backup_id: nullable(Type.String()),
+  change_id: nullable(Type.String()),
+  since_change_id: nullable(Type.String()),
+  repository_path: nullable(Type.String({ description: "Relative to the repository's root." })),
+  virtual_size: nullable(Bytes('Size of the disk')),
+  size_bytes: nullable(Bytes('What the file takes on the file system')),
+  bytes_transferred: nullable(Bytes('Payload written')),
+  content_id: nullable(Type.String()),
+  protected_until: nullable(Time('Not to be removed before')),
+  tags: nullable(Type.Record(Type.String(), Type.String())),
+  priority: Type.Integer(),
+  attempts: Type.Integer(),
+  cancel_requested: Type.Boolean(),
+  progress: nullable(Progress),
+  error: nullable(JobError),
+  created_at: Time('When it was accepted'),
+  started_at: nullable(Time('When its first attempt began')),
+  completed_at: nullable(Time('When it ended')),
+});
+export type Backup = Static<typeof Backup>;
+
+export const BackupPage = pageOf(Backup);
+export type BackupPage = Static<typeof BackupPage>;
+
+export const BackupParams = closed({ backup_id: Id('bkp', 'backup') });
+export const BackupQuery = closed({
+  ...PageQuery,
+  vm_name: Type.Optional(VmName),
+  vm_context_id: Type.Optional(VmContextId),
+  repository_id: Type.Optional(RepositoryRef),
+  disk_id: Type.Optional(DiskId),
+  status: Type.Optional(JobStatus),
+  backup_type: Type.Optional(BackupType),
+});
+export type BackupQuery = Static<typeof BackupQuery>;
+
+export const ChangeIdQuery = closed({
+  vm_name: VmName,
+  repository_id: RepositoryRef,
+  disk_id: DiskId,
+  upstream_id: Type.Optional(UpstreamId),
+});
+export type ChangeIdQuery = Static<typeof ChangeIdQuery>;
+
+export const ChangeIdAnswer = closed({
+  vm_name: Type.String(),
+  disk_id: DiskId,
+  change_id: nullable(Type.String({ description: 'Null when there is none: take a full.' })),
+  backup_id: nullable(Type.String({ description: 'The completed backup that it belongs to.' })),
+});
+export type ChangeIdAnswer = Static<typeof ChangeIdAnswer>;

@@ -1,0 +1,128 @@
+import { type Static, type TObject, type TProperties, type TSchema, Type } from 'typebox';
+
+/** An object whose unknown properties are refused: a misspelt option must not be ignored. */
+export function closed<P extends TProperties>(properties: P, description?: string): TObject<P> {
+  return Type.Object(properties, {
+    additionalProperties: false,
+    ...(description === undefined ? {} : { description }),
+  });
+}
+
+/** `T | null`. */
+export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+/** One of these words. */
+export const oneOf = <const Words extends string[]>(words: Words, description?: string) =>
+  Type.Enum(words, description === undefined ? {} : { description });
+
+/** Prefix, underscore, characters of the id alphabet; what does not look like this cannot exist. */
+export const Id = (prefix: string, what: string) =>
+  Type.String({ pattern: `^${prefix}_[0-9a-z]{1,58}$`, maxLength: 64, description: `Id of a ${what}.` });
+
+export const VmContextId = Type.String({
+  pattern: '^[A-Za-z0-9._-]{1,191}$',
+  maxLength: 191,
+  description: 'Id of a VM as seen by one repository.',
+});
+
+/** An id or a name; which of the two it is, the database tells. */
+export const RepositoryRef = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  description: 'Id or name of a repository.',
+});
+
+export const VmName = Type.String({ minLength: 1, maxLength: 128, description: 'Name of the VM.' });
+export const UpstreamId = Type.String({
+  maxLength: 191,
+  description: "The upstream's own id of the VM, where two VMs may have one name.",
+});
+export const DiskId = Type.Integer({
+  minimum: 0,
+  maximum: 9999,
+  description: "The disk's name for good, from 0; never its position in a list.",
+});
+export const ChangeId = Type.String({
+  minLength: 1,
+  maxLength: 191,
+  description: "The upstream's opaque token for the state of a disk.",
+});
+export const Bytes = (description: string) =>
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: `${description}, in bytes.` });
+export const Time = (description: string) =>
+  Type.String({ format: 'date-time', description: `${description}; ISO 8601, UTC.` });
+
+/** Query of every list. */
+export const PageQuery = {
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 500, default: 50, description: 'Items per page.' }),
+  ),
+  cursor: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 512, description: '`next_cursor` of the page before.' }),
+  ),
+};
+
+/** A page of a list. */
+export const pageOf = <T extends TSchema>(item: T) =>
+  closed({
+    items: Type.Array(item),
+    next_cursor: nullable(Type.String({ description: 'Cursor of the next page; null on the last one.' })),
+  });
+
+/** A page of a list. */
+export interface Page<T> {
+  items: T[];
+  next_cursor: string | null;
+}
+
+/** Problem details (RFC 9457), the body of every error. */
+export const Problem = closed(
+  {
+    type: Type.String({ description: '`urn:strata:error:<code>`.' }),
+    title: Type.String({ description: 'One sentence for the code.' }),
+    status: Type.Integer({ minimum: 400, maximum: 599, description: 'HTTP status.' }),
+    detail: Type.String({ description: 'The facts of this case.' }),
+    code: Type.String({ description: 'Code of docs/errors.md; stable, for scripts.' }),
+    errors: Type.Array(
+      closed({
+        field: Type.String({ description: 'Such as `disks[0].disk_id`; empty for the whole body.' }),
+        message: Type.String(),
+      }),
+      { description: 'The fields that are wrong.' },
+    ),
+    request_id: Type.String({ description: "Found again in the API's log." }),
+  },
+  'Problem details (RFC 9457).',
+);
+export type Problem = Static<typeof Problem>;
+
+export const Health = oneOf(['ok', 'suspect', 'damaged'], 'What the last validation found.');
+export type Health = Static<typeof Health>;
+
+export const JobStatus = oneOf(
+  ['queued', 'released', 'running', 'completed', 'failed', 'cancelled', 'expired'],
+  'queued: waits for others of its chain; released: next of its chain, in the queue.',
+);
+export type JobStatus = Static<typeof JobStatus>;
+
+/** How far a running job is. */
+export const Progress = closed({
+  phase: Type.String(),
+  bytes_done: Bytes('Done in this phase'),
+  bytes_total: nullable(Bytes('To do in this phase; null while unknown')),
+  rate: nullable(Type.Number({ minimum: 0, description: 'Bytes per second since the phase began.' })),
+  eta_seconds: nullable(Type.Number({ minimum: 0, description: 'Seconds to the end of the phase.' })),
+});
+export type Progress = Static<typeof Progress>;
+
+/** Why a job failed, or why its last attempt did. */
+export const JobError = closed({ code: Type.String(), detail: nullable(Type.String()) });
+export type JobError = Static<typeof JobError>;
+
+/** Answer to a request for cancelling. */
+export const CancelResult = closed({
+  id: Type.String(),
+  status: JobStatus,
+  accepted: Type.Boolean({ description: 'False when the job had ended already.' }),
+});
+export type CancelResult = Static<typeof CancelResult>;

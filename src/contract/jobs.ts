@@ -1,0 +1,43 @@
+import { type Static, Type } from 'typebox';
+import { closed, DiskId, Id, JobError, JobStatus, nullable, oneOf, Progress, Time } from './common.js';
+
+/** A job of any kind: a backup, a validation, a restore. */
+export const Job = closed({
+  id: Type.String(),
+  kind: oneOf(['backup', 'maintenance', 'restore']),
+  type: Type.String({ description: 'Backup type, `validate`, or the format of a restore.' }),
+  status: JobStatus,
+  chain_id: Type.String(),
+  vm_context_id: Type.String(),
+  vm_name: Type.String(),
+  disk_id: DiskId,
+  repository_id: Type.String(),
+  attempts: Type.Integer({ minimum: 0 }),
+  cancel_requested: Type.Boolean(),
+  progress: nullable(Progress),
+  error: nullable(JobError),
+  result: nullable(Type.Record(Type.String(), Type.Unknown())),
+  created_at: Time('When it was accepted'),
+  started_at: nullable(Time('When its first attempt began')),
+  completed_at: nullable(Time('When it ended')),
+});
+export type Job = Static<typeof Job>;
+
+export const JobParams = closed({ id: Id('(bkp|mnt|rst)', 'job') });
+
+export const EventsQuery = closed({
+  job_id: Type.Optional(Id('(bkp|mnt|rst)', 'job')),
+});
+export type EventsQuery = Static<typeof EventsQuery>;
+
+/** `data` of an event `job` of GET /events: sent when the state or the progress of a job changes. */
+export const JobEvent = closed({
+  id: Type.String(),
+  kind: oneOf(['backup', 'maintenance', 'restore']),
+  chain_id: Type.String(),
+  status: JobStatus,
+  cancel_requested: Type.Boolean(),
+  progress: nullable(Progress),
+  error: nullable(JobError),
+});
+export type JobEvent = Static<typeof JobEvent>;

@@ -1,0 +1,72 @@
+import { type Static, Type } from 'typebox';
+import { Bytes, closed, Id, nullable, oneOf, PageQuery, pageOf, Time } from './common.js';
+
+const Name = Type.String({ minLength: 1, maxLength: 63, description: 'A-Z a-z 0-9 _ . -' });
+const MaxParallelJobs = Type.Integer({
+  minimum: 1,
+  maximum: 10_000,
+  description: 'Jobs at a time, fleet-wide.',
+});
+const ImmutableDays = Type.Integer({ minimum: 0, maximum: 36_500 });
+
+export const RepositoryType = oneOf(['local', 'nfs']);
+
+export const RepositoryCreate = closed({
+  name: Name,
+  type: RepositoryType,
+  root_path: Type.String({
+    minLength: 1,
+    maxLength: 700,
+    description: 'Absolute path of a mounted directory.',
+  }),
+  pool: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 63,
+      default: 'default',
+      description: 'Workers of this pool mount it.',
+    }),
+  ),
+  min_free_bytes: Type.Optional(Bytes('Room that backups leave free')),
+  max_parallel_jobs: Type.Optional(MaxParallelJobs),
+  immutable_days: Type.Optional(ImmutableDays),
+});
+export type RepositoryCreate = Static<typeof RepositoryCreate>;
+
+export const RepositoryPatch = Type.Object(
+  {
+    name: Type.Optional(Name),
+    pool: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
+    enabled: Type.Optional(Type.Boolean({ description: 'A disabled repository accepts no backups.' })),
+    min_free_bytes: Type.Optional(Bytes('Room that backups leave free')),
+    max_parallel_jobs: Type.Optional(nullable(MaxParallelJobs)),
+    immutable_days: Type.Optional(ImmutableDays),
+  },
+  { additionalProperties: false, minProperties: 1 },
+);
+export type RepositoryPatch = Static<typeof RepositoryPatch>;
+
+export const Repository = closed({
+  id: Type.String(),
+  name: Type.String(),
+  type: RepositoryType,
+  root_path: Type.String(),
+  pool: Type.String(),
+  enabled: Type.Boolean(),
+  min_free_bytes: Bytes('Room that backups leave free'),
+  max_parallel_jobs: nullable(Type.Integer()),
+  immutable_days: Type.Integer(),
+  total_bytes: nullable(Bytes('Size of the file system')),
+  used_bytes: nullable(Bytes('Used on the file system')),
+  available_bytes: nullable(Bytes('Available on the file system')),
+  capacity_read_at: nullable(Time('When the three were read')),
+  created_at: Time('When it was registered'),
+});
+export type Repository = Static<typeof Repository>;
+
+export const RepositoryPage = pageOf(Repository);
+export type RepositoryPage = Static<typeof RepositoryPage>;
+
+export const RepositoryParams = closed({ id: Id('repo', 'repository') });
+export const RepositoryQuery = closed(PageQuery);
+export type RepositoryQuery = Static<typeof RepositoryQuery>;

@@ -1,0 +1,69 @@
+import { type Static, Type } from 'typebox';
+import {
+  closed,
+  Id,
+  JobError,
+  JobStatus,
+  nullable,
+  oneOf,
+  PageQuery,
+  pageOf,
+  Progress,
+  Time,
+} from './common.js';
+
+export const RestoreFormat = oneOf(['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi']);
+export type RestoreFormat = Static<typeof RestoreFormat>;
+
+export const RestoreTarget = closed({
+  type: oneOf(['file']),
+  path: Type.String({
+    minLength: 1,
+    maxLength: 4096,
+    description: 'Absolute, under one of STRATA_RESTORE_ROOTS.',
+  }),
+});
+
+export const RestoreCreate = closed({
+  backup_id: Id('bkp', 'backup'),
+  target: RestoreTarget,
+  format: RestoreFormat,
+  verify: Type.Optional(
+    Type.Boolean({ default: true, description: 'Read the target back and compare content ids.' }),
+  ),
+});
+export type RestoreCreate = Static<typeof RestoreCreate>;
+
+export const RestoreAccepted = closed({ restore_id: Type.String(), status: JobStatus });
+export type RestoreAccepted = Static<typeof RestoreAccepted>;
+
+export const Restore = closed({
+  id: Type.String(),
+  backup_id: Type.String(),
+  chain_id: Type.String(),
+  repository_id: Type.String(),
+  target: RestoreTarget,
+  format: RestoreFormat,
+  verify: Type.Boolean(),
+  status: JobStatus,
+  attempts: Type.Integer(),
+  cancel_requested: Type.Boolean(),
+  progress: nullable(Progress),
+  error: nullable(JobError),
+  result: nullable(Type.Record(Type.String(), Type.Unknown())),
+  created_at: Time('When it was accepted'),
+  started_at: nullable(Time('When its first attempt began')),
+  completed_at: nullable(Time('When it ended')),
+});
+export type Restore = Static<typeof Restore>;
+
+export const RestorePage = pageOf(Restore);
+export type RestorePage = Static<typeof RestorePage>;
+
+export const RestoreParams = closed({ id: Id('rst', 'restore') });
+export const RestoreQuery = closed({
+  ...PageQuery,
+  backup_id: Type.Optional(Id('bkp', 'backup')),
+  status: Type.Optional(JobStatus),
+});
+export type RestoreQuery = Static<typeof RestoreQuery>;

@@ -1,0 +1,42 @@
+import { type Static, Type } from 'typebox';
+import { closed, oneOf } from './common.js';
+
+export const ImageFormat = oneOf(
+  ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi', 'vpc'],
+  'Format of the image; never guessed.',
+);
+export type ImageFormat = Static<typeof ImageFormat>;
+
+export const NbdSource = closed(
+  {
+    type: Type.Literal('nbd'),
+    uri: Type.String({
+      minLength: 1,
+      maxLength: 2048,
+      description: '`nbd://`, `nbds://` or `nbd+unix:///`.',
+    }),
+    bitmap: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 191, description: 'Dirty bitmap that the export offers.' }),
+    ),
+  },
+  'An NBD export.',
+);
+
+export const FileSource = closed(
+  {
+    type: Type.Literal('file'),
+    path: Type.String({
+      minLength: 1,
+      maxLength: 4096,
+      description: 'Absolute, under one of STRATA_SOURCE_ROOTS.',
+    }),
+    format: Type.String({ minLength: 1, maxLength: 16, description: 'raw, qcow2, vmdk, vhdx, vdi or vpc.' }),
+  },
+  'An image file or a block device on the hosts of the workers.',
+);
+
+/** Where a disk's bytes are read from. */
+export const Source = Type.Union([NbdSource, FileSource], {
+  description: 'Where the bytes are read from.',
+});
+export type Source = Static<typeof Source>;

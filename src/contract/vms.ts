@@ -1,0 +1,69 @@
+import { type Static, Type } from 'typebox';
+import {
+  Bytes,
+  closed,
+  DiskId,
+  nullable,
+  PageQuery,
+  pageOf,
+  RepositoryRef,
+  Time,
+  UpstreamId,
+  VmContextId,
+  VmName,
+} from './common.js';
+import { Source } from './sources.js';
+
+/** More disks than any hypervisor gives a VM. */
+export const MOST_DISKS = 256;
+
+export const VmDiskPut = closed({
+  disk_id: DiskId,
+  label: Type.Optional(Type.String({ maxLength: 191 })),
+  source: Type.Optional(Source),
+  virtual_size: Type.Optional(Bytes('Size of the disk')),
+});
+export type VmDiskPut = Static<typeof VmDiskPut>;
+
+export const VmPut = closed({
+  vm_name: VmName,
+  repository_id: RepositoryRef,
+  upstream_id: Type.Optional(UpstreamId),
+  disks: Type.Array(VmDiskPut, {
+    maxItems: MOST_DISKS,
+    description: 'All disks of the VM: a registered one that is left out is retired, its chain kept.',
+  }),
+});
+export type VmPut = Static<typeof VmPut>;
+
+export const VmDisk = closed({
+  disk_id: DiskId,
+  label: nullable(Type.String()),
+  virtual_size: nullable(Bytes('Size of the disk as of its latest backup')),
+  source: nullable(Source),
+  retired_at: nullable(Time('When the VM was registered without it')),
+  chain_id: nullable(Type.String()),
+});
+export type VmDisk = Static<typeof VmDisk>;
+
+export const Vm = closed({
+  vm_context_id: Type.String(),
+  vm_name: Type.String(),
+  upstream_id: Type.String({ description: 'Empty when the upstream gave none.' }),
+  repository_id: Type.String(),
+  created_at: Time('When it was registered'),
+  disks: Type.Array(VmDisk),
+});
+export type Vm = Static<typeof Vm>;
+
+export const VmPage = pageOf(Vm);
+export type VmPage = Static<typeof VmPage>;
+
+export const VmParams = closed({ vm_context_id: VmContextId });
+export const VmDiskParams = closed({ vm_context_id: VmContextId, disk_id: DiskId });
+export const VmQuery = closed({
+  ...PageQuery,
+  vm_name: Type.Optional(VmName),
+  repository_id: Type.Optional(RepositoryRef),
+});
+export type VmQuery = Static<typeof VmQuery>;
