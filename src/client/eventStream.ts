@@ -1,3 +1,5 @@
+import { StrataError } from '../shared/errors.js';
+
 /** One event of a `text/event-stream`. */
 export interface ServerSentEvent {
   id?: string;
@@ -11,7 +13,7 @@ const MAX_BUFFER = 1 << 20;
 /**
  * Takes server-sent events apart, as in section 9.2.6 of the HTML standard. An event that the end of the stream cuts off
  * is dropped.
- * @throws RangeError when a line is longer than 1 MiB
+ * @throws internal when a line is longer than 1 MiB
  */
 export async function* readEvents(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<ServerSentEvent> {
   const decoder = new TextDecoder();
@@ -19,7 +21,8 @@ export async function* readEvents(chunks: AsyncIterable<Uint8Array>): AsyncGener
   let draft = emptyDraft();
   for await (const chunk of chunks) {
     rest += decoder.decode(chunk, { stream: true });
-    if (rest.length > MAX_BUFFER) throw new RangeError('A line of the event stream is longer than 1 MiB.');
+    if (rest.length > MAX_BUFFER)
+      throw new StrataError('internal', 'A line of the event stream is longer than 1 MiB.');
     // A carriage return at the very end may be the first half of CR LF: it waits for the next chunk.
     const lines = rest.split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop() ?? '';

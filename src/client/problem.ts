@@ -8,7 +8,9 @@ import { type FieldError, StrataError } from '../shared/errors.js';
 export function problemToError(response: Response, body: string): StrataError {
   const problem = parseObject(body);
   const code = problem['code'];
-  const text = [problem['detail'], problem['title']].find((value) => typeof value === 'string' && value !== '');
+  const text = [problem['detail'], problem['title']].find(
+    (value) => typeof value === 'string' && value !== '',
+  );
   const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN);
   return new StrataError(
     isErrorCode(code) ? code : 'internal',

@@ -24,8 +24,10 @@ export type Query = Record<string, string | number | boolean | undefined>;
 
 export interface ApiRequest {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Path after the base, encoded by `path`. */
+  /** Path after `/api/v1`, encoded by `path`. */
   path: string;
+  /** The path stands at the server's root: `/healthz`, `/readyz`. */
+  atRoot?: boolean;
   query?: Query | undefined;
   body?: unknown;
   /** A body that is not JSON, with its media type. */
@@ -130,10 +132,17 @@ async function sendOnce(
     ...(request.idempotencyKey === undefined ? {} : { 'idempotency-key': request.idempotencyKey }),
     ...request.headers,
   };
-  const url = base + request.path + queryString(request.query);
+  const prefix = request.atRoot === true ? '' : '/api/v1';
+  const url = base + prefix + request.path + queryString(request.query);
   try {
     // A redirect would carry the token to an address that nobody named.
-    return await fetch(url, { method, headers, signal, redirect: 'error', ...(body === undefined ? {} : { body }) });
+    return await fetch(url, {
+      method,
+      headers,
+      signal,
+      redirect: 'error',
+      ...(body === undefined ? {} : { body }),
+    });
   } catch (error) {
     throw connectionError(error, base, signal);
   }
@@ -151,7 +160,9 @@ async function readBody(response: Response, signal: AbortSignal): Promise<unknow
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new StrataError('internal', `${response.url} answers, but not as Strata's API does.`, { cause: error });
+    throw new StrataError('internal', `${response.url} answers, but not as Strata's API does.`, {
+      cause: error,
+    });
   }
 }
 
@@ -164,14 +175,18 @@ function connectionError(error: unknown, base: string, signal: AbortSignal): Err
 }
 
 function queryString(query: Query = {}): string {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined);
+  const given = Object.entries(query).flatMap(([name, value]): [string, string][] =>
+    value === undefined ? [] : [[name, String(value)]],
+  );
   if (given.length === 0) return '';
-  return `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString()}`;
+  return `?${new URLSearchParams(given).toString()}`;
 }
 
 function parseBase(text: string): string {
   if (!URL.canParse(text) || !['http:', 'https:'].includes(new URL(text).protocol)) {
-    throw new StrataError('invalid_request', `"${text}" is not an http:// or https:// address.`, { field: 'url' });
+    throw new StrataError('invalid_request', `"${text}" is not an http:// or https:// address.`, {
+      field: 'url',
+    });
   }
   return text.replace(/\/+$/, '').replace(/\/api\/v1$/, '');
 }

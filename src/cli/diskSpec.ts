@@ -1,0 +1,86 @@
+import { extname, resolve } from 'node:path';
+import { StrataError } from '../shared/errors.js';
+
+/** A source as the API wants it. */
+export type DiskSource =
+  | { type: 'file'; path: string; format: string }
+  | { type: 'nbd'; uri: string; bitmap?: string };
+
+const FORMAT_BY_EXTENSION: Readonly<Record<string, string>> = {
+  '.raw': 'raw',
+  '.img': 'raw',
+  '.qcow2': 'qcow2',
+  '.vmdk': 'vmdk',
+  '.vhdx': 'vhdx',
+  '.vdi': 'vdi',
+  '.vpc': 'vpc',
+  '.vhd': 'vpc',
+};
+export const FORMATS: readonly string[] = [...new Set(Object.values(FORMAT_BY_EXTENSION))];
+
+/**
+ * Reads where a disk's bytes come from: a path, or an NBD URI. A file's format is the stated one or that of the name's
+ * extension, never guessed from the content (which the guest of a raw disk controls). Devices under /dev are raw.
+ * @param format stated by `--format`
+ * @param bitmap dirty bitmap of an NBD export
+ * @throws unknown_format for an extension that names no format
+ * @throws invalid_request for what cannot be meant
+ */
+export function parseSource(
+  text: string,
+  given: { format?: string | undefined; bitmap?: string | undefined } = {},
+): DiskSource {
+  if (/^nbds?(\+unix)?:\/\//i.test(text)) return nbdSource(text, given);
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
+    throw invalid(`"${text}" is neither a path nor an NBD URI (nbd://, nbds://, nbd+unix://).`);
+  }
+  if (text === '') throw invalid('A source is a path or an NBD URI; it is empty.');
+  if (given.bitmap !== undefined) throw invalid('Only an NBD source has a dirty bitmap.');
+  return { type: 'file', path: resolve(text), format: given.format ?? formatOf(text) };
+}
+
+function nbdSource(
+  uri: string,
+  given: { format?: string | undefined; bitmap?: string | undefined },
+): DiskSource {
+  if (given.format !== undefined)
+    throw invalid('An NBD source has no format: it is read as the raw disk that it exports.');
+  return { type: 'nbd', uri, ...(given.bitmap === undefined ? {} : { bitmap: given.bitmap }) };
+}
+
+function formatOf(path: string): string {
+  if (path.startsWith('/dev/')) return 'raw';
+  const extension = extname(path).toLowerCase();
+  const format = FORMAT_BY_EXTENSION[extension];
+  if (format !== undefined) return format;
+  const known = Object.keys(FORMAT_BY_EXTENSION).join(', ');
+  throw new StrataError(
+    'unknown_format',
+    `The extension of "${path}" names no format (known: ${known}). State it: --format ${FORMATS.join('|')}.`,
+    { field: 'format' },
+  );
+}
+
+/**
+ * Reads `[DISK_ID=]SOURCE`, such as `1=/disks/data.qcow2`. Without an id the disk is 0.
+ * @throws invalid_request for an id that is not a whole number from 0
+ */
+export function parseDiskSource(text: string): { diskId: number; source: string } {
+  const match = /^(\d+)=(.+)$/s.exec(text);
+  return match?.[1] === undefined || match[2] === undefined
+    ? { diskId: 0, source: text }
+    : { diskId: parseDiskId(match[1]), source: match[2] };
+}
+
+/** @throws invalid_request for what is not a whole number from 0 */
+export function parseDiskId(text: string): number {
+  const id = Number(text);
+  if (/^\d{1,9}$/.test(text) && Number.isSafeInteger(id)) return id;
+  throw new StrataError('invalid_request', `A disk id is a whole number from 0, not "${text}".`, {
+    field: 'disk_id',
+  });
+}
+
+function invalid(message: string): StrataError {
+  return new StrataError('invalid_request', message, { field: 'source' });
+}

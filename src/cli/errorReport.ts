@@ -1,0 +1,58 @@
+import { ERRORS, type ErrorCode } from '../shared/errorCodes.js';
+import type { StrataError } from '../shared/errors.js';
+import { printableLines } from './render/printable.js';
+
+/** What to do next, where it is known. */
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  api_unreachable: 'Is it running? Start it with: strata up. Look with: strata status.',
+  unauthorized: 'A token comes from --token, STRATA_TOKEN or cli.json, which `strata up` writes.',
+  forbidden: 'An admin can make a token with a higher role: strata token add NAME --role operator.',
+  path_not_allowed:
+    'Allowed directories are set when the fleet starts: strata up --allow DIRECTORY, or STRATA_SOURCE_ROOTS and STRATA_RESTORE_ROOTS.',
+  nbd_not_allowed: 'Allowed NBD servers are set when the fleet starts: STRATA_NBD_ALLOW.',
+  unknown_format: 'State the format with --format.',
+  source_references_other_file: 'Flatten the image first: qemu-img convert -O qcow2 IMAGE FLAT.qcow2.',
+  chain_broken: 'Take a full: strata backup VM --type full, or allow it with --on-broken-chain full.',
+  change_id_mismatch: 'Take a full, or leave --since-change-id away to compare with the latest backup.',
+  repository_unavailable: 'Mount the file system of the repository; the job goes on by itself.',
+  no_space: 'Free some space in the repository; the job goes on by itself.',
+  file_exists: 'Choose a target that does not exist yet; restores never overwrite.',
+  backup_damaged: 'Look at the chain: strata chain VM DISK, and choose a healthy point.',
+  backlog_full: 'Try again later.',
+  tool_missing: 'Install it, or run scripts/setup.sh.',
+};
+
+/**
+ * An error for a person: `error: <detail> [code]`, a line `field: message` per field, and a hint what to do next.
+ * A `file_exists` and the like tell all in their detail; a cause is for logs.
+ */
+export function renderError(error: StrataError): string {
+  const detail = printableLines(error.message);
+  // One field that repeats the detail only adds its name.
+  const fields = error.fields.map(({ field, message }) =>
+    message === error.message
+      ? `  field: ${printableLines(field)}`
+      : `  ${printableLines(`${field}: ${message}`)}`,
+  );
+  const hint = HINTS[error.code];
+  const lines = [
+    `error: ${detail} [${error.code}]`,
+    ...fields,
+    ...(hint === undefined ? [] : [`hint: ${hint}`]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** The same as one line of problem JSON (RFC 9457, as the API's). */
+export function renderProblem(error: StrataError): string {
+  const problem = {
+    type: 'about:blank',
+    title: ERRORS[error.code].title,
+    status: error.status,
+    detail: error.message,
+    code: error.code,
+    exit_code: error.exitCode,
+    errors: error.fields,
+  };
+  return `${JSON.stringify(problem)}\n`;
+}

@@ -1,0 +1,46 @@
+import type {
+  Chain,
+  ChainQuery,
+  ChainSummary,
+  ChainValidate,
+  Page,
+  RestorePoint,
+  RestorePointQuery,
+  RestorePointWithBackups,
+  ValidationAccepted,
+} from '../../contract/index.js';
+import { type CallOptions, path, type Transport } from '../transport.js';
+import { keyOf, type WorkOptions } from './options.js';
+
+export interface ChainCalls {
+  list(query?: ChainQuery, options?: CallOptions): Promise<Page<ChainSummary>>;
+  get(id: string, options?: CallOptions): Promise<Chain>;
+  /** Accepts a validation job. */
+  validate(id: string, body: ChainValidate, options?: WorkOptions): Promise<ValidationAccepted>;
+}
+
+export interface RestorePointCalls {
+  list(query?: RestorePointQuery, options?: CallOptions): Promise<Page<RestorePoint>>;
+  /** With the backups of all its disks. */
+  get(id: string, options?: CallOptions): Promise<RestorePointWithBackups>;
+}
+
+export function chainCalls(transport: Transport): ChainCalls {
+  return {
+    list: (query, options) => transport.call({ method: 'GET', path: path('chains'), query }, options),
+    get: (id, options) => transport.call({ method: 'GET', path: path('chains', id) }, options),
+    validate: (id, body, options) =>
+      transport.call(
+        { method: 'POST', path: path('chains', id, 'validate'), body, idempotencyKey: keyOf(options) },
+        options,
+      ),
+  };
+}
+
+export function restorePointCalls(transport: Transport): RestorePointCalls {
+  const base = path('restore-points');
+  return {
+    list: (query, options) => transport.call({ method: 'GET', path: base, query }, options),
+    get: (id, options) => transport.call({ method: 'GET', path: path('restore-points', id) }, options),
+  };
+}

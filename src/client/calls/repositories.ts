@@ -1,0 +1,26 @@
+import type { Page, Repository, RepositoryCreate, RepositoryPatch } from '../../contract/index.js';
+import { type CallOptions, path, type Query, type Transport } from '../transport.js';
+import { type PageRequest, type WorkOptions, keyOf } from './options.js';
+
+export interface RepositoryCalls {
+  create(body: RepositoryCreate, options?: WorkOptions): Promise<Repository>;
+  list(page?: PageRequest, options?: CallOptions): Promise<Page<Repository>>;
+  get(id: string, options?: CallOptions): Promise<Repository>;
+  update(id: string, body: RepositoryPatch, options?: CallOptions): Promise<Repository>;
+  /** @throws repository_not_empty while it holds backups */
+  remove(id: string, options?: CallOptions): Promise<void>;
+}
+
+export function repositoryCalls(transport: Transport): RepositoryCalls {
+  const base = path('repositories');
+  const one = (id: string) => path('repositories', id);
+  return {
+    create: (body, options) =>
+      transport.call({ method: 'POST', path: base, body, idempotencyKey: keyOf(options) }, options),
+    list: (page, options) =>
+      transport.call({ method: 'GET', path: base, query: page as Query | undefined }, options),
+    get: (id, options) => transport.call({ method: 'GET', path: one(id) }, options),
+    update: (id, body, options) => transport.call({ method: 'PATCH', path: one(id), body }, options),
+    remove: (id, options) => transport.call({ method: 'DELETE', path: one(id) }, options),
+  };
+}

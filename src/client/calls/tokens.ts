@@ -1,0 +1,20 @@
+import type { Page, Token, TokenCreate, TokenCreated } from '../../contract/index.js';
+import { type CallOptions, path, type Query, type Transport } from '../transport.js';
+import type { PageRequest } from './options.js';
+
+export interface TokenCalls {
+  /** The only answer that shows the token. It is not repeated when the connection breaks: its answer would be lost. */
+  create(body: TokenCreate, options?: CallOptions): Promise<TokenCreated>;
+  list(page?: PageRequest, options?: CallOptions): Promise<Page<Token>>;
+  remove(id: string, options?: CallOptions): Promise<void>;
+}
+
+export function tokenCalls(transport: Transport): TokenCalls {
+  const base = path('tokens');
+  return {
+    create: (body, options) => transport.call({ method: 'POST', path: base, body }, options),
+    list: (page, options) =>
+      transport.call({ method: 'GET', path: base, query: page as Query | undefined }, options),
+    remove: (id, options) => transport.call({ method: 'DELETE', path: path('tokens', id) }, options),
+  };
+}

@@ -1,0 +1,22 @@
+import type { Chain, Page, Vm, VmPut, VmQuery } from '../../contract/index.js';
+import { type CallOptions, path, type Transport } from '../transport.js';
+
+export interface VmCalls {
+  /** Registers a VM, or registers it again: disks that are left out are retired, their chains kept. */
+  put(body: VmPut, options?: CallOptions): Promise<Vm>;
+  list(query?: VmQuery, options?: CallOptions): Promise<Page<Vm>>;
+  get(vmContextId: string, options?: CallOptions): Promise<Vm>;
+  /** The chain of one disk with all its backups. */
+  chain(vmContextId: string, diskId: number, options?: CallOptions): Promise<Chain>;
+}
+
+export function vmCalls(transport: Transport): VmCalls {
+  const base = path('vms');
+  return {
+    put: (body, options) => transport.call({ method: 'PUT', path: base, body }, options),
+    list: (query, options) => transport.call({ method: 'GET', path: base, query }, options),
+    get: (id, options) => transport.call({ method: 'GET', path: path('vms', id) }, options),
+    chain: (id, diskId, options) =>
+      transport.call({ method: 'GET', path: path('vms', id, 'disks', diskId, 'chain') }, options),
+  };
+}
