@@ -95,3 +95,12 @@ function toDelivery(kind: Delivery['kind'], row: Row): Delivery {
     priority: row.priority,
   };
 }
+
+/** Gives a released head a new delivery number, unless it has got one in the meantime. */
+export async function redeliverLost(ds: DataSource, head: Delivery): Promise<Delivery | undefined> {
+  const result: unknown = await ds.query(
+    `UPDATE ${JOB_TABLES[head.kind]} SET delivery = delivery + 1 WHERE id = ? AND status = 'released' AND delivery = ?`,
+    [head.jobId, head.delivery],
+  );
+  return affectedRows(result) === 1 ? { ...head, delivery: head.delivery + 1 } : undefined;
+}

@@ -49,7 +49,8 @@ export type BackupPlan =
  * @throws chain_broken or change_id_mismatch where the request forbids a full in place of an increment
  */
 export function planBackup(input: PlanInput): BackupPlan {
-  if (input.requestedType === 'full') return { type: 'full', mode: 'full', parent: null, demotedReason: null };
+  if (input.requestedType === 'full')
+    return { type: 'full', mode: 'full', parent: null, demotedReason: null };
   const type = input.requestedType === 'differential' ? 'differential' : 'incremental';
   const parent = type === 'differential' ? input.segmentFull : input.latest;
   if (parent === null) return demote(input, 'no_completed_full');
@@ -69,7 +70,10 @@ function demote(input: PlanInput, reason: DemotedReason): BackupPlan {
     return { type: 'full', mode: 'full', parent: null, demotedReason: null };
   }
   if (input.onBrokenChain === 'fail') {
-    const code = reason === 'change_id_mismatch' || reason === 'change_id_missing' ? 'change_id_mismatch' : 'chain_broken';
+    const code =
+      reason === 'change_id_mismatch' || reason === 'change_id_missing'
+        ? 'change_id_mismatch'
+        : 'chain_broken';
     throw new StrataError(code, REFUSALS[reason], { details: { reason } });
   }
   return { type: 'full', mode: 'full', parent: null, demotedReason: reason };
@@ -79,6 +83,7 @@ const REFUSALS: Record<DemotedReason, string> = {
   no_completed_full: 'The chain has no completed full backup, and on_broken_chain is "fail".',
   parent_damaged: 'The chain is damaged, and on_broken_chain is "fail".',
   disk_shrunk: 'The disk has become smaller, which needs a full, and on_broken_chain is "fail".',
-  change_id_mismatch: "since_change_id is not the change id of the chain's latest backup, and on_broken_chain is \"fail\".",
+  change_id_mismatch:
+    'since_change_id is not the change id of the chain\'s latest backup, and on_broken_chain is "fail".',
   change_id_missing: 'The change list does not say since which change id, and on_broken_chain is "fail".',
 };

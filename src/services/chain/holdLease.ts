@@ -27,7 +27,10 @@ export interface HoldLeaseOptions {
  * successful renewal was sent: a frozen database, or a process that was frozen itself, ends the work before the
  * database would give the chain to another, without any event having to arrive.
  */
-export async function holdLease<T>(options: HoldLeaseOptions, work: (held: HeldLease) => Promise<T>): Promise<T> {
+export async function holdLease<T>(
+  options: HoldLeaseOptions,
+  work: (held: HeldLease) => Promise<T>,
+): Promise<T> {
   const lost = new AbortController();
   const signal = AbortSignal.any([options.signal, lost.signal]);
   const stop = startHeartbeat(options, lost);

@@ -1,0 +1,64 @@
+import { parseArgs } from 'node:util';
+import { QUEUE_KINDS, type QueueKind } from '../queue/catalogue.js';
+import { connectRedis } from '../queue/connection.js';
+import { StrataError } from '../shared/errors.js';
+import { startWorker } from '../workers/startWorker.js';
+import { joinFleet } from './fleet.js';
+import { serveMetrics } from './metricsServer.js';
+import { makeScratch } from './scratch.js';
+import { runMain } from './shutdown.js';
+import { readProcess, wire } from './wire.js';
+
+/** `worker.js --queue backup|maintenance|restore`: serves that queue of every pool in STRATA_POOLS. */
+const { values } = parseArgs({ options: { queue: { type: 'string' } } });
+const { settings, log } = readProcess(`worker-${values.queue ?? 'unknown'}`);
+
+await runMain(log, async () => {
+  const kind = queueKind(values.queue);
+  const wiring = await wire(`worker-${kind}`, settings, log);
+  const { shutdown, metrics } = wiring;
+  const scratch = await makeScratch(settings.dataDir);
+  shutdown.onClose('scratch', scratch.remove);
+  const metricsServer = await serveMetrics(metrics);
+  shutdown.onClose('metrics', metricsServer.close);
+  const onError = (error: Error) => log.warn({ err: error }, 'redis');
+  const redis = connectRedis({ url: settings.redisUrl ?? '' }, { use: 'worker', onError });
+  shutdown.onClose('worker redis', () => redis.disconnect());
+  const deps = {
+    services: {
+      ds: wiring.ds,
+      clock: wiring.clock,
+      scratchDir: scratch.path,
+      sourcePolicy: { roots: settings.sourceRoots, nbdAllow: settings.nbdAllow },
+      restoreRoots: settings.restoreRoots,
+    },
+    queue: wiring.queue,
+    redis,
+    redisPrefix: settings.redisPrefix,
+    lease: {
+      owner: wiring.owner,
+      ...settings.lease,
+      maxAttempts: settings.attempts,
+      deadlineMs: settings.jobDeadlineMs,
+    },
+    log,
+    metrics,
+  };
+  const workers = settings.pools.map((pool) => startWorker(deps, kind, pool, settings.concurrency[kind]));
+  shutdown.onHurry(() => {
+    for (const worker of workers) worker.stopNow();
+  });
+  shutdown.onClose('workers', async () => {
+    await Promise.all(workers.map((worker) => worker.stop(settings.graceMs)));
+  });
+  await joinFleet(wiring, { role: `worker-${kind}`, metricsAddress: metricsServer.address });
+  log.info({ kind, pools: settings.pools, concurrency: settings.concurrency[kind] }, 'working');
+});
+
+function queueKind(text: string | undefined): QueueKind {
+  const kind = QUEUE_KINDS.find((candidate) => candidate === text);
+  if (kind) return kind;
+  throw new StrataError('invalid_configuration', `--queue is one of ${QUEUE_KINDS.join(', ')}.`, {
+    field: '--queue',
+  });
+}

@@ -1,0 +1,67 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { commitBackup, type PublishedBackup } from '../../db/jobs/commitBackup.js';
+import { readSteps } from '../../db/jobs/journal.js';
+import { StrataError } from '../../shared/errors.js';
+import type { HeldLease } from '../chain/holdLease.js';
+import type { Outcome, ServiceDeps } from '../deps.js';
+import { fileExists, removeFiles, syncDirectory } from '../repository/durable.js';
+import { type BackupFiles, fenceOfPartial } from '../repository/layout.js';
+import { readManifest } from '../repository/manifest.js';
+import type { BackupContext } from './context.js';
+import { PUBLISH_STEP, publishedOf } from './publish.js';
+
+/**
+ * Removes the temporary files of dead attempts in the disk's directory: those whose fence is older than ours. Whoever
+ * holds such a fence can no longer publish, and once its file is gone not even a late link can succeed.
+ */
+export async function removeDeadPartials(directory: string, fence: number): Promise<void> {
+  const names = await readdir(directory);
+  const dead = names.filter((name) => (fenceOfPartial(name) ?? Number.POSITIVE_INFINITY) < fence);
+  await removeFiles(dead.map((name) => join(directory, name)));
+}
+
+/**
+ * Finishes what an earlier attempt of the same job has published but not committed; called after the dead attempts'
+ * temporary files are gone, so that no more can appear. Sidecars whose image never got its name are removed.
+ * @returns undefined when there is nothing to finish
+ */
+export async function resumePublished(
+  deps: ServiceDeps,
+  held: HeldLease,
+  context: BackupContext,
+): Promise<(Outcome & { backup: PublishedBackup }) | undefined> {
+  const steps = await readSteps(deps.ds, context.job.id);
+  const root = context.repository.rootPath;
+  for (const { step, data } of steps.reverse()) {
+    if (step !== PUBLISH_STEP || data === null) continue;
+    const files = data as unknown as BackupFiles;
+    if (await fileExists(join(root, files.image))) return finish(deps, held, context, files);
+    await removeFiles([join(root, files.digests), join(root, files.manifest)]);
+  }
+  return undefined;
+}
+
+async function finish(
+  deps: ServiceDeps,
+  held: HeldLease,
+  context: BackupContext,
+  files: BackupFiles,
+): Promise<Outcome & { backup: PublishedBackup }> {
+  const root = context.repository.rootPath;
+  const manifest = await readManifest(join(root, files.manifest));
+  const image = await stat(join(root, files.image));
+  const ours = manifest?.backup_id === context.job.id && manifest.file_length === image.size;
+  const parent = manifest?.parent_backup_id ?? null;
+  const parentHolds = parent === null || context.lineage.some((layer) => layer.id === parent);
+  if (!manifest || !ours || !parentHolds) {
+    throw new StrataError(
+      'manifest_invalid',
+      `${files.image} was published by an earlier attempt, but its manifest does not fit.`,
+    );
+  }
+  await syncDirectory(join(root, files.directory));
+  await held.assertHeld();
+  const backup = publishedOf(manifest, files.image);
+  return { next: await commitBackup(deps.ds, held.lease, backup), backup };
+}

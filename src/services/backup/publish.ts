@@ -1,0 +1,95 @@
+import { stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { commitBackup, type PublishedBackup } from '../../db/jobs/commitBackup.js';
+import { recordStep } from '../../db/jobs/journal.js';
+import type { HeldLease } from '../chain/holdLease.js';
+import type { Outcome, ServiceDeps } from '../deps.js';
+import { publishFile, syncDirectory, writeDurably } from '../repository/durable.js';
+import type { BackupFiles } from '../repository/layout.js';
+import { type Manifest, serialiseManifest } from '../repository/manifest.js';
+import type { BackupContext } from './context.js';
+import type { BackupPlan } from './plan.js';
+
+export interface PublishInput {
+  deps: ServiceDeps;
+  held: HeldLease;
+  context: BackupContext;
+  plan: BackupPlan;
+  /** Relative to the repository's root, final and temporary. */
+  files: BackupFiles;
+  partial: BackupFiles;
+  virtualSize: number;
+  bytesTransferred: number;
+  contentId: string;
+}
+
+/** Step of the journal that names the files which are about to get their final names. */
+export const PUBLISH_STEP = 'publish';
+
+/**
+ * Gives the flushed files their final names and commits (durable order of invariants.md). The image comes last:
+ * its name is what makes the backup exist. Between that and the commit a crash is finished by `resumePublished`.
+ */
+export async function publish(input: PublishInput): Promise<Outcome & { backup: PublishedBackup }> {
+  const { deps, held, context, files, partial } = input;
+  const root = context.repository.rootPath;
+  const manifest = await describe(input);
+  await writeDurably(join(root, partial.manifest), serialiseManifest(manifest));
+  await recordStep(deps.ds, held.lease, PUBLISH_STEP, 'begun', { ...files });
+  await held.assertHeld();
+  await publishFile(join(root, partial.digests), join(root, files.digests));
+  await publishFile(join(root, partial.manifest), join(root, files.manifest));
+  await publishFile(join(root, partial.image), join(root, files.image));
+  await syncDirectory(join(root, files.directory));
+  const backup = publishedOf(manifest, files.image);
+  return { next: await commitBackup(deps.ds, held.lease, backup), backup };
+}
+
+/** The row of a published file, from its manifest: also how a crash between rename and commit is finished. */
+export function publishedOf(manifest: Manifest, image: string): PublishedBackup {
+  return {
+    backupType: manifest.backup_type,
+    demotedReason: manifest.demoted_reason,
+    parentBackupId: manifest.parent_backup_id,
+    repositoryPath: image,
+    virtualSize: manifest.virtual_size,
+    sizeBytes: manifest.size_bytes,
+    bytesTransferred: manifest.bytes_transferred,
+    contentId: manifest.content_id,
+  };
+}
+
+async function describe(input: PublishInput): Promise<Manifest> {
+  const { context, held, plan, files, partial } = input;
+  const { job, repository, vm, restorePoint } = context;
+  const image = await stat(join(repository.rootPath, partial.image));
+  const parent = context.lineage.find((layer) => layer.id === plan.parent?.id);
+  return {
+    format: 'strata-manifest',
+    version: 1,
+    repository_id: repository.id,
+    vm_context_id: vm.vmContextId,
+    vm_name: vm.vmName,
+    upstream_id: vm.upstreamId,
+    disk_id: job.diskId,
+    chain_id: job.chainId,
+    seq: job.seq,
+    backup_id: job.id,
+    restore_point_id: restorePoint.id,
+    fence: held.lease.fence,
+    backup_type: plan.type,
+    requested_type: job.requestedType,
+    demoted_reason: plan.demotedReason,
+    parent_backup_id: parent?.id ?? null,
+    parent_file: parent ? basename(parent.path) : null,
+    change_id: job.changeId,
+    file: basename(files.image),
+    file_length: image.size,
+    file_mtime_ms: Math.floor(image.mtimeMs),
+    size_bytes: image.blocks * 512,
+    virtual_size: input.virtualSize,
+    bytes_transferred: input.bytesTransferred,
+    content_id: input.contentId,
+    created_at: restorePoint.createdAt.toISOString(),
+  };
+}

@@ -1,0 +1,90 @@
+import { basename, join } from 'node:path';
+import {
+  copyChanges,
+  copyDifferences,
+  copyFull,
+  type LayerResult,
+  type OpenSource,
+} from '../../datapath/index.js';
+import type { HeldLease } from '../chain/holdLease.js';
+import type { ReportProgress, ServiceDeps } from '../deps.js';
+import { type BackupFiles, sidecarsOf } from '../repository/layout.js';
+import { createImage } from '../../qcow2/index.js';
+import type { Extent } from '../../shared/extents.js';
+import type { BackupContext, Layer } from './context.js';
+import { extentsToCopy, loadExtents } from './extents.js';
+import type { BackupPlan } from './plan.js';
+
+export interface TransferInput {
+  deps: ServiceDeps;
+  held: HeldLease;
+  context: BackupContext;
+  plan: BackupPlan;
+  source: OpenSource;
+  /** Temporary names, relative to the repository's root. */
+  partial: BackupFiles;
+  report: ReportProgress;
+}
+
+/** Moves the bytes into the temporary image and writes its digest index; both are flushed when it returns. */
+export async function transfer(input: TransferInput): Promise<LayerResult> {
+  const { deps, held, context, plan, source, partial, report } = input;
+  const root = context.repository.rootPath;
+  const common = {
+    source,
+    virtualSizeBytes: source.sizeBytes,
+    digestPath: join(root, partial.digests),
+    backupId: context.job.id,
+    scratchDir: deps.scratchDir,
+    signal: held.signal,
+    onProgress: (progress: { bytesDone: number; bytesTotal: number }) =>
+      report({ phase: 'copying', bytes_done: progress.bytesDone, bytes_total: progress.bytesTotal }),
+  };
+  if (plan.type === 'full') return copyFull({ ...common, target: join(root, partial.image) });
+  const lineage = layersOf(context, plan.parent.id);
+  const parent = lineage[0];
+  // A relative name in the same directory: a copied tree restores with plain tools (invariant 10).
+  await createImage(
+    join(root, partial.image),
+    { virtualSizeBytes: source.sizeBytes, backing: { name: basename(parent.path), format: 'qcow2' } },
+    { signal: held.signal },
+  );
+  const overlay = join(root, partial.image);
+  if (plan.mode === 'changes') {
+    const changes = await changesOf(deps, context, source, held.signal);
+    return copyChanges({
+      ...common,
+      overlay,
+      extents: extentsToCopy(changes, plan.parent.virtualSize, source.sizeBytes),
+    });
+  }
+  return copyDifferences({ ...common, overlay, parentLayers: digestPaths(root, lineage) });
+}
+
+async function changesOf(
+  deps: ServiceDeps,
+  context: BackupContext,
+  source: OpenSource,
+  signal: AbortSignal,
+): Promise<Extent[]> {
+  const { request, id } = context.job;
+  if (request.has_extents) return loadExtents(deps.ds, id);
+  const bitmap = request.source.type === 'nbd' ? (request.source.bitmap ?? '') : '';
+  const changes: Extent[] = [];
+  for await (const extent of source.changed(bitmap, { signal })) changes.push(extent);
+  return changes;
+}
+
+/** The parent and what is below it, topmost first. */
+export function layersOf(context: BackupContext, parentId: string): [Layer, ...Layer[]] {
+  const [parent, ...below] = context.lineage.slice(
+    context.lineage.findIndex((layer) => layer.id === parentId),
+  );
+  if (parent?.id !== parentId) throw new RangeError(`${parentId} is not in the lineage of ${context.job.id}`);
+  return [parent, ...below];
+}
+
+/** Digest indexes of layers, as absolute paths, in the same order. */
+export function digestPaths(root: string, layers: readonly Layer[]): string[] {
+  return layers.map((layer) => join(root, sidecarsOf(layer.path).digests));
+}

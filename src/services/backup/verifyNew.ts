@@ -1,0 +1,53 @@
+import { basename, join } from 'node:path';
+import { contentId } from '../../datapath/index.js';
+import { chainInfo, checkImage } from '../../qcow2/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { syncFile } from '../repository/durable.js';
+import { digestPaths, layersOf, type TransferInput } from './transfer.js';
+
+/**
+ * Checks the written image before it may be published: flushed, clean, of the right size, on the right parent; and
+ * computes its content id.
+ * @throws image_corrupt, content_mismatch
+ */
+export async function verifyNew(input: TransferInput): Promise<{ contentId: string }> {
+  const { context, plan, partial, source, held } = input;
+  const root = context.repository.rootPath;
+  const image = join(root, partial.image);
+  const below = plan.type === 'full' ? [] : layersOf(context, plan.parent.id);
+  const layers = [join(root, partial.digests), ...digestPaths(root, below)];
+  const [, check, chain, id] = await Promise.all([
+    syncFile(image),
+    checkImage(image, { signal: held.signal }),
+    chainInfo(image, { signal: held.signal }),
+    contentId({ layers, virtualSizeBytes: source.sizeBytes, signal: held.signal }),
+  ]);
+  // A leak wastes room and harms nobody; corruption in a file that was just written must never get a name.
+  if (check.corruptions > 0 || check.checkErrors > 0) {
+    throw new StrataError(
+      'image_corrupt',
+      `qemu-img check found ${check.corruptions} corruptions in the new image.`,
+    );
+  }
+  const [top] = chain;
+  const expected = below[0] ? basename(below[0].path) : undefined;
+  if (top?.backingName !== expected || (expected !== undefined && top?.backingFormat !== 'qcow2')) {
+    throw new StrataError(
+      'content_mismatch',
+      `The new image has the backing file ${top?.backingName ?? 'none'}, not ${expected ?? 'none'}.`,
+    );
+  }
+  if (chain.length !== below.length + 1) {
+    throw new StrataError(
+      'content_mismatch',
+      `The new image stands on ${chain.length - 1} files, the catalogue says ${below.length}.`,
+    );
+  }
+  if (top?.virtualSizeBytes !== source.sizeBytes) {
+    throw new StrataError(
+      'content_mismatch',
+      `The new image has ${top?.virtualSizeBytes} bytes, the disk ${source.sizeBytes}.`,
+    );
+  }
+  return { contentId: id };
+}

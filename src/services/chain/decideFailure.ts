@@ -1,0 +1,52 @@
+import { ERRORS } from '../../shared/errorCodes.js';
+import type { StrataError } from '../../shared/errors.js';
+
+/** What becomes of a job whose work has thrown. */
+export type FailureDecision =
+  /** Write nothing: another worker has the chain by now, or the database cannot be asked; the keeper settles it. */
+  | { action: 'abandon' }
+  | { action: 'end'; status: 'failed' | 'cancelled' }
+  | { action: 'again'; delayMs: number; keepAttempt: boolean };
+
+export interface FailureFacts {
+  error: StrataError;
+  /** 1 for the first attempt. */
+  attempt: number;
+  maxAttempts: number;
+  /** Milliseconds since the job was accepted. */
+  ageMs: number;
+  /** A job that waits for room or a mount gives up after this long. */
+  maxWaitMs: number;
+}
+
+const FIRST_BACKOFF_MS = 2_000;
+const LONGEST_BACKOFF_MS = 60_000;
+const WAIT_MS = 15_000;
+
+/** Pure: from an error to what the queue does with its job. */
+export function decideFailure(facts: FailureFacts): FailureDecision {
+  const { error, attempt, maxAttempts, ageMs, maxWaitMs } = facts;
+  switch (error.code) {
+    case 'lease_lost':
+    case 'database_unavailable':
+      return { action: 'abandon' };
+    case 'cancelled':
+      return { action: 'end', status: 'cancelled' };
+    case 'shutting_down':
+      return { action: 'again', delayMs: 0, keepAttempt: false };
+    default:
+      break;
+  }
+  switch (ERRORS[error.code].outcome) {
+    case 'give_up':
+      return { action: 'end', status: 'failed' };
+    case 'wait':
+      if (ageMs >= maxWaitMs) return { action: 'end', status: 'failed' };
+      return { action: 'again', delayMs: WAIT_MS, keepAttempt: false };
+    case 'retry': {
+      if (attempt >= maxAttempts) return { action: 'end', status: 'failed' };
+      const delayMs = Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 1), LONGEST_BACKOFF_MS);
+      return { action: 'again', delayMs, keepAttempt: true };
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import type { Delivery } from '../../db/jobs/kinds.js';
+import { acquireLease, type ChainLease } from '../../db/jobs/lease.js';
+import { endUnsuccessfully, releaseAgain } from '../../db/jobs/settle.js';
+import type { JobKind } from '../../entities/index.js';
+import { withDeadline } from '../../shared/abort.js';
+import { asStrataError, type StrataError } from '../../shared/errors.js';
+import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
+import { decideFailure, type FailureDecision } from './decideFailure.js';
+import { type HeldLease, holdLease } from './holdLease.js';
+import { jobAgeMs } from './jobTimes.js';
+import { createProgressReporter } from './progress.js';
+
+export interface LeaseSettings {
+  owner: string;
+  leaseMs: number;
+  renewEveryMs: number;
+  maxAttempts: number;
+  /** Deadline of one attempt, and how long a job may wait for what it lacks. */
+  deadlineMs: number;
+}
+
+export type RunResult<T extends Outcome> =
+  | { outcome: 'completed'; result: T; next: Delivery | undefined }
+  | { outcome: 'ended'; error: StrataError; decision: FailureDecision; next: Delivery | undefined }
+  | { outcome: 'nothing_to_do'; next: Delivery | undefined }
+  /** Another process holds the chain; ask again later. */
+  | { outcome: 'held' };
+
+export interface RunRequest<T extends Outcome> {
+  kind: JobKind;
+  jobId: string;
+  delivery: number;
+  signal: AbortSignal;
+  onProgressError: (error: unknown) => void;
+  work: (held: HeldLease, report: ReportProgress) => Promise<T>;
+}
+
+/** Takes the chain's lease, does the work, and settles the job whichever way it ends. */
+export async function runUnderLease<T extends Outcome>(
+  deps: ServiceDeps,
+  settings: LeaseSettings,
+  request: RunRequest<T>,
+): Promise<RunResult<T>> {
+  const acquired = await acquireLease(deps.ds, { ...settings, ...request });
+  if (acquired.outcome === 'held') return { outcome: 'held' };
+  if (acquired.outcome === 'nothing_to_do') return { outcome: 'nothing_to_do', next: acquired.next };
+  const { lease } = acquired;
+  const deadline = withDeadline(request.signal, settings.deadlineMs, `Job ${lease.jobId}`);
+  const progress = createProgressReporter({
+    ds: deps.ds,
+    clock: deps.clock,
+    lease,
+    onError: request.onProgressError,
+  });
+  try {
+    const result = await holdLease(
+      { ds: deps.ds, clock: deps.clock, lease, ...settings, signal: deadline.signal },
+      (held) => request.work(held, progress.report),
+    );
+    return { outcome: 'completed', result, next: result.next };
+  } catch (error) {
+    return await settleFailure(deps, settings, lease, asStrataError(error));
+  } finally {
+    deadline.clear();
+    await progress.settled();
+  }
+}
+
+async function settleFailure<T extends Outcome>(
+  deps: ServiceDeps,
+  settings: LeaseSettings,
+  lease: ChainLease,
+  error: StrataError,
+): Promise<RunResult<T>> {
+  const decision = decideFailure({
+    error,
+    attempt: lease.attempt,
+    maxAttempts: settings.maxAttempts,
+    ageMs: error.outcome === 'wait' ? await jobAgeMs(deps.ds, lease.kind, lease.jobId) : 0,
+    maxWaitMs: settings.deadlineMs,
+  });
+  const failure = { code: error.code, detail: error.message };
+  const next = await carryOut(deps, lease, decision, failure);
+  return { outcome: 'ended', error, decision, next };
+}
+
+async function carryOut(
+  deps: ServiceDeps,
+  lease: ChainLease,
+  decision: FailureDecision,
+  failure: { code: string; detail: string },
+): Promise<Delivery | undefined> {
+  switch (decision.action) {
+    case 'abandon':
+      return undefined;
+    case 'end':
+      return endUnsuccessfully(deps.ds, lease, decision.status, failure);
+    case 'again':
+      return releaseAgain(deps.ds, lease, { ...decision, failure });
+  }
+}

@@ -1,0 +1,17 @@
+import type { Redis } from 'ioredis';
+import type { Logger } from '../observability/logger.js';
+import type { Metrics } from '../observability/metrics.js';
+import type { QueueSet } from '../queue/deliver.js';
+import type { LeaseSettings } from '../services/chain/runUnderLease.js';
+import type { ServiceDeps } from '../services/deps.js';
+
+/** What a worker process is built with. */
+export interface WorkerDeps {
+  services: ServiceDeps;
+  queue: QueueSet;
+  redis: Redis;
+  redisPrefix: string;
+  lease: LeaseSettings;
+  log: Logger;
+  metrics: Metrics;
+}

@@ -1,0 +1,41 @@
+import type { QueueKind } from '../queue/catalogue.js';
+import { runBackup } from '../services/backup/run.js';
+import type { HeldLease } from '../services/chain/holdLease.js';
+import type { Outcome, ReportProgress, ServiceDeps } from '../services/deps.js';
+import { runRestore } from '../services/restore/index.js';
+import { runValidation } from '../services/validation/index.js';
+
+/** What a handler adds to the log line and the metrics of a completed job. */
+export interface HandlerOutcome extends Outcome {
+  type: string;
+  bytes: number;
+  demotedReason: string | null;
+}
+
+type Handler = (
+  deps: ServiceDeps,
+  held: HeldLease,
+  jobId: string,
+  report: ReportProgress,
+) => Promise<HandlerOutcome>;
+
+/** One handler per kind of work; the compiler sees to it that none is missing. */
+export const HANDLERS: Record<QueueKind, Handler> = {
+  backup: async (deps, held, jobId, report) => {
+    const { backup, next } = await runBackup(deps, held, jobId, report);
+    return {
+      next,
+      type: backup.backupType,
+      bytes: backup.bytesTransferred,
+      demotedReason: backup.demotedReason,
+    };
+  },
+  maintenance: async (deps, held, jobId, report) => {
+    const { next } = await runValidation(deps, held, jobId, report);
+    return { next, type: 'validate', bytes: 0, demotedReason: null };
+  },
+  restore: async (deps, held, jobId, report) => {
+    const { next } = await runRestore(deps, held, jobId, report);
+    return { next, type: 'restore', bytes: 0, demotedReason: null };
+  },
+};

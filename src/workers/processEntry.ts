@@ -1,0 +1,97 @@
+import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
+import { parsePayload, type QueueKind } from '../queue/catalogue.js';
+import type { QueueDelivery } from '../queue/deliver.js';
+import { type RunResult, runUnderLease } from '../services/chain/runUnderLease.js';
+import { isStrataError } from '../shared/errors.js';
+import type { WorkerDeps } from './deps.js';
+import { HANDLERS, type HandlerOutcome } from './handlers.js';
+
+/** How long an entry waits that finds the chain held by another process. */
+const HELD_DELAY_MS = 2_000;
+
+/**
+ * Works on one queue entry: parse, run under the chain's lease, queue the next head. The entry fails in BullMQ where
+ * the job failed, so that the board shows what the catalogue says.
+ */
+export async function processEntry(
+  deps: WorkerDeps,
+  kind: QueueKind,
+  entry: Job,
+  token: string | undefined,
+  signal: AbortSignal,
+): Promise<string> {
+  const payload = parsePayload(entry.data);
+  const log = deps.log.child({ jobId: payload.job_id, delivery: payload.delivery, kind });
+  const stopTimer = deps.metrics.jobSeconds.startTimer({ kind });
+  deps.metrics.running.inc({ kind });
+  try {
+    const result = await runUnderLease(deps.services, deps.lease, {
+      kind,
+      jobId: payload.job_id,
+      delivery: payload.delivery,
+      signal,
+      onProgressError: (error) => log.warn({ err: error }, 'progress was not written'),
+      work: (held, report) => HANDLERS[kind](deps.services, held, payload.job_id, report),
+    });
+    if (result.outcome === 'held') {
+      await entry.moveToDelayed(deps.services.clock.now().getTime() + HELD_DELAY_MS, token);
+      throw new DelayedError();
+    }
+    if (result.next) await deliver(deps, result.next);
+    return conclude(deps, kind, log, stopTimer, result);
+  } catch (error) {
+    // The intent is gone (dropped from the catalogue): an entry without one has nothing to do.
+    if (isStrataError(error, 'not_found')) {
+      log.warn({ err: error }, 'the queue entry has no intent; dropped');
+      return 'dropped';
+    }
+    throw error;
+  } finally {
+    deps.metrics.running.dec({ kind });
+  }
+}
+
+/** A head that cannot be queued now is found by the keeper's sweep. */
+async function deliver(deps: WorkerDeps, next: QueueDelivery): Promise<void> {
+  try {
+    await deps.queue.deliver(next);
+  } catch (error) {
+    deps.log.warn({ err: error, jobId: next.jobId }, 'the next job was not queued: the sweeper will do it');
+  }
+}
+
+function conclude(
+  deps: WorkerDeps,
+  kind: QueueKind,
+  log: WorkerDeps['log'],
+  stopTimer: (labels: { type: string }) => number,
+  result: Exclude<RunResult<HandlerOutcome>, { outcome: 'held' }>,
+): string {
+  if (result.outcome === 'nothing_to_do') {
+    log.info('nothing to do');
+    return 'nothing to do';
+  }
+  if (result.outcome === 'completed') {
+    const { type, bytes, demotedReason } = result.result;
+    const seconds = stopTimer({ type });
+    deps.metrics.jobsEnded.inc({ kind, outcome: 'completed', code: '' });
+    deps.metrics.bytesTransferred.inc({ type }, bytes);
+    if (demotedReason) deps.metrics.demotions.inc({ reason: demotedReason });
+    log.info({ type, bytes, seconds, demotedReason }, 'completed');
+    return 'completed';
+  }
+  const { error, decision } = result;
+  deps.metrics.jobsEnded.inc({
+    kind,
+    outcome: decision.action === 'end' ? decision.status : decision.action,
+    code: error.code,
+  });
+  if (error.code === 'lease_lost') deps.metrics.leasesLost.inc();
+  if (decision.action === 'end' && decision.status === 'cancelled') {
+    log.info('cancelled');
+    return 'cancelled';
+  }
+  log.error({ err: error, details: error.details, decision }, 'the work failed');
+  // Attempts are counted in the database and given a new entry: BullMQ must not repeat this one by itself.
+  throw new UnrecoverableError(`${error.code}: ${error.message}`);
+}
