@@ -79,14 +79,14 @@ export async function startFakeServer(script: (peer: Peer) => Promise<void>): Pr
 class ClientGone extends Error {}
 
 function peerOf(socket: Socket): Peer {
-  const closed = once(socket, 'close').then(() => undefined);
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   const read = async (length: number): Promise<Buffer> => {
     if (length === 0) return Buffer.alloc(0);
     while (true) {
-      const bytes = socket.read(length) as Buffer | null;
-      if (bytes) return bytes;
+      const bytes: unknown = socket.read(length);
+      if (Buffer.isBuffer(bytes)) return bytes;
       if (socket.destroyed || socket.readableEnded) throw new ClientGone();
-      await Promise.race([once(socket, 'readable'), closed]);
+      await Promise.race([new Promise((resolve) => socket.once('readable', resolve)), closed]);
     }
   };
   const say = (...parts: Buffer[]) => {
