@@ -1,0 +1,72 @@
+import type { DataSource } from 'typeorm';
+import { asDatabaseError } from '../../db/transaction.js';
+import { BackupChain, BackupJob, Repository } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { diskDirectory } from '../repository/layout.js';
+import type { BackupRow, ChainFacts } from './facts.js';
+
+/** What the catalogue says of a chain. */
+export interface ChainCatalogue {
+  chainId: string;
+  repository: { id: string; rootPath: string };
+  directory: string;
+  /** Completed backups, oldest first. */
+  backups: BackupRow[];
+  otherRows: ChainFacts['otherRows'];
+}
+
+/**
+ * Reads a chain with its backups. Under the chain's lease nothing of it changes meanwhile.
+ * @throws not_found, database_unavailable
+ */
+export async function loadCatalogue(
+  ds: DataSource,
+  chainId: string,
+  repositoryId: string,
+): Promise<ChainCatalogue> {
+  try {
+    const chain = await ds.getRepository(BackupChain).findOneBy({ id: chainId });
+    const repository = await ds.getRepository(Repository).findOneBy({ id: repositoryId });
+    if (!chain || !repository) {
+      throw new StrataError('not_found', `There is no chain ${chainId} in a repository ${repositoryId}.`);
+    }
+    const rows = await ds.getRepository(BackupJob).find({ where: { chainId }, order: { seq: 'ASC' } });
+    return {
+      chainId,
+      repository: { id: repository.id, rootPath: repository.rootPath },
+      directory: diskDirectory(chain.vmContextId, chain.diskId),
+      backups: rows.filter((row) => row.status === 'completed').map(toBackupRow),
+      otherRows: rows.flatMap(({ id, status, repositoryPath }) =>
+        status === 'completed' || repositoryPath === null ? [] : [{ id, status, path: repositoryPath }],
+      ),
+    };
+  } catch (error) {
+    throw asDatabaseError(error);
+  }
+}
+
+/** A completed backup as the checks see it. @throws wrong_state for a row that the database's constraints exclude */
+export function toBackupRow(row: BackupJob): BackupRow {
+  const { repositoryPath, virtualSize, sizeBytes, contentId } = row;
+  if (repositoryPath === null || virtualSize === null || sizeBytes === null || contentId === null) {
+    throw new StrataError('wrong_state', `Backup ${row.id} is ${row.status} and has no file.`);
+  }
+  return {
+    id: row.id,
+    seq: row.seq,
+    chainId: row.chainId,
+    restorePointId: row.restorePointId,
+    vmContextId: row.vmContextId,
+    diskId: row.diskId,
+    repositoryId: row.repositoryId,
+    backupType: row.backupType,
+    requestedType: row.requestedType,
+    parentBackupId: row.parentBackupId,
+    changeId: row.changeId,
+    health: row.health,
+    path: repositoryPath,
+    virtualSize,
+    sizeBytes,
+    contentId,
+  };
+}

@@ -1,0 +1,150 @@
+import { basename, join } from 'node:path';
+import { throwIfAborted } from '../../shared/abort.js';
+import { StrataError } from '../../shared/errors.js';
+import { sidecarsOf } from '../repository/layout.js';
+import { assertRepository } from '../repository/marker.js';
+import type { ReportProgress } from '../deps.js';
+import type { ChainCatalogue } from './catalogue.js';
+import { listNames, lookAtFile } from './collectFile.js';
+import { checkFile, describeHeaders } from './collectImages.js';
+import { computeContentId, digestsBelong, lookAtDigests, lookAtManifest } from './collectSidecars.js';
+import type { BackupFacts, BackupRow, ChainFacts, CheckFact, ContentFact, FileFact } from './facts.js';
+import { inParallel } from './inParallel.js';
+import { byId, lineageOf } from './lineage.js';
+
+/** qemu-img check waits for the disk most of the time. */
+const CHECKS_AT_ONCE = 4;
+
+export interface CollectOptions {
+  catalogue: ChainCatalogue;
+  fence: number;
+  signal: AbortSignal;
+  report: ReportProgress;
+}
+
+/**
+ * Gathers all that a quick check looks at. Changes nothing.
+ * @throws repository_unavailable when the repository is not mounted, before, meanwhile or after, or cannot be listed
+ * @throws the signal's reason within 2 s of its abort
+ */
+export async function collectFacts({
+  catalogue,
+  fence,
+  signal,
+  report,
+}: CollectOptions): Promise<ChainFacts> {
+  const { rootPath: root, id } = catalogue.repository;
+  await assertRepository(root, id);
+  const rows = catalogue.backups;
+  const names = await listNames(join(root, catalogue.directory), signal);
+  const files = await lookAtFiles(root, rows, new Set(names), signal);
+  refuseSilence(root, files);
+  const { headers, reached } = await describeHeaders(root, rows, files, signal);
+  const sidecars = await lookAtSidecars(root, rows, signal);
+  const checks = await checkFiles(root, rows, files, { signal, report });
+  // A repository that went away in the meantime looks as if its files were gone (invariant 6).
+  await assertRepository(root, id);
+  await refuseReturned(root, rows, files, signal);
+  const backups = rows.map(
+    (row): BackupFacts => ({
+      row,
+      file: files.get(row.id) ?? { state: 'missing' },
+      header: headers.get(row.id) ?? { state: 'unknown', reason: 'the file is missing' },
+      check: checks.get(row.id) ?? { state: 'skipped' },
+      ...(sidecars.get(row.id) ?? NO_SIDECARS),
+    }),
+  );
+  const { directory, otherRows } = catalogue;
+  return { fence, root, directory, names, backups, otherRows, reached };
+}
+
+type Sidecars = Pick<BackupFacts, 'manifest' | 'digests' | 'content'>;
+const NO_SIDECARS: Sidecars = {
+  manifest: { state: 'missing' },
+  digests: { state: 'missing' },
+  content: { state: 'skipped' },
+};
+
+async function lookAtFiles(
+  root: string,
+  rows: readonly BackupRow[],
+  names: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<Map<string, FileFact>> {
+  const files = new Map<string, FileFact>();
+  for (const row of rows) {
+    throwIfAborted(signal);
+    files.set(row.id, await lookAtFile(join(root, row.path), names.has(basename(row.path)), signal));
+  }
+  return files;
+}
+
+/** Where several files are there and none can be read, it is the repository's trouble and not that of each file. */
+function refuseSilence(root: string, files: ReadonlyMap<string, FileFact>): void {
+  const there = [...files.values()].filter((file) => file.state !== 'missing');
+  const unreadable = there.filter((file) => file.state === 'unreadable');
+  if (there.length < 2 || unreadable.length < there.length) return;
+  throw new StrataError('repository_unavailable', `None of ${there.length} files can be read in ${root}.`, {
+    details: { first: unreadable[0]?.reason },
+  });
+}
+
+/** A file that was missing and is there now was not missing: the repository came and went. */
+async function refuseReturned(
+  root: string,
+  rows: readonly BackupRow[],
+  files: ReadonlyMap<string, FileFact>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const row of rows) {
+    if (files.get(row.id)?.state !== 'missing') continue;
+    const again = await lookAtFile(join(root, row.path), false, signal);
+    if (again.state === 'missing') continue;
+    throw new StrataError('repository_unavailable', `${row.path} was missing and is there again.`);
+  }
+}
+
+async function lookAtSidecars(
+  root: string,
+  rows: readonly BackupRow[],
+  signal: AbortSignal,
+): Promise<Map<string, Sidecars>> {
+  const sidecars = new Map<string, Sidecars>();
+  const rowsById = byId(rows);
+  const indexOf = (row: BackupRow) => join(root, sidecarsOf(row.path).digests);
+  for (const row of rows) {
+    throwIfAborted(signal);
+    const manifest = await lookAtManifest(join(root, sidecarsOf(row.path).manifest));
+    const digests = await lookAtDigests(indexOf(row), signal);
+    sidecars.set(row.id, { manifest, digests, content: { state: 'skipped' } });
+  }
+  for (const row of rows) {
+    const { layers, broken } = lineageOf(rowsById, row.id);
+    const usable = layers.every((layer) =>
+      digestsBelong(layer, (sidecars.get(layer.id) ?? NO_SIDECARS).digests),
+    );
+    if (broken !== undefined || !usable) continue;
+    const content: ContentFact = await computeContentId(layers.map(indexOf), row.virtualSize, signal);
+    sidecars.set(row.id, { ...(sidecars.get(row.id) ?? NO_SIDECARS), content });
+  }
+  return sidecars;
+}
+
+async function checkFiles(
+  root: string,
+  rows: readonly BackupRow[],
+  files: ReadonlyMap<string, FileFact>,
+  { signal, report }: Pick<CollectOptions, 'signal' | 'report'>,
+): Promise<Map<string, CheckFact>> {
+  const checks = new Map<string, CheckFact>();
+  const present = rows.filter((row) => files.get(row.id)?.state === 'present');
+  const bytesTotal = present.reduce((sum, row) => sum + row.sizeBytes, 0);
+  let bytesDone = 0;
+  report({ phase: 'checking', bytes_done: 0, bytes_total: bytesTotal });
+  await inParallel(present, CHECKS_AT_ONCE, async (row) => {
+    checks.set(row.id, await checkFile(join(root, row.path), signal));
+    bytesDone += row.sizeBytes;
+    report({ phase: 'checking', bytes_done: bytesDone, bytes_total: bytesTotal });
+  });
+  return checks;
+}

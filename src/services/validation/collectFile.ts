@@ -1,0 +1,48 @@
+import { lstat, open, readdir } from 'node:fs/promises';
+import { abortable } from '../../shared/abort.js';
+import { StrataError } from '../../shared/errors.js';
+import type { FileFact } from './facts.js';
+import { readingTrouble, saysAbsent } from './trouble.js';
+
+/** Enough to need the disk and not only the inode. */
+const PROBE_BYTES = 4096;
+
+/**
+ * Names in a directory; undefined when it certainly does not exist.
+ * @throws repository_unavailable when it cannot be listed: an empty answer would make every file missing (invariant 6)
+ */
+export async function listNames(path: string, signal: AbortSignal): Promise<string[] | undefined> {
+  try {
+    return await abortable(readdir(path), signal);
+  } catch (error) {
+    if (saysAbsent(error)) return undefined;
+    if (error instanceof StrataError) throw error;
+    throw new StrataError('repository_unavailable', `The directory ${path} cannot be listed.`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Looks at an image as a file and reads its beginning. `missing` only where both the listing and the look-up of the
+ * name say so.
+ * @param listed whether the name is in its directory's listing
+ */
+export async function lookAtFile(path: string, listed: boolean, signal: AbortSignal): Promise<FileFact> {
+  try {
+    const found = await abortable(lstat(path), signal);
+    if (!found.isFile()) return { state: 'unreadable', reason: `${path} is not a regular file` };
+    const file = await open(path, 'r');
+    try {
+      await file.read(Buffer.allocUnsafe(PROBE_BYTES), 0, PROBE_BYTES, 0);
+    } finally {
+      await file.close();
+    }
+    return { state: 'present', length: found.size, mtimeMs: found.mtimeMs };
+  } catch (error) {
+    if (!saysAbsent(error)) return { state: 'unreadable', reason: readingTrouble(error) };
+    return listed
+      ? { state: 'unreadable', reason: `${path} vanished while it was looked at` }
+      : { state: 'missing' };
+  }
+}

@@ -1,0 +1,78 @@
+import {
+  contentIdOfRuns,
+  type DigestRun,
+  effectiveDigests,
+  openDigestIndex,
+} from '../../datapath/digests/index.js';
+import { throwIfAborted } from '../../shared/abort.js';
+import { isStrataError } from '../../shared/errors.js';
+import { type Manifest, readManifest } from '../repository/manifest.js';
+import type { BackupFacts, BackupRow, ContentFact, SidecarFact } from './facts.js';
+import { readingTrouble } from './trouble.js';
+
+/** Reads a manifest and checks its checksum. */
+export async function lookAtManifest(path: string): Promise<SidecarFact<Manifest>> {
+  try {
+    const value = await readManifest(path);
+    return value ? { state: 'read', value } : { state: 'missing' };
+  } catch (error) {
+    if (isStrataError(error, 'manifest_invalid')) return { state: 'invalid', reason: error.message };
+    return { state: 'unreadable', reason: readingTrouble(error) };
+  }
+}
+
+/** Reads a digest index from its beginning to its end, which checks its checksum. */
+export async function lookAtDigests(path: string, signal: AbortSignal): Promise<BackupFacts['digests']> {
+  try {
+    const index = await openDigestIndex(path);
+    try {
+      for await (const _ of index.runs) throwIfAborted(signal);
+    } finally {
+      await index.close();
+    }
+    const { backupId, virtualSizeBytes } = index.header;
+    return { state: 'read', value: { backupId, virtualSize: virtualSizeBytes } };
+  } catch (error) {
+    if (isStrataError(error, 'file_missing')) return { state: 'missing' };
+    if (isStrataError(error, 'digest_index_invalid')) return { state: 'invalid', reason: error.message };
+    return { state: 'unreadable', reason: readingTrouble(error) };
+  }
+}
+
+/** True for an index that belongs to its backup, so that content ids may be computed with it. */
+export function digestsBelong(row: BackupRow, digests: BackupFacts['digests']): boolean {
+  return (
+    digests.state === 'read' &&
+    digests.value.backupId === row.id &&
+    digests.value.virtualSize === row.virtualSize
+  );
+}
+
+/**
+ * The content id of a restore point, from the indexes of its layers.
+ * @param layers paths of the indexes, topmost first
+ */
+export async function computeContentId(
+  layers: readonly string[],
+  virtualSize: number,
+  signal: AbortSignal,
+): Promise<ContentFact> {
+  try {
+    const runs = untilAborted(effectiveDigests(layers, virtualSize), signal);
+    return { state: 'computed', id: await contentIdOfRuns(runs, virtualSize) };
+  } catch (error) {
+    if (isStrataError(error, 'digest_index_invalid')) return { state: 'impossible', reason: error.message };
+    if (isStrataError(error, 'file_missing')) return { state: 'skipped' };
+    return { state: 'impossible', reason: readingTrouble(error) };
+  }
+}
+
+async function* untilAborted(
+  runs: AsyncIterable<DigestRun>,
+  signal: AbortSignal,
+): AsyncGenerator<DigestRun, void> {
+  for await (const run of runs) {
+    throwIfAborted(signal);
+    yield run;
+  }
+}

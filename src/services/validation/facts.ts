@@ -1,0 +1,90 @@
+import type { BackupJob, JobStatus } from '../../entities/index.js';
+import type { Manifest } from '../repository/manifest.js';
+
+/** The columns of a completed backup that the check compares with its files. */
+export type BackupRow = Pick<
+  BackupJob,
+  | 'id'
+  | 'seq'
+  | 'chainId'
+  | 'restorePointId'
+  | 'vmContextId'
+  | 'diskId'
+  | 'repositoryId'
+  | 'backupType'
+  | 'requestedType'
+  | 'parentBackupId'
+  | 'changeId'
+  | 'health'
+> & {
+  /** Image, relative to the repository's root. */
+  path: string;
+  virtualSize: number;
+  sizeBytes: number;
+  contentId: string;
+};
+
+/** The image as a file. `unreadable`: something is there, but it could not be looked at; that proves nothing. */
+export type FileFact =
+  | { state: 'present'; length: number; mtimeMs: number }
+  | { state: 'missing' }
+  | { state: 'unreadable'; reason: string };
+
+/** The image's header, as qemu-img tells it. */
+export type HeaderFact =
+  | {
+      state: 'read';
+      virtualSize: number;
+      backingName: string | undefined;
+      backingFormat: string | undefined;
+      /** The corrupt bit: QEMU itself has seen broken metadata. */
+      corrupt: boolean;
+    }
+  | { state: 'unknown'; reason: string };
+
+/** `corrupt`: QEMU cannot make sense of a file of which every byte can be read. */
+export type CheckFact =
+  | { state: 'done'; corruptions: number; leaks: number }
+  | { state: 'corrupt'; reason: string }
+  | { state: 'unreadable'; reason: string }
+  | { state: 'skipped' };
+
+export type SidecarFact<T> =
+  | { state: 'read'; value: T }
+  | { state: 'missing' }
+  | { state: 'invalid'; reason: string }
+  | { state: 'unreadable'; reason: string };
+
+/** `skipped`: an index of the lineage cannot be used, which is a finding of its own. */
+export type ContentFact =
+  | { state: 'computed'; id: string }
+  | { state: 'impossible'; reason: string }
+  | { state: 'skipped' };
+
+export interface BackupFacts {
+  row: BackupRow;
+  file: FileFact;
+  header: HeaderFact;
+  check: CheckFact;
+  manifest: SidecarFact<Manifest>;
+  digests: SidecarFact<{ backupId: string; virtualSize: number }>;
+  content: ContentFact;
+}
+
+/** All that a quick check looks at. Gathered without a verdict; judged without a look at the disk. */
+export interface ChainFacts {
+  /** Fence of the lease under which the check runs: files of smaller fences are nobody's any more. */
+  fence: number;
+  /** Absolute path of the repository. */
+  root: string;
+  /** The disk's directory, relative to the root. */
+  directory: string;
+  /** Names in the directory; undefined when there is certainly no such directory. */
+  names: readonly string[] | undefined;
+  /** Completed backups, oldest first. */
+  backups: readonly BackupFacts[];
+  /** Rows of the chain that are not completed but name a file. */
+  otherRows: readonly { id: string; status: JobStatus; path: string }[];
+  /** Images that QEMU comes across from the tips of the segments, relative to the root. */
+  reached: ReadonlySet<string>;
+}

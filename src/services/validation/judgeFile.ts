@@ -1,0 +1,83 @@
+import type { BackupFacts } from './facts.js';
+import { type Finding, finding, type FindingCode } from './findings.js';
+
+/** Times of a manifest are whole or fractional milliseconds, as its writer had them. */
+const SAME_TIME_MS = 1;
+
+/** Findings on the image as a file, and on what qemu-img check says of it. Pure. */
+export function judgeFile(facts: BackupFacts, all: readonly BackupFacts[]): Finding[] {
+  const { row, file, check } = facts;
+  const say = (code: FindingCode, message: string) =>
+    finding(code, { backupId: row.id, file: row.path }, message);
+  if (file.state === 'missing')
+    return [say('file_missing', 'The catalogue has this backup; its file is gone.')];
+  if (file.state === 'unreadable') return [say('unreadable', `The file cannot be read: ${file.reason}.`)];
+  return [...judgeChange(facts, all, say), ...judgeCheck(check, facts, say)];
+}
+
+type Say = (code: FindingCode, message: string) => Finding;
+
+/** Length and time against the manifest: who touches a published file is not Strata. */
+function judgeChange(facts: BackupFacts, all: readonly BackupFacts[], say: Say): Finding[] {
+  const { file, manifest } = facts;
+  if (file.state !== 'present' || manifest.state !== 'read' || sidecarOfOther(facts)) return [];
+  const { file_length: length, file_mtime_ms: mtimeMs } = manifest.value;
+  if (file.length === length && sameTime(file.mtimeMs, mtimeMs)) return [];
+  const other = all.find((candidate) => candidate !== facts && hasFileOf(facts, candidate));
+  if (other) return [say('file_swapped', `The file is that of backup ${other.row.id} (${other.row.path}).`)];
+  if (file.length < length) {
+    return [say('file_truncated', `The file has ${file.length} bytes; it was published with ${length}.`)];
+  }
+  if (file.length > length) {
+    return [
+      say(
+        'file_grown',
+        `The file has ${file.length} bytes; it was published with ${length}: it was written to.`,
+      ),
+    ];
+  }
+  const now = new Date(file.mtimeMs).toISOString();
+  return [say('file_touched', `The file was changed at ${now}, after ${new Date(mtimeMs).toISOString()}.`)];
+}
+
+/** Length and time together are those that another backup was published with: the file was moved here. */
+function hasFileOf({ file }: BackupFacts, { manifest }: BackupFacts): boolean {
+  return (
+    file.state === 'present' &&
+    manifest.state === 'read' &&
+    file.length === manifest.value.file_length &&
+    sameTime(file.mtimeMs, manifest.value.file_mtime_ms)
+  );
+}
+
+/** A manifest that was moved here says nothing about this file. */
+function sidecarOfOther({ row, manifest }: BackupFacts): boolean {
+  return manifest.state === 'read' && manifest.value.backup_id !== row.id;
+}
+
+function sameTime(a: number, b: number): boolean {
+  return Math.abs(a - b) < SAME_TIME_MS;
+}
+
+function judgeCheck(check: BackupFacts['check'], facts: BackupFacts, say: Say): Finding[] {
+  switch (check.state) {
+    case 'corrupt':
+      return [
+        say('image_corrupt', `QEMU cannot use the file, although all of it can be read: ${check.reason}`),
+      ];
+    case 'unreadable':
+      return [say('unreadable', `The file cannot be checked: ${check.reason}`)];
+    case 'skipped':
+      return [];
+    case 'done': {
+      const findings: Finding[] = [];
+      const flagged = facts.header.state === 'read' && facts.header.corrupt;
+      if (check.corruptions > 0 || flagged) {
+        const bit = flagged ? ' QEMU has set the corrupt bit.' : '';
+        findings.push(say('image_corrupt', `qemu-img check found ${check.corruptions} corruptions.${bit}`));
+      }
+      if (check.leaks > 0) findings.push(say('image_leaks', `${check.leaks} clusters are used by nothing.`));
+      return findings;
+    }
+  }
+}
