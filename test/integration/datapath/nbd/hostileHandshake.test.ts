@@ -11,28 +11,29 @@ afterEach(async () => {
   server = undefined;
 });
 
+const beginning = async (peer: Peer) => {
+  peer.say(greeting());
+  await peer.read(4);
+  await peer.option();
+  peer.say(optionReply(8, 1));
+  await peer.option();
+};
+const inGo =
+  (...parts: Buffer[]) =>
+  async (peer: Peer) => {
+    await beginning(peer);
+    peer.say(...parts);
+    await peer.gone();
+  };
+const atOnce =
+  (...parts: Buffer[]) =>
+  async (peer: Peer) => {
+    peer.say(...parts);
+    await peer.gone();
+  };
+
 describe('A server that is hostile in the handshake', () => {
   const DEADLINE = { connectTimeoutMs: 2000 };
-  const beginning = async (peer: Peer) => {
-    peer.say(greeting());
-    await peer.read(4);
-    await peer.option();
-    peer.say(optionReply(8, 1));
-    await peer.option();
-  };
-  const inGo =
-    (...parts: Buffer[]) =>
-    async (peer: Peer) => {
-      await beginning(peer);
-      peer.say(...parts);
-      await peer.gone();
-    };
-  const atOnce =
-    (...parts: Buffer[]) =>
-    async (peer: Peer) => {
-      peer.say(...parts);
-      await peer.gone();
-    };
   const info = exportInfo(1 << 20, ALL_FLAGS);
   const withLimits = (...limits: [number, number, number]) =>
     inGo(optionReply(7, 3, info), optionReply(7, 3, blockSizeInfo(...limits)), optionReply(7, 1));

@@ -19,20 +19,20 @@ afterEach(async () => {
   server = undefined;
 });
 
-describe('A server that is hostile with requests outstanding', () => {
-  async function against(
-    script: (peer: Peer) => Promise<void>,
-    options: NbdConnectOptions = {},
-    facts: Parameters<Peer['enter']>[0] = {},
-  ): Promise<NbdClient> {
-    server = await startFakeServer(async (peer) => {
-      await peer.enter(facts);
-      await script(peer);
-      await peer.gone();
-    });
-    return connectNbd(server.uri, options);
-  }
+async function against(
+  script: (peer: Peer) => Promise<void>,
+  options: NbdConnectOptions = {},
+  facts: Parameters<Peer['enter']>[0] = {},
+): Promise<NbdClient> {
+  server = await startFakeServer(async (peer) => {
+    await peer.enter(facts);
+    await script(peer);
+    await peer.gone();
+  });
+  return connectNbd(server.uri, options);
+}
 
+describe('A server that is hostile with requests outstanding', () => {
   it('and breaks the protocol in one reply fails all of them, and its socket is destroyed', async () => {
     const client = await against(async (peer) => {
       const first = await peer.request();

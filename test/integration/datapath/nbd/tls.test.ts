@@ -13,9 +13,10 @@ let folder: string;
 let ca: Buffer;
 const servers: NbdServer[] = [];
 
+const file = (name: string) => join(folder, name);
+
 /** A certificate for `localhost`, signed by an authority of its own, in the files that nbdkit looks for. */
 async function createCertificates(): Promise<void> {
-  const file = (name: string) => join(folder, name);
   const common = ['-newkey', 'rsa:2048', '-nodes', '-days', '2'];
   await runTool(
     'openssl',

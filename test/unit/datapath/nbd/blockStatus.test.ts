@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
   type AskStatus,
   decodeStatus,
@@ -9,6 +9,11 @@ import {
 import { u32 } from '../../../helpers/nbdWire.js';
 
 const pairs = (list: [number, number][]) => Buffer.concat(list.flatMap((pair) => pair.map(u32)));
+
+const failAfterFirst: AskStatus = async (offset, length) => {
+  if (offset > 0) throw new Error('second window');
+  return { offset, length, descriptors: pairs([[length, 0]]) };
+};
 
 describe('Block status', () => {
   it('is clipped to the range, and neighbours of equal flags are merged', () => {
@@ -68,13 +73,9 @@ describe('Block status', () => {
   });
 
   it('throws a failure of a window asked ahead when its turn comes, and not as an unhandled rejection', async () => {
-    const ask: AskStatus = async (offset, length) => {
-      if (offset > 0) throw new Error('second window');
-      return { offset, length, descriptors: pairs([[length, 0]]) };
-    };
     let caught: unknown;
     try {
-      for await (const extent of statusOfRange({ offset: 0, length: 3 * STATUS_WINDOW }, ask))
+      for await (const extent of statusOfRange({ offset: 0, length: 3 * STATUS_WINDOW }, failAfterFirst))
         expect(extent.offset).to.equal(0);
     } catch (error) {
       caught = error;

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { createCoverage } from '../../../../src/datapath/nbd/coverage.js';
 
 describe('Coverage of a read', () => {

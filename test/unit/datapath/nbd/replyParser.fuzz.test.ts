@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Expectation } from '../../../../src/datapath/nbd/expectation.js';
 import { createReplyParser } from '../../../../src/datapath/nbd/replyParser.js';
 import { isStrataError } from '../../../../src/shared/errors.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { COMMAND } from '../../../../src/datapath/nbd/constants.js';
 import type { Expectation } from '../../../../src/datapath/nbd/expectation.js';
 import {

@@ -1,23 +1,23 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { parseNbdUri } from '../../../../src/datapath/nbd/index.js';
 import { isStrataError } from '../../../../src/shared/errors.js';
 
-describe('parseNbdUri', () => {
-  const tcp = (host: string, port: number, exportName: string, tls = false) => ({
-    kind: 'tcp',
-    host,
-    port,
-    exportName,
-    tls,
-  });
-  const unix = (socketPath: string, exportName: string, tls = false) => ({
-    kind: 'unix',
-    socketPath,
-    exportName,
-    tls,
-  });
+const tcp = (host: string, port: number, exportName: string, tls = false) => ({
+  kind: 'tcp',
+  host,
+  port,
+  exportName,
+  tls,
+});
+const unix = (socketPath: string, exportName: string, tls = false) => ({
+  kind: 'unix',
+  socketPath,
+  exportName,
+  tls,
+});
 
+describe('parseNbdUri', () => {
   const good: [string, object][] = [
     ['nbd://example.com/disk', tcp('example.com', 10809, 'disk')],
     ['nbd://example.com:10810/disk', tcp('example.com', 10810, 'disk')],
