@@ -26,7 +26,10 @@ export interface ConvertImage {
   /** Average rate limit, in bytes per second; at least 1. */
   bytesPerSecond?: number;
   onProgress?: OnProgress;
-  /** Makes the target an overlay: only what differs from the backing file is written. */
+  /**
+   * Makes the target an overlay. What the source leaves to its own backing file (over NBD: a hole that is not zero) is
+   * left to this one; all else is written, zeroes included and whether it differs or not.
+   */
   backing?: BackingRef;
   /** Creation options of the target's format, such as `{ subformat: 'streamOptimized' }`. */
   subformatOptions?: Readonly<Record<string, string | number | boolean>>;

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { ImageFormat } from './imageRef.js';
 import {
+  arrayField,
   countField,
   fieldOr,
   flagField,
@@ -92,7 +93,7 @@ function toImageInfo(info: JsonObject): ImageInfo {
     dirty: fieldOr(info, 'dirty-flag', flagField, false),
     corrupt: fieldOr(specific, 'corrupt', flagField, false),
     encrypted: fieldOr(info, 'encrypted', flagField, false),
-    bitmaps: fieldOr(specific, 'bitmaps', jsonArray, []).map(toBitmap),
+    bitmaps: fieldOr(specific, 'bitmaps', arrayField, []).map(toBitmap),
   };
 }
 
@@ -105,7 +106,7 @@ function vmdkInfo(specific: JsonObject, filename: string, format: string): Parti
   if (format !== ('vmdk' satisfies ImageFormat)) return {};
   const parentCid = fieldOr(specific, 'parent-cid', countField, NO_PARENT_CID);
   return {
-    extents: fieldOr(specific, 'extents', jsonArray, []).map((extent) => toExtentFile(extent, filename)),
+    extents: fieldOr(specific, 'extents', arrayField, []).map((extent) => toExtentFile(extent, filename)),
     ...(parentCid === NO_PARENT_CID ? {} : { parentCid }),
   };
 }
@@ -124,6 +125,6 @@ function toBitmap(value: unknown): BitmapInfo {
   return {
     name: textField(bitmap, 'name'),
     granularityBytes: countField(bitmap, 'granularity'),
-    flags: jsonArray(bitmap['flags'], 'flags').map(String),
+    flags: arrayField(bitmap, 'flags').map(String),
   };
 }

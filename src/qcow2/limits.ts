@@ -1,6 +1,6 @@
 /** Limits of one tool process, set by prlimit(1). They bound what a hostile image can cost. */
 export interface ResourceLimits {
-  /** RLIMIT_AS, in bytes. qemu-img needs about 300 MiB to start. */
+  /** RLIMIT_AS, in bytes. qemu-img starts with about 40 MiB. */
   addressSpaceBytes: number;
   /** RLIMIT_CPU, in whole seconds of CPU time. */
   cpuSeconds: number;

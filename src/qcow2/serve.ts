@@ -4,7 +4,7 @@ import { StrataError } from '../shared/errors.js';
 import { type ImageFormat, type ImageRef, openArgs } from './imageRef.js';
 import { nbdServer, type NbdServer } from './nbdServer.js';
 import { checkAbsolutePath } from './paths.js';
-import { waitForSocket } from './socketReady.js';
+import { waitForGreeting } from './socketReady.js';
 import type { ToolCall } from './toolCall.js';
 import { DEADLINES, type ToolOptions } from './toolOptions.js';
 import { startTool } from './toolProcess.js';
@@ -35,7 +35,7 @@ const MAX_SOCKET_PATH_BYTES = 107;
 const DEFAULT_SHARED = 16;
 
 /**
- * Serves an image by `qemu-nbd` on a unix socket, and returns when the socket accepts. Nothing listens on a network.
+ * Serves an image by `qemu-nbd` on a unix socket, and returns when the server greets. Nothing listens on a network.
  * The server outlives its clients and ends by `close()`, or when the signal aborts, or with this process.
  * @param options.deadlineMs bounds the start, not the life of the server
  * @throws file_exists if the socket's path is taken, and whatever the tool says: file_missing, source_in_use,
@@ -55,7 +55,7 @@ export async function serveImage(serve: ServeImage, options: ToolOptions = {}): 
     uri: nbdUnixUri(socketPath, serve.exportName ?? ''),
   });
   try {
-    await waitForSocket(socketPath, server.exited, deadlineMs);
+    await waitForGreeting(socketPath, server.exited, deadlineMs);
   } catch (error) {
     running.stop(error instanceof Error ? error : new Error(String(error)));
     await running.exited;

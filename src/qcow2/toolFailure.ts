@@ -37,7 +37,8 @@ const CAUSES: readonly (readonly [RegExp, ErrorCode])[] = [
 
 /** What a process under prlimit dies of: no memory (glib aborts, SIGTRAP or SIGABRT), or no CPU time left. */
 const LIMIT_SIGNALS = new Set(['SIGXCPU', 'SIGXFSZ', 'SIGKILL', 'SIGABRT', 'SIGTRAP', 'SIGSEGV', 'SIGBUS']);
-const LIMIT_MESSAGES = /allocate memory|failed to allocate|out of memory|Resource temporarily unavailable/i;
+const LIMIT_MESSAGES =
+  /allocate memory|File too large|failed to map segment|failed to allocate|out of memory|Resource temporarily unavailable/i;
 
 /**
  * The error of a tool that ended badly by itself.

@@ -31,6 +31,11 @@ export function jsonArray(value: unknown, what: string): readonly unknown[] {
   return value;
 }
 
+/** A field that must be an array. */
+export function arrayField(object: JsonObject, key: string): readonly unknown[] {
+  return jsonArray(object[key], key);
+}
+
 /** A field that must be a string. */
 export function textField(object: JsonObject, key: string): string {
   const value = object[key];

@@ -14,7 +14,8 @@ export async function toolVersions(options: ToolOptions = {}): Promise<Record<st
   for (const tool of TOOLS) {
     const call = { tool, args: ['--version'], deadlineMs: DEADLINES.metadata };
     const { stdout } = await runTool(call, options);
-    const version = /version (\S+)/.exec(stdout)?.[1];
+    // `qemu-img version 7.2.22 (Debian ...)`, but `qemu-nbd 7.2.22 (Debian ...)`.
+    const version = /^qemu-\w+ (?:version )?(\d\S*)/.exec(stdout)?.[1];
     if (version === undefined) {
       throw new StrataError('tool_output_invalid', `${tool} --version printed no version.`, {
         details: { stdout },
