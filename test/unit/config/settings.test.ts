@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { readSettings } from '../../../src/config/settings.js';
+import { isStrataError } from '../../../src/shared/errors.js';
+
+const fieldsOf = (env: NodeJS.ProcessEnv): string[] => {
+  try {
+    readSettings(env, '/project');
+  } catch (error) {
+    if (isStrataError(error, 'invalid_configuration')) return error.fields.map(({ field }) => field);
+    throw error;
+  }
+  return [];
+};
+
+describe('The configuration', () => {
+  it('works with nothing set: embedded services, loopback, data under the project', () => {
+    const settings = readSettings({}, '/project');
+    expect(settings).to.deep.include({
+      dataDir: '/project/.strata',
+      databaseUrl: undefined,
+      redisUrl: undefined,
+      pools: ['default'],
+    });
+    expect(settings.listen).to.deep.equal({ host: '127.0.0.1', port: 7420 });
+  });
+
+  it('tells every wrong variable at once', () => {
+    expect(
+      fieldsOf({
+        STRATA_LISTEN: 'everywhere',
+        STRATA_DATABASE_URL: 'postgres://x',
+        STRATA_POOLS: 'a b',
+        STRATA_SOURCE_ROOTS: 'relative',
+        STRATA_LEASE_MS: '-5',
+        STRATA_LOG_LEVEL: 'loud',
+      }),
+    ).to.have.members([
+      'STRATA_LISTEN',
+      'STRATA_DATABASE_URL',
+      'STRATA_POOLS',
+      'STRATA_SOURCE_ROOTS',
+      'STRATA_LEASE_MS',
+      'STRATA_LOG_LEVEL',
+    ]);
+  });
+
+  it('refuses a renewal that is too slow for its lease', () => {
+    expect(fieldsOf({ STRATA_LEASE_MS: '6000', STRATA_LEASE_RENEW_MS: '3000' })).to.deep.equal([
+      'STRATA_LEASE_RENEW_MS',
+    ]);
+  });
+
+  it('has every variable in .env.example, and that has no other', async () => {
+    const source = await readFile('src/config/settings.ts', 'utf8');
+    const read = new Set(source.match(/STRATA_[A-Z_]+/g));
+    const example = await readFile('.env.example', 'utf8');
+    const listed = new Set([...example.matchAll(/^#?\s*(STRATA_[A-Z_]+)=/gm)].map((match) => match[1]));
+    expect([...listed].sort()).to.deep.equal([...read].sort());
+  });
+});
