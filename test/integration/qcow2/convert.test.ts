@@ -30,7 +30,7 @@ describe('convertImage and compareImages', () => {
       onProgress: (percent) => seen.push(percent),
     });
     expect(seen.at(-1)).to.equal(100);
-    expect(seen).to.deep.equal([...seen].sort((a, b) => a - b));
+    expect(seen).to.deep.equal(seen.toSorted((a, b) => a - b));
     expect(await compareImages(source, target)).to.deep.equal({
       identical: true,
       message: 'Images are identical.',

@@ -60,10 +60,10 @@ describe('tool processes', () => {
       const aborting = new AbortController();
       let pids: number[] = [];
       const work = slow({ signal: aborting.signal }, () => {
-        void ours().then((found) => {
-          pids = found;
+        void (async () => {
+          pids = await ours();
           aborting.abort(reason);
-        });
+        })();
       });
       expect(await failureOf(work)).to.equal(reason);
       expect(pids).to.have.lengthOf(1);
@@ -113,12 +113,11 @@ describe('tool processes', () => {
     const aborting = new AbortController();
     let environment = '';
     const work = slow({ signal: aborting.signal }, () => {
-      void ours()
-        .then(async ([pid]) => run('cat', [`/proc/${pid}/environ`]))
-        .then(({ stdout }) => {
-          environment = stdout;
-          aborting.abort();
-        });
+      void (async () => {
+        const [pid] = await ours();
+        environment = (await run('cat', [`/proc/${pid}/environ`])).stdout;
+        aborting.abort();
+      })();
     });
     await rejection(work, 'cancelled');
     delete process.env['STRATA_SECRET_OF_TEST'];
@@ -126,7 +125,11 @@ describe('tool processes', () => {
       .split('\0')
       .filter(Boolean)
       .map((line) => line.split('=')[0]);
-    expect(names.sort()).to.deep.equal(['LC_ALL', 'PATH', 'TMPDIR']);
+    expect(names.toSorted((a, b) => (a ?? '').localeCompare(b ?? ''))).to.deep.equal([
+      'LC_ALL',
+      'PATH',
+      'TMPDIR',
+    ]);
   });
 
   it('carry what the tool said, bounded, in the details of tool_failed', async () => {
