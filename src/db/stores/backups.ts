@@ -1,0 +1,95 @@
+import type { DataSource } from 'typeorm';
+import { BackupJob, type BackupType, type JobStatus } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { NOTHING, type PageOf, type PageRequest, pageByTime, read, select } from './page.js';
+import { contextsNamed, vmNames } from './vms.js';
+
+export interface NamedBackup {
+  backup: BackupJob;
+  vmName: string;
+}
+
+export interface BackupFilter {
+  vmName?: string | undefined;
+  vmContextId?: string | undefined;
+  repositoryId?: string | undefined;
+  diskId?: number | undefined;
+  status?: JobStatus | undefined;
+  backupType?: BackupType | undefined;
+}
+
+/** Backups, newest first. */
+export async function listBackups(
+  ds: DataSource,
+  filter: BackupFilter,
+  page: PageRequest,
+): Promise<PageOf<NamedBackup>> {
+  const query = ds.getRepository(BackupJob).createQueryBuilder('b');
+  const equal = {
+    vmContextId: filter.vmContextId,
+    repositoryId: filter.repositoryId,
+    diskId: filter.diskId,
+    status: filter.status,
+    backupType: filter.backupType,
+  };
+  for (const [property, value] of Object.entries(equal)) {
+    if (value !== undefined) query.andWhere(`b.${property} = :${property}`, { [property]: value });
+  }
+  if (filter.vmName !== undefined) {
+    // The VM's name leads to its contexts first, so that the index on the context serves the list.
+    const contexts = await contextsNamed(ds, filter.vmName, filter.repositoryId);
+    if (contexts.length === 0) return NOTHING;
+    query.andWhere('b.vmContextId IN (:...contexts)', { contexts });
+  }
+  const { rows, next } = await pageByTime(query, page);
+  return { rows: await withNames(ds, rows), next };
+}
+
+/** @throws not_found */
+export async function getBackup(ds: DataSource, id: string): Promise<NamedBackup> {
+  const backup = await read(() => ds.getRepository(BackupJob).findOneBy({ id }));
+  const [found] = backup ? await withNames(ds, [backup]) : [];
+  if (!found) throw new StrataError('not_found', `There is no backup ${id}.`);
+  return found;
+}
+
+/** The backups of a restore point, in the order of disks. */
+export async function backupsOfPoint(ds: DataSource, restorePointId: string): Promise<NamedBackup[]> {
+  const rows = await read(() =>
+    ds.getRepository(BackupJob).find({ where: { restorePointId }, order: { diskId: 'ASC' } }),
+  );
+  return withNames(ds, rows);
+}
+
+export interface LatestChangeId {
+  changeId: string;
+  backupId: string;
+}
+
+/**
+ * The change id of the chain's latest backup, which has completed and is not damaged (invariant 5); undefined when
+ * there is none, and then the next backup of the disk is a full.
+ */
+export async function latestChangeId(
+  ds: DataSource,
+  disk: { repositoryId: string; vmName: string; upstreamId: string; diskId: number },
+): Promise<LatestChangeId | undefined> {
+  const rows = await select<{ id: string; change_id: string | null }>(
+    ds,
+    `SELECT b.id, b.change_id FROM vm_contexts v
+     JOIN backup_chains c ON c.vm_context_id = v.vm_context_id AND c.disk_id = ?
+     JOIN backup_jobs b ON b.id = c.latest_backup_id AND b.status = 'completed' AND b.health <> 'damaged'
+     WHERE v.repository_id = ? AND v.vm_name = ? AND v.upstream_id = ?`,
+    [disk.diskId, disk.repositoryId, disk.vmName, disk.upstreamId],
+  );
+  const row = rows[0];
+  return row && row.change_id !== null ? { changeId: row.change_id, backupId: row.id } : undefined;
+}
+
+async function withNames(ds: DataSource, backups: readonly BackupJob[]): Promise<NamedBackup[]> {
+  const names = await vmNames(
+    ds,
+    backups.map((backup) => backup.vmContextId),
+  );
+  return backups.map((backup) => ({ backup, vmName: names.get(backup.vmContextId) ?? '' }));
+}

@@ -1,0 +1,105 @@
+import type { DataSource, EntityManager } from 'typeorm';
+import { Repository } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { inTransaction, isDuplicate, isStillReferenced } from '../transaction.js';
+import { type PageOf, type PageRequest, pageById, read, select } from './page.js';
+
+export type RepositoryChange = Partial<
+  Pick<Repository, 'name' | 'pool' | 'enabled' | 'minFreeBytes' | 'maxParallelJobs' | 'immutableDays'>
+>;
+
+/** Repositories in the order of their ids. */
+export async function listRepositories(ds: DataSource, page: PageRequest): Promise<PageOf<Repository>> {
+  const query = ds.getRepository(Repository).createQueryBuilder('r');
+  return pageById(query, 'r.id', page, (row) => row.id);
+}
+
+/** @throws not_found */
+export async function getRepository(ds: DataSource, id: string): Promise<Repository> {
+  const row = await read(() => ds.getRepository(Repository).findOneBy({ id }));
+  if (!row) throw new StrataError('not_found', `There is no repository ${id}.`);
+  return row;
+}
+
+/**
+ * The id of a repository that is named by its id or its name; an id wins.
+ * @throws not_found
+ */
+export async function resolveRepository(ds: DataSource, idOrName: string): Promise<string> {
+  const rows = await select<{ id: string }>(
+    ds,
+    'SELECT id FROM repositories WHERE id = ? OR name = ? ORDER BY id = ? DESC LIMIT 1',
+    [idOrName, idOrName, idOrName],
+  );
+  const row = rows[0];
+  if (!row) {
+    throw new StrataError('not_found', `There is no repository ${idOrName}.`, { field: 'repository_id' });
+  }
+  return row.id;
+}
+
+/** All pools that some repository names. */
+export async function listPools(ds: DataSource): Promise<string[]> {
+  const rows = await select<{ pool: string }>(ds, 'SELECT DISTINCT pool FROM repositories ORDER BY pool');
+  return rows.map(({ pool }) => pool);
+}
+
+/**
+ * Changes a repository and returns it as it is then.
+ * @throws not_found, name_taken
+ */
+export async function changeRepository(
+  ds: DataSource,
+  id: string,
+  change: RepositoryChange,
+): Promise<Repository> {
+  try {
+    await ds.getRepository(Repository).update({ id }, change);
+  } catch (error) {
+    if (!isDuplicate(error, 'uq_repositories_name')) return read(() => Promise.reject(error));
+    throw new StrataError('name_taken', `There is a repository ${change.name ?? ''} already.`, {
+      field: 'name',
+      cause: error,
+    });
+  }
+  return getRepository(ds, id);
+}
+
+/**
+ * Removes a repository and the VMs that are registered in it, if no backup was ever accepted for it.
+ * @returns the repository as it was, so that its marker file can be removed
+ * @throws not_found, repository_not_empty
+ */
+export async function deleteRepository(ds: DataSource, id: string): Promise<Repository> {
+  return inTransaction(ds, async (tx) => {
+    const row = await tx.findOne(Repository, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    if (!row) throw new StrataError('not_found', `There is no repository ${id}.`);
+    const backups = await tx.query<unknown[]>('SELECT 1 FROM backup_jobs WHERE repository_id = ? LIMIT 1', [
+      id,
+    ]);
+    if (backups.length > 0) throw notEmpty(row);
+    try {
+      await deleteRegistrations(tx, id);
+      await tx.query('DELETE FROM repositories WHERE id = ?', [id]);
+    } catch (error) {
+      // A backup that was accepted since the look above.
+      if (isStillReferenced(error)) throw notEmpty(row, error);
+      throw error;
+    }
+    return row;
+  });
+}
+
+async function deleteRegistrations(tx: EntityManager, repositoryId: string): Promise<void> {
+  const of = 'JOIN vm_contexts v ON v.vm_context_id = t.vm_context_id WHERE v.repository_id = ?';
+  for (const table of ['backup_chains', 'restore_points', 'vm_disks']) {
+    await tx.query(`DELETE t FROM ${table} t ${of}`, [repositoryId]);
+  }
+  await tx.query('DELETE FROM vm_contexts WHERE repository_id = ?', [repositoryId]);
+}
+
+function notEmpty(row: Repository, cause?: unknown): StrataError {
+  return new StrataError('repository_not_empty', `The repository ${row.name} still holds backups.`, {
+    cause,
+  });
+}
