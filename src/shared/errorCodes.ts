@@ -29,6 +29,8 @@ export const ERRORS = {
   invalid_configuration: input('The configuration is not valid.'),
   unauthorized: { ...input('A valid bearer token is needed.', 401), exit: 5 },
   forbidden: { ...input('The token may not do this.', 403), exit: 5 },
+  body_too_large: input('The body is larger than this call takes.', 413),
+  unsupported_media_type: input('The body is not application/json.', 415),
   not_found: { ...input('There is no such thing.', 404), exit: 4 },
   name_taken: refused('The name is taken already.'),
   idempotency_mismatch: { ...input('The Idempotency-Key was used with another request.', 422) },
