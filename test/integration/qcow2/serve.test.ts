@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { createImage, type ServeImage, serveImage } from '../../../src/qcow2/index.js';
 import { StrataError } from '../../../src/shared/errors.js';
@@ -110,6 +110,27 @@ describe('serveImage', () => {
     await new Promise((resolve) => setTimeout(resolve, 1500));
     expect(await isAlive(server.pid)).to.equal(true);
     await server.close();
+  });
+
+  it('gives up a start that hangs, at its deadline or with the reason of the signal', async () => {
+    const clients: Socket[] = [];
+    const silent = createServer((client) => clients.push(client)).listen(temp.at('silent.sock'));
+    await once(silent, 'listening');
+    const ref = { type: 'nbd', uri: `nbd+unix:///?socket=${temp.at('silent.sock')}` } as const;
+    const hanging = { ref, readOnly: true, socketPath: serve.socketPath };
+    try {
+      await rejection(serveImage(hanging, { deadlineMs: 300 }), 'tool_timeout');
+      const reason = new StrataError('lease_lost', 'The fence moved on.');
+      const aborting = new AbortController();
+      setTimeout(() => aborting.abort(reason), 300);
+      expect(await failureOf(serveImage(hanging, { signal: aborting.signal }))).to.equal(reason);
+      expect(existsSync(serve.socketPath)).to.equal(false);
+    } finally {
+      const closed = once(silent, 'close');
+      silent.close();
+      for (const client of clients) client.destroy();
+      await closed;
+    }
   });
 
   it('says what the tool said when the image cannot be opened', async () => {
