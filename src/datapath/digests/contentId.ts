@@ -1,6 +1,7 @@
 import { Blake3Hasher } from '@napi-rs/blake-hash';
 import { StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
+import { untilAborted } from '../untilAborted.js';
 import { effectiveDigests } from './merge.js';
 import { blockCount, type DigestRun, DIGEST_BYTES } from './runs.js';
 
@@ -18,8 +19,10 @@ const DATA_ENTRY_BYTES = 1 + DIGEST_BYTES;
 export async function contentId(chain: {
   layers: readonly string[];
   virtualSizeBytes: number;
+  signal?: AbortSignal;
 }): Promise<string> {
-  return contentIdOfRuns(effectiveDigests(chain.layers, chain.virtualSizeBytes), chain.virtualSizeBytes);
+  const runs = effectiveDigests(chain.layers, chain.virtualSizeBytes);
+  return contentIdOfRuns(untilAborted(runs, chain.signal), chain.virtualSizeBytes);
 }
 
 /**

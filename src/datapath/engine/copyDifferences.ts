@@ -1,0 +1,53 @@
+import { effectiveDigests } from '../digests/index.js';
+import { alignExtents } from './align.js';
+import { differingExtents } from './differences.js';
+import { type DigestImage, digestImage } from './imageDigests.js';
+import { intoOverlay } from './overlay.js';
+import { inScope } from './scope.js';
+import { createThrottle } from './throttle.js';
+import type { LayerJob, LayerResult } from './types.js';
+import { checkSourceSize, copyLayer } from './writeLayer.js';
+
+export interface CopyDifferences extends LayerJob {
+  /** Absolute path of an existing, empty QCOW2 overlay of the new size, with its backing file set. */
+  overlay: string;
+  /** Digest indexes of the parent and all below it, topmost first. */
+  parentLayers: readonly string[];
+}
+
+/**
+ * Copies into an overlay the blocks in which the source differs from the parent, which is known by its digests and not
+ * read. The source's allocated ranges are read and digested; blocks that differ are read once more to be copied, and
+ * indexed as they were written. Stable storage and failure as `copyChanges`.
+ * @throws as copyChanges, and digest_index_invalid
+ */
+export async function copyDifferences(job: CopyDifferences): Promise<LayerResult> {
+  checkSourceSize(job);
+  const { virtualSizeBytes } = job;
+  return inScope(job.signal, (scope) =>
+    intoOverlay({ ...job, signal: scope.signal }, async (target) => {
+      let scannedBytes = 0;
+      const throttle = createThrottle(job.bytesPerSecond, scope.signal);
+      const differing = differences(job, {
+        source: job.source,
+        scope,
+        throttle,
+        onRead: (bytes) => {
+          scannedBytes += bytes;
+        },
+        onPosition: (bytesDone) => job.onProgress?.({ bytesDone, bytesTotal: virtualSizeBytes }),
+      });
+      const extents = alignExtents(differing, virtualSizeBytes);
+      const result = await copyLayer(job, { target, targetIsEmpty: false, extents, throttle, scope });
+      return { ...result, bytesRead: result.bytesRead + scannedBytes };
+    }),
+  );
+}
+
+function differences({ parentLayers, virtualSizeBytes }: CopyDifferences, scan: DigestImage) {
+  return differingExtents(
+    digestImage(scan),
+    effectiveDigests(parentLayers, virtualSizeBytes),
+    virtualSizeBytes,
+  );
+}

@@ -1,0 +1,71 @@
+import { open } from 'node:fs/promises';
+import { serveImage } from '../../qcow2/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { connectNbd, type NbdClient } from '../nbd/index.js';
+import { socketIn } from '../sources/index.js';
+
+/** qemu-nbd works on 16 requests of a client at once (MAX_NBD_REQUESTS in its nbd/server.c). */
+const MAX_IN_FLIGHT = 16;
+
+export interface OverlayTarget {
+  /** Absolute path of an existing QCOW2 file. */
+  overlay: string;
+  virtualSizeBytes: number;
+  scratchDir: string;
+  signal: AbortSignal;
+}
+
+/**
+ * Lets `write` fill an image through `qemu-nbd`. When it returns, everything is on stable storage and the server has
+ * ended cleanly; when it throws, nothing is left running.
+ * @throws what `write` throws, no_space, tool_failed if the server does not end cleanly
+ */
+export async function intoOverlay<T>(
+  { overlay, virtualSizeBytes, scratchDir, signal }: OverlayTarget,
+  write: (client: NbdClient) => Promise<T>,
+): Promise<T> {
+  const server = await serveImage(
+    {
+      path: overlay,
+      format: 'qcow2',
+      readOnly: false,
+      socketPath: socketIn(scratchDir),
+      cache: 'none',
+      shared: 1,
+    },
+    { signal },
+  );
+  try {
+    const client = await connectNbd(server.uri, { signal, maxInFlight: MAX_IN_FLIGHT });
+    try {
+      if (client.sizeBytes !== virtualSizeBytes) throw wrongSize(client.sizeBytes, virtualSizeBytes);
+      const result = await write(client);
+      await client.flush();
+      await client.close();
+      await server.close();
+      await syncFile(overlay);
+      return result;
+    } catch (error) {
+      client.destroy(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    }
+  } catch (error) {
+    // The error that is under way matters more than how the server of a failed copy ends.
+    await Promise.allSettled([server.close()]);
+    throw error;
+  }
+}
+
+/** Flushes a file to stable storage. */
+export async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+function wrongSize(actual: number, expected: number): StrataError {
+  return new StrataError('internal', `The new overlay has ${actual} bytes; it should have ${expected}.`);
+}

@@ -1,0 +1,22 @@
+// The data path: all that other folders may use of it. It knows no database and no queue.
+export {
+  contentId,
+  createDigestWriter,
+  type DigestHeader,
+  type DigestRun,
+  effectiveDigests,
+  openDigestIndex,
+  readDigestIndex,
+} from './digests/index.js';
+export { contentIdOfImage, type ReadBack } from './engine/contentIdOfImage.js';
+export { type CopyChanges, copyChanges } from './engine/copyChanges.js';
+export { type CopyDifferences, copyDifferences } from './engine/copyDifferences.js';
+export { type CopyFull, copyFull } from './engine/copyFull.js';
+export type { LayerJob, LayerResult, Progress } from './engine/types.js';
+export {
+  isNbdAllowed,
+  openSource,
+  type OpenSource,
+  type SourcePolicy,
+  type SourceSpec,
+} from './sources/index.js';

@@ -1,0 +1,111 @@
+import { open } from 'node:fs/promises';
+import {
+  type ImageFormat,
+  type ImageInfo,
+  type ImageRef,
+  inspectUntrusted,
+  isImageFormat,
+} from '../../qcow2/index.js';
+import { isStrataError, StrataError } from '../../shared/errors.js';
+import { BASE_ALLOCATION } from '../nbd/index.js';
+import { untilAborted } from '../untilAborted.js';
+import { checkSize, withField } from './checks.js';
+import { rangeStatus } from './exportStatus.js';
+import {
+  endQuietly,
+  type ImageServing,
+  mappedRanges,
+  serveForReading,
+  storedBitmapRanges,
+} from './imageServer.js';
+import { nbdReaders } from './nbdReaders.js';
+import { allowedRealPath, fileSize } from './paths.js';
+import { rawReader } from './rawReader.js';
+import { reopenable } from './reopenable.js';
+import type { OpenSource, SourcePolicy, SourceSpec } from './types.js';
+
+type FileSpec = Extract<SourceSpec, { type: 'file' }>;
+
+/**
+ * Checks an image file or block device under the roots. A raw one is read directly, others through `qemu-nbd -r`.
+ * @throws path_not_allowed, source_missing, unknown_format, size_not_aligned, source_references_other_file,
+ *   source_too_complex, source_in_use
+ */
+export async function openFileSource(
+  spec: FileSpec,
+  policy: SourcePolicy,
+  signal: AbortSignal | undefined,
+): Promise<OpenSource> {
+  const { format } = spec;
+  if (!isImageFormat(format)) {
+    throw new StrataError(
+      'unknown_format',
+      'The format of a file source must be stated, and one that Strata reads.',
+      {
+        field: 'source.format',
+      },
+    );
+  }
+  const path = await allowedRealPath(spec.path, policy.roots, 'source.path');
+  const bytes = await fileSize(path, 'source.path');
+  // qemu-img rounds the size of a raw file up; a disk whose last sector is cut is refused instead.
+  if (format === 'raw' && bytes !== undefined) checkSize(bytes, 'source.path');
+  const info = await inspect(path, format, signal);
+  for (const extent of info.extents ?? [])
+    await allowedRealPath(extent.filename, policy.roots, 'source.path');
+  const sizeBytes = checkSize(info.virtualSizeBytes, 'source.path');
+  // The inspection has refused backing files; not opening any keeps that true if the file is exchanged now.
+  const imageRef: Extract<ImageRef, { type: 'file' }> = {
+    type: 'file',
+    path,
+    format,
+    ...(format === 'qcow2' ? { noBacking: true } : {}),
+  };
+  return fileSource(imageRef, sizeBytes, policy.scratchDir, signal);
+}
+
+async function inspect(path: string, spec: FileSpec, signal: AbortSignal | undefined): Promise<ImageInfo> {
+  try {
+    return await inspectUntrusted(path, format, signal ? { signal } : {});
+  } catch (error) {
+    if (!isStrataError(error)) throw error;
+    throw withField(error, error.code === 'unknown_format' ? 'source.format' : 'source.path');
+  }
+}
+
+/** A source of an image that needs no check: one of Strata's own. Backing files are followed unless the ref says no. */
+export function fileSource(
+  ref: ImageServing['ref'],
+  sizeBytes: number,
+  scratchDir: string,
+  signal: AbortSignal | undefined,
+): OpenSource {
+  const abort = signal ? { signal } : {};
+  const serving: ImageServing = { ref, scratchDir, ...abort };
+  const server = reopenable(() => serveForReading(serving));
+  const file = reopenable(() => open(ref.path, 'r'));
+  const connections = nbdReaders(
+    async () => (await server.get()).uri,
+    { metaContexts: [BASE_ALLOCATION], ...abort },
+    false,
+  );
+  const release = async () => {
+    await connections.close();
+    await endQuietly([...(await server.take()), ...(await file.take())]);
+  };
+  return {
+    sizeBytes,
+    imageRef: ref,
+    nativeOnly: false,
+    async connect() {
+      return ref.format === 'raw' ? [rawReader(await file.get(), signal)] : connections.readers();
+    },
+    async *status(range) {
+      yield* rangeStatus(await connections.client(), range);
+    },
+    allocated: () => mappedRanges(serving),
+    changed: (bitmap, options) => untilAborted(storedBitmapRanges(serving, bitmap), options?.signal),
+    release,
+    close: release,
+  };
+}

@@ -1,0 +1,58 @@
+import type { ImageRef } from '../../qcow2/index.js';
+import type { Extent } from '../../shared/extents.js';
+import type { NbdTlsOptions } from '../nbd/index.js';
+
+/** Where a disk's bytes are read from. The format of a file is always stated, never guessed, and one of IMAGE_FORMATS. */
+export type SourceSpec =
+  | { type: 'file'; path: string; format: string }
+  | { type: 'nbd'; uri: string; bitmap?: string };
+
+/** What the operator allows, from configuration. */
+export interface SourcePolicy {
+  /** Absolute directories that hold file sources and unix sockets of NBD servers. */
+  roots: readonly string[];
+  /** NBD servers that may be read; see nbdAllow.ts for the patterns. Empty: none but sockets under the roots. */
+  nbdAllow: readonly string[];
+  /** A private directory (mode 0700) with a short path, for the unix sockets of servers that Strata starts. */
+  scratchDir: string;
+  /** Certificates or keys for `nbds` URIs. */
+  nbdTls?: NbdTlsOptions;
+}
+
+/** Reads a disk, several reads at a time. */
+export interface BlockReader {
+  /** Fills `target` from `offset`, in bytes. @throws as NbdClient, or source_missing */
+  read(offset: number, target: Buffer): Promise<void>;
+  /** Ends this reader and rejects outstanding reads with `reason`; the source can be connected again. */
+  destroy(reason: Error): void;
+}
+
+/** A range of the disk and whether it is known to read as zero. */
+export interface KnownRange extends Extent {
+  zero: boolean;
+}
+
+/** An opened and checked source. Nothing runs and nothing is connected until it is asked for something. */
+export interface OpenSource {
+  /** Size of the disk in bytes: a multiple of 512, above 0. */
+  readonly sizeBytes: number;
+  /** For the QEMU tools. Not usable by them where `nativeOnly` is true. */
+  readonly imageRef: ImageRef;
+  /** The QEMU tools cannot read it: an `nbds` server, whose secrets only Strata's own client holds. */
+  readonly nativeOnly: boolean;
+  /** Readers that may be used side by side: one, or several connections to a server that allows it. */
+  connect(): Promise<readonly BlockReader[]>;
+  /** What is known about a range, in order and without gaps. `zero: false` means that it must be read. */
+  status(range: Extent): AsyncIterable<KnownRange>;
+  /** The ranges that are not known to read as zero, in order. */
+  allocated(): AsyncIterable<Extent>;
+  /**
+   * The ranges that a dirty bitmap calls changed, in order.
+   * @throws bitmap_missing when the export does not offer it
+   */
+  changed(bitmap: string, options?: { signal?: AbortSignal }): AsyncIterable<Extent>;
+  /** Closes connections and servers, so that another program may connect; they are opened again when needed. */
+  release(): Promise<void>;
+  /** As `release`, for good. Never rejects for what a reader has already seen. */
+  close(): Promise<void>;
+}
