@@ -1,10 +1,6 @@
 import { extname, resolve } from 'node:path';
+import type { Source } from '../client/index.js';
 import { StrataError } from '../shared/errors.js';
-
-/** A source as the API wants it. */
-export type DiskSource =
-  | { type: 'file'; path: string; format: string }
-  | { type: 'nbd'; uri: string; bitmap?: string };
 
 const FORMAT_BY_EXTENSION: Readonly<Record<string, string>> = {
   '.raw': 'raw',
@@ -29,7 +25,7 @@ export const FORMATS: readonly string[] = [...new Set(Object.values(FORMAT_BY_EX
 export function parseSource(
   text: string,
   given: { format?: string | undefined; bitmap?: string | undefined } = {},
-): DiskSource {
+): Source {
   if (/^nbds?(\+unix)?:\/\//i.test(text)) return nbdSource(text, given);
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
     throw invalid(`"${text}" is neither a path nor an NBD URI (nbd://, nbds://, nbd+unix://).`);
@@ -39,16 +35,17 @@ export function parseSource(
   return { type: 'file', path: resolve(text), format: given.format ?? formatOf(text) };
 }
 
-function nbdSource(
-  uri: string,
-  given: { format?: string | undefined; bitmap?: string | undefined },
-): DiskSource {
+function nbdSource(uri: string, given: { format?: string | undefined; bitmap?: string | undefined }): Source {
   if (given.format !== undefined)
     throw invalid('An NBD source has no format: it is read as the raw disk that it exports.');
   return { type: 'nbd', uri, ...(given.bitmap === undefined ? {} : { bitmap: given.bitmap }) };
 }
 
-function formatOf(path: string): string {
+/**
+ * The format that a path names: by its extension, `raw` under /dev.
+ * @throws unknown_format for an extension that names none
+ */
+export function formatOf(path: string): string {
   if (path.startsWith('/dev/')) return 'raw';
   const extension = extname(path).toLowerCase();
   const format = FORMAT_BY_EXTENSION[extension];
@@ -83,4 +80,10 @@ export function parseDiskId(text: string): number {
 
 function invalid(message: string): StrataError {
   return new StrataError('invalid_request', message, { field: 'source' });
+}
+
+/** One word for a table: the path or the URI. */
+export function describeSource(source: Source | null): string {
+  if (source === null) return '-';
+  return source.type === 'file' ? `${source.path} (${source.format})` : source.uri;
 }

@@ -66,6 +66,16 @@ export async function* eachItem<T>(
   }
 }
 
+/** All items of a list at once; at most `limit`. */
+export async function allItems<T>(
+  list: (page: { cursor?: string; limit?: number }) => Promise<Page<T>>,
+  limit?: number,
+): Promise<T[]> {
+  const items: T[] = [];
+  for await (const item of eachItem(list, limit)) items.push(item);
+  return items;
+}
+
 const PAGE = 200;
 
 export type * from '../contract/index.js';

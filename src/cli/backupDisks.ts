@@ -1,0 +1,64 @@
+import type { BackupDiskCreate } from '../client/index.js';
+import { StrataError } from '../shared/errors.js';
+import type { Extent } from '../shared/extents.js';
+import { parseDiskId, parseDiskSource, parseSource } from './diskSpec.js';
+
+/** What the command line says of disks. */
+export interface BackupFlags {
+  disk?: string[];
+  source?: string[];
+  format?: string;
+  bitmap?: string;
+  changeId?: string;
+  sinceChangeId?: string;
+  changedExtents?: string;
+}
+
+/**
+ * The disks of a request: those of `--disk` and of `--source`, each once, in the order of their ids; none for "all of the
+ * VM". A change list belongs to one disk.
+ * @throws invalid_request for a disk that is named twice, and for change facts without one disk that they belong to
+ */
+export function diskRequests(flags: BackupFlags, extents: Extent[] | undefined): BackupDiskCreate[] {
+  const disks = new Map<number, BackupDiskCreate>();
+  for (const text of flags.disk ?? []) addOnce(disks, { disk_id: parseDiskId(text) }, 'disk');
+  const only = disks.size === 1 ? [...disks.keys()][0] : undefined;
+  const sources = new Set<number>();
+  for (const text of flags.source ?? []) {
+    const parsed = parseDiskSource(text);
+    // `--disk 3 --source X` means disk 3; without any id it is disk 0.
+    const diskId = parsed.source === text && only !== undefined ? only : parsed.diskId;
+    if (sources.has(diskId)) throw invalid('source', `Disk ${diskId} has two sources.`);
+    sources.add(diskId);
+    const source = parseSource(parsed.source, { format: flags.format, bitmap: flags.bitmap });
+    disks.set(diskId, { disk_id: diskId, source });
+  }
+  addChanges(disks, flags, extents);
+  return [...disks.values()].sort((a, b) => a.disk_id - b.disk_id);
+}
+
+function addOnce(disks: Map<number, BackupDiskCreate>, disk: BackupDiskCreate, field: string): void {
+  if (disks.has(disk.disk_id)) throw invalid(field, `Disk ${disk.disk_id} is named twice.`);
+  disks.set(disk.disk_id, disk);
+}
+
+function addChanges(
+  disks: Map<number, BackupDiskCreate>,
+  flags: BackupFlags,
+  extents: Extent[] | undefined,
+): void {
+  const facts = {
+    ...(flags.changeId === undefined ? {} : { change_id: flags.changeId }),
+    ...(flags.sinceChangeId === undefined ? {} : { since_change_id: flags.sinceChangeId }),
+    ...(extents === undefined ? {} : { changed_extents: extents }),
+  };
+  if (Object.keys(facts).length === 0) return;
+  const [disk, another] = disks.values();
+  if (!disk || another)
+    throw invalid('disk', 'Change ids and change lists belong to one disk: name it with --disk.');
+  disks.set(disk.disk_id, { ...disk, ...facts });
+}
+
+function invalid(field: string, message: string): StrataError {
+  return new StrataError('invalid_request', message, { field });
+}

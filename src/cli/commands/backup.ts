@@ -1,0 +1,108 @@
+import { type Command, Option } from 'commander';
+import type { Backup, BackupAccepted, BackupCreate, StrataClient, Vm } from '../../client/index.js';
+import { type BackupFlags, diskRequests } from '../backupDisks.js';
+import { action, collect, type CommandContext, type Output } from '../command.js';
+import { failureOf, followJob } from '../followJob.js';
+import type { CliIo } from '../io.js';
+import { findVm } from '../lookUp.js';
+import { readExtentFile } from '../extentFile.js';
+import { backupsTable } from '../render/backups.js';
+import { renderTable } from '../render/table.js';
+
+interface Options extends BackupFlags {
+  type: BackupCreate['backup_type'];
+  repo?: string;
+  onBrokenChain?: 'full' | 'fail';
+  wait?: true;
+}
+
+/** `strata backup VM` */
+export function addBackupCommand(program: Command, io: CliIo): void {
+  const types = ['full', 'incremental', 'differential', 'auto'];
+  program
+    .command('backup <vm>')
+    .description('back up a VM: all its disks, or those that are named')
+    .addOption(new Option('--type <type>', 'kind of backup').choices(types).default('auto'))
+    .option('--repo <repository>', 'repository, by name or id; needed for a VM that is not registered')
+    .option('--disk <id>', 'only this disk; repeat for more', collect)
+    .option('--source <[id=]source>', 'read the disk from here: a path or an NBD URI', collect)
+    .option('--format <format>', 'format of the image files, where the extension does not tell')
+    .option('--bitmap <name>', 'dirty bitmap of the NBD source')
+    .option('--change-id <id>', "the upstream's change id of the disk's state now")
+    .option('--since-change-id <id>', 'the change id that the change list begins at')
+    .option('--changed-extents <file>', 'change list: JSON [{offset, length}], or lines of "offset length"')
+    .addOption(
+      new Option('--on-broken-chain <what>', 'what an increment without a usable parent becomes').choices([
+        'full',
+        'fail',
+      ]),
+    )
+    .option('--wait', 'wait for the end and show progress')
+    .action(action(io, backUp));
+}
+
+async function backUp(context: CommandContext, name: string, options: Options): Promise<Output> {
+  const client = await context.client();
+  const extents =
+    options.changedExtents === undefined ? undefined : await readExtentFile(options.changedExtents);
+  const vm = await findRegistered(client, name, options, context.io.signal);
+  const disks = diskRequests(options, extents);
+  const body: BackupCreate = {
+    vm_name: vm?.vm_name ?? name,
+    repository_id: vm?.repository_id ?? options.repo ?? '',
+    ...(vm?.upstream_id ? { upstream_id: vm.upstream_id } : {}),
+    backup_type: options.type,
+    ...(disks.length === 0 ? {} : { disks }),
+    ...(options.onBrokenChain === undefined ? {} : { on_broken_chain: options.onBrokenChain }),
+  };
+  const accepted = await client.backups.create(body, { signal: context.io.signal });
+  if (!options.wait) return { json: accepted, text: renderAccepted(accepted, body.vm_name) };
+  return waitForAll(context, client, accepted, body.vm_name);
+}
+
+/** A VM that is not registered may be backed up, too, if the repository and the sources are given. */
+async function findRegistered(
+  client: StrataClient,
+  name: string,
+  options: Options,
+  signal: AbortSignal,
+): Promise<Vm | undefined> {
+  if (options.repo !== undefined && options.source !== undefined) {
+    const { items } = await client.vms.list({ vm_name: name, repository_id: options.repo }, { signal });
+    if (items.length === 0) return undefined;
+  }
+  return findVm(client, name, { repo: options.repo, signal });
+}
+
+async function waitForAll(
+  context: CommandContext,
+  client: StrataClient,
+  accepted: BackupAccepted,
+  vmName: string,
+): Promise<Output> {
+  const { signal } = context.io;
+  const jobs = await Promise.all(
+    accepted.disk_results.map((disk) =>
+      followJob(context, client, disk.backup_id, `${vmName} disk ${disk.disk_id}`),
+    ),
+  );
+  const backups: Backup[] = await Promise.all(jobs.map((job) => client.backups.get(job.id, { signal })));
+  return {
+    json: { restore_point_id: accepted.restore_point_id, vm_context_id: accepted.vm_context_id, backups },
+    text: backupsTable(backups, context.size),
+    failure: jobs.map(failureOf).find((failure) => failure !== undefined),
+  };
+}
+
+function renderAccepted(accepted: BackupAccepted, vmName: string): string {
+  type Row = BackupAccepted['disk_results'][number];
+  const columns = [
+    { title: 'DISK', value: (row: Row) => row.disk_id, align: 'right' as const },
+    { title: 'BACKUP', value: (row: Row) => row.backup_id },
+    { title: 'STATUS', value: (row: Row) => row.status },
+    { title: 'TYPE', value: (row: Row) => row.backup_type },
+    { title: 'BECAUSE', value: (row: Row) => row.demoted_reason },
+  ];
+  const table = renderTable(columns, accepted.disk_results, 'No disks.');
+  return `Accepted restore point ${accepted.restore_point_id} of ${vmName}.\n${table}`;
+}

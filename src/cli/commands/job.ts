@@ -1,0 +1,45 @@
+import type { Command } from 'commander';
+import type { Job } from '../../client/index.js';
+import { action, type CommandContext, type Output } from '../command.js';
+import { failureOf, followJob } from '../followJob.js';
+import type { CliIo } from '../io.js';
+import { renderPlain } from '../render/progressLine.js';
+import { renderFields } from '../render/table.js';
+import { formatTime } from '../render/time.js';
+
+/** `strata job ID` */
+export function addJobCommand(program: Command, io: CliIo): void {
+  program
+    .command('job <id>')
+    .description('show a job of any kind')
+    .option('--follow', 'wait for its end and show progress')
+    .action(action(io, showJob));
+}
+
+async function showJob(context: CommandContext, id: string, options: { follow?: true }): Promise<Output> {
+  const client = await context.client();
+  if (!options.follow) {
+    const job = await client.jobs.get(id, { signal: context.io.signal });
+    return { json: job, text: renderJob(job) };
+  }
+  const job = await followJob(context, client, id, id);
+  return { json: job, text: renderJob(job), failure: failureOf(job) };
+}
+
+/** Draws a job. */
+export function renderJob(job: Job): string {
+  return renderFields([
+    ['id', job.id],
+    ['kind', `${job.kind} (${job.type})`],
+    ['vm', `${job.vm_name} disk ${job.disk_id}`],
+    ['chain', job.chain_id],
+    ['status', job.cancel_requested && job.status === 'running' ? 'running, being cancelled' : job.status],
+    ['progress', job.progress ? renderPlain('', job.progress).trim() : null],
+    ['error', job.error ? `${job.error.detail ?? ''} [${job.error.code}]` : null],
+    ['attempts', job.attempts],
+    ['accepted', formatTime(job.created_at)],
+    ['started', formatTime(job.started_at)],
+    ['ended', formatTime(job.completed_at)],
+    ['result', job.result ? JSON.stringify(job.result) : null],
+  ]);
+}

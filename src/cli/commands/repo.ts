@@ -1,0 +1,102 @@
+import { Option, type Command } from 'commander';
+import { allItems, type Repository, type RepositoryCreate } from '../../client/index.js';
+import { resolve } from 'node:path';
+import { action, type CommandContext, type Output } from '../command.js';
+import type { CliIo } from '../io.js';
+import { findRepository } from '../lookUp.js';
+import { parseCount, parseSize } from '../numbers.js';
+import { renderFields, renderTable } from '../render/table.js';
+import { formatTime } from '../render/time.js';
+
+interface AddOptions {
+  type: 'local' | 'nfs';
+  pool?: string;
+  minFree?: number;
+  maxParallelJobs?: number;
+  immutableDays?: number;
+}
+
+/** `strata repo add|list|show|remove` */
+export function addRepoCommand(program: Command, io: CliIo): void {
+  const repo = program.command('repo').description('repositories: the directories that hold backups');
+  repo
+    .command('add <name> <directory>')
+    .description('register a directory as a repository')
+    .addOption(new Option('--type <type>', 'kind of file system').choices(['local', 'nfs']).default('local'))
+    .option('--pool <pool>', 'workers of this pool mount it')
+    .option('--min-free <size>', 'room that backups leave free, such as 10GiB', parseSize)
+    .option('--max-parallel-jobs <n>', 'jobs at a time, fleet-wide', parseCount)
+    .option('--immutable-days <n>', 'days for which backups cannot be removed', parseCount)
+    .action(action(io, addRepository));
+  repo.command('list').description('list the repositories').action(action(io, listRepositories));
+  repo.command('show <repository>').description('show one, by name or id').action(action(io, showRepository));
+  repo
+    .command('remove <repository>')
+    .description('forget a repository that holds no backups; its directory stays')
+    .action(action(io, removeRepository));
+}
+
+async function addRepository(
+  context: CommandContext,
+  name: string,
+  directory: string,
+  options: AddOptions,
+): Promise<Output> {
+  const body: RepositoryCreate = {
+    name,
+    type: options.type,
+    root_path: resolve(directory),
+    ...(options.pool === undefined ? {} : { pool: options.pool }),
+    ...(options.minFree === undefined ? {} : { min_free_bytes: options.minFree }),
+    ...(options.maxParallelJobs === undefined ? {} : { max_parallel_jobs: options.maxParallelJobs }),
+    ...(options.immutableDays === undefined ? {} : { immutable_days: options.immutableDays }),
+  };
+  const client = await context.client();
+  const repository = await client.repositories.create(body, { signal: context.io.signal });
+  return { json: repository, text: `Registered repository ${repository.name} (${repository.id}).\n` };
+}
+
+async function listRepositories(context: CommandContext): Promise<Output> {
+  const client = await context.client();
+  const items = await allItems((page) => client.repositories.list(page, { signal: context.io.signal }));
+  const columns = [
+    { title: 'NAME', value: (row: Repository) => row.name },
+    { title: 'TYPE', value: (row: Repository) => row.type },
+    { title: 'POOL', value: (row: Repository) => row.pool },
+    { title: 'STATE', value: (row: Repository) => (row.enabled ? 'enabled' : 'disabled') },
+    { title: 'USED', value: (row: Repository) => context.size(row.used_bytes), align: 'right' as const },
+    { title: 'FREE', value: (row: Repository) => context.size(row.available_bytes), align: 'right' as const },
+    { title: 'DIRECTORY', value: (row: Repository) => row.root_path },
+    { title: 'ID', value: (row: Repository) => row.id },
+  ];
+  const empty = 'No repositories. Register one: strata repo add NAME DIRECTORY';
+  return { json: { items }, text: renderTable(columns, items, empty) };
+}
+
+async function showRepository(context: CommandContext, idOrName: string): Promise<Output> {
+  const repository = await findRepository(await context.client(), idOrName, context.io.signal);
+  const text = renderFields([
+    ['id', repository.id],
+    ['name', repository.name],
+    ['type', repository.type],
+    ['directory', repository.root_path],
+    ['pool', repository.pool],
+    ['state', repository.enabled ? 'enabled' : 'disabled'],
+    ['size', context.size(repository.total_bytes)],
+    ['used', context.size(repository.used_bytes)],
+    ['free', context.size(repository.available_bytes)],
+    ['kept free', context.size(repository.min_free_bytes)],
+    ['parallel jobs', repository.max_parallel_jobs ?? 'unlimited'],
+    ['immutable days', repository.immutable_days],
+    ['capacity read', formatTime(repository.capacity_read_at)],
+    ['created', formatTime(repository.created_at)],
+  ]);
+  return { json: repository, text };
+}
+
+async function removeRepository(context: CommandContext, idOrName: string): Promise<Output> {
+  const client = await context.client();
+  const { id, name } = await findRepository(client, idOrName, context.io.signal);
+  await client.repositories.remove(id, { signal: context.io.signal });
+  return { json: { id, removed: true }, text: `Removed repository ${name}; its directory was left alone.\n` };
+}

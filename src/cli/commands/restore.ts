@@ -1,0 +1,63 @@
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import type { RestoreCreate } from '../../client/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { action, type CommandContext, type Output } from '../command.js';
+import { formatOf } from '../diskSpec.js';
+import { failureOf, followJob } from '../followJob.js';
+import type { CliIo } from '../io.js';
+
+type Format = RestoreCreate['format'];
+const FORMATS: readonly Format[] = ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi'];
+
+interface Options {
+  format?: Format;
+  verify: boolean;
+  wait?: true;
+}
+
+/** `strata restore BACKUP TARGET` */
+export function addRestoreCommand(program: Command, io: CliIo): void {
+  program
+    .command('restore <backup> <target>')
+    .description('write a backup to a new file, or to a block device')
+    .addOption(
+      new Option('--format <format>', "format of the target; its extension's by default").choices(FORMATS),
+    )
+    .option('--no-verify', 'do not read the target back and compare it with the content id')
+    .option('--wait', 'wait for the end and show progress')
+    .action(action(io, restore));
+}
+
+async function restore(
+  context: CommandContext,
+  backupId: string,
+  target: string,
+  options: Options,
+): Promise<Output> {
+  const path = resolve(target);
+  const body: RestoreCreate = {
+    backup_id: backupId,
+    target: { type: 'file', path },
+    format: options.format ?? formatOfTarget(path),
+    verify: options.verify,
+  };
+  const client = await context.client();
+  const { signal } = context.io;
+  const accepted = await client.restores.create(body, { signal });
+  if (!options.wait) {
+    return { json: accepted, text: `Accepted restore ${accepted.restore_id} to ${path}.\n` };
+  }
+  const job = await followJob(context, client, accepted.restore_id, `restore of ${backupId}`);
+  const done = await client.restores.get(accepted.restore_id, { signal });
+  const verified = options.verify ? ', verified' : '';
+  const text =
+    job.status === 'completed' ? `Restored ${backupId} to ${path} (${body.format}${verified}).\n` : '';
+  return { json: done, text, failure: failureOf(job) };
+}
+
+function formatOfTarget(path: string): Format {
+  const format = FORMATS.find((candidate) => candidate === formatOf(path));
+  if (format) return format;
+  throw new StrataError('unknown_format', `Restores write ${FORMATS.join(', ')}.`, { field: 'format' });
+}

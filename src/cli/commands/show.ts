@@ -1,0 +1,57 @@
+import type { Command } from 'commander';
+import type { Backup } from '../../client/index.js';
+import { action, type CommandContext, type Output } from '../command.js';
+import type { CliIo } from '../io.js';
+import { formatRate } from '../render/bytes.js';
+import { renderFields } from '../render/table.js';
+import { formatSeconds, formatTime, secondsBetween } from '../render/time.js';
+
+/** `strata show BACKUP` */
+export function addShowCommand(program: Command, io: CliIo): void {
+  program.command('show <backup>').description('show one backup').action(action(io, showBackup));
+}
+
+async function showBackup(context: CommandContext, id: string): Promise<Output> {
+  const client = await context.client();
+  const backup = await client.backups.get(id, { signal: context.io.signal });
+  return { json: backup, text: renderBackup(backup, context.size) };
+}
+
+/** Draws one backup with all that is known of it. */
+export function renderBackup(backup: Backup, size: CommandContext['size']): string {
+  const seconds = secondsBetween(backup.started_at, backup.completed_at);
+  const rate = seconds && backup.bytes_transferred !== null ? backup.bytes_transferred / seconds : null;
+  return renderFields([
+    ['id', backup.id],
+    ['vm', `${backup.vm_name} (${backup.vm_context_id})`],
+    ['disk', backup.disk_id],
+    ['restore point', backup.restore_point_id],
+    ['chain', backup.chain_id],
+    ['type', backup.backup_type],
+    ['requested', backup.requested_type],
+    ['because', backup.demoted_reason],
+    ['status', backup.status],
+    ['error', backup.error ? `${backup.error.detail ?? ''} [${backup.error.code}]` : null],
+    ['health', backup.health],
+    ['parent', backup.parent_backup_id],
+    ['change id', backup.change_id],
+    ['since change id', backup.since_change_id],
+    ['file', backup.repository_path],
+    ['virtual size', size(backup.virtual_size)],
+    ['stored', size(backup.size_bytes)],
+    ['transferred', size(backup.bytes_transferred)],
+    ['content id', backup.content_id],
+    ['protected until', formatTime(backup.protected_until)],
+    [
+      'tags',
+      Object.entries(backup.tags ?? {})
+        .map(([name, value]) => `${name}=${value}`)
+        .join(' '),
+    ],
+    ['attempts', backup.attempts],
+    ['accepted', formatTime(backup.created_at)],
+    ['started', formatTime(backup.started_at)],
+    ['ended', formatTime(backup.completed_at)],
+    ['took', seconds === null ? null : `${formatSeconds(seconds)} (${formatRate(rate)})`],
+  ]);
+}

@@ -1,0 +1,57 @@
+import type { Command } from 'commander';
+import type { StrataClient } from '../../client/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { action, type CommandContext, type Output } from '../command.js';
+import { parseDiskId } from '../diskSpec.js';
+import { failureOf, followJob } from '../followJob.js';
+import type { CliIo } from '../io.js';
+import { findVm } from '../lookUp.js';
+import { renderValidation } from '../render/validation.js';
+
+interface Options {
+  repo?: string;
+  wait?: true;
+}
+
+/** `strata validate VM DISK` and `strata validate CHAIN` */
+export function addValidateCommand(program: Command, io: CliIo): void {
+  program
+    .command('validate <vm-or-chain> [disk]')
+    .description('check a chain: of a disk of a VM (default: disk 0), or by its id (chn_...)')
+    .option('--repo <repository>', 'where several repositories have a VM of this name')
+    .option('--wait', 'wait for the result')
+    .action(action(io, validate));
+}
+
+async function validate(
+  context: CommandContext,
+  target: string,
+  disk: string | undefined,
+  options: Options,
+): Promise<Output> {
+  const client = await context.client();
+  const { signal } = context.io;
+  const chainId = await findChain(client, target, disk, options, signal);
+  const accepted = await client.chains.validate(chainId, { level: 'quick' }, { signal });
+  if (!options.wait) {
+    const text = `Accepted validation ${accepted.job_id} of chain ${chainId}.\n`;
+    return { json: { ...accepted, chain_id: chainId }, text };
+  }
+  const job = await followJob(context, client, accepted.job_id, `validation of ${target}`);
+  return { json: job, text: renderValidation(job), failure: failureOf(job) };
+}
+
+async function findChain(
+  client: StrataClient,
+  target: string,
+  disk: string | undefined,
+  options: Options,
+  signal: AbortSignal,
+): Promise<string> {
+  if (disk === undefined && /^chn_[0-9a-z]+$/.test(target)) return target;
+  const diskId = parseDiskId(disk ?? '0');
+  const vm = await findVm(client, target, { repo: options.repo, signal });
+  const chainId = vm.disks.find((candidate) => candidate.disk_id === diskId)?.chain_id;
+  if (chainId) return chainId;
+  throw new StrataError('not_found', `Disk ${diskId} of ${vm.vm_name} has no chain yet.`, { field: 'disk' });
+}

@@ -1,0 +1,73 @@
+import { eachItem, type Repository, type StrataClient, type Token, type Vm } from '../client/index.js';
+import { isStrataError, StrataError } from '../shared/errors.js';
+
+/**
+ * Finds the VM that a user means by its name, or by its context id.
+ * @param options.repo id or name of the repository, where several have a VM of this name
+ * @throws not_found when there is none
+ * @throws invalid_request when there are several
+ */
+export async function findVm(
+  client: StrataClient,
+  name: string,
+  options: { repo?: string | undefined; signal: AbortSignal },
+): Promise<Vm> {
+  const query = { vm_name: name, ...(options.repo === undefined ? {} : { repository_id: options.repo }) };
+  const { items } = await client.vms.list(query, options);
+  const [vm, another] = items;
+  if (vm && !another) return vm;
+  if (!vm) return findVmById(client, name, options.signal);
+  const names = await repositoryNames(client, options.signal);
+  const choices = items.map(
+    (item) => `${names.get(item.repository_id) ?? item.repository_id} (${item.vm_context_id})`,
+  );
+  throw new StrataError(
+    'invalid_request',
+    `There are ${items.length} VMs named ${name}: in ${choices.join(', ')}. Say which with --repo, or give the id.`,
+    { field: 'vm' },
+  );
+}
+
+async function findVmById(client: StrataClient, id: string, signal: AbortSignal): Promise<Vm> {
+  const missing = new StrataError('not_found', `There is no VM named ${id}.`, { field: 'vm' });
+  // The API refuses what cannot be an id before it looks.
+  if (!/^[A-Za-z0-9._-]{1,191}$/.test(id)) throw missing;
+  try {
+    return await client.vms.get(id, { signal });
+  } catch (error) {
+    throw isStrataError(error, 'not_found') ? missing : error;
+  }
+}
+
+/** Finds a repository by id or name. @throws not_found */
+export async function findRepository(
+  client: StrataClient,
+  idOrName: string,
+  signal: AbortSignal,
+): Promise<Repository> {
+  const all = eachItem((page) => client.repositories.list(page, { signal }));
+  for await (const repository of all) {
+    if (repository.id === idOrName || repository.name === idOrName) return repository;
+  }
+  throw new StrataError('not_found', `There is no repository ${idOrName}.`, { field: 'repo' });
+}
+
+/** Finds a token by id or name. @throws not_found */
+export async function findToken(client: StrataClient, idOrName: string, signal: AbortSignal): Promise<Token> {
+  for await (const token of eachItem((page) => client.tokens.list(page, { signal }))) {
+    if (token.id === idOrName || token.name === idOrName) return token;
+  }
+  throw new StrataError('not_found', `There is no token ${idOrName}.`, { field: 'token' });
+}
+
+/** Names of all repositories by id, for tables. */
+export async function repositoryNames(
+  client: StrataClient,
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const names = new Map<string, string>();
+  for await (const { id, name } of eachItem((page) => client.repositories.list(page, { signal }))) {
+    names.set(id, name);
+  }
+  return names;
+}
