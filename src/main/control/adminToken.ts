@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../../db/database.js';
 import { type CliFile, cliFilePath, readCliFile } from '../../cli/connection.js';
 import { inTransaction } from '../../db/transaction.js';
 import { systemClock } from '../../shared/clock.js';

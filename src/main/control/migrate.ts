@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../../db/database.js';
 import { abortReason } from '../../shared/abort.js';
 import { systemClock } from '../../shared/clock.js';
 import { StrataError } from '../../shared/errors.js';

@@ -1,0 +1,81 @@
+import { isAbsolute } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { action, type CliIo, type CommandContext, type Output } from '../../cli/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { down } from '../down.js';
+import { status } from '../status.js';
+import { up } from '../up.js';
+import { renderDown, renderStatus, renderUp } from './render.js';
+
+/** Adds `strata up | down | status`: the only commands that do not go through the API. */
+export function addControlCommands(program: Command, io: CliIo): void {
+  const collect = (value: string, before: string[] = []) => [...before, value];
+  program
+    .command('up')
+    .description('start everything, or adopt what runs: services, schema, admin token, fleet')
+    .option('--allow <directory>', 'disks may be read from here, too, from now on; repeat for more', collect)
+    .option('--allow-nbd <server>', 'such as 10.0.0.5 or unix:/run/nbd/; repeat for more', collect)
+    .action(action(io, (context: CommandContext, options: UpFlags) => runUp(context, options)));
+  program
+    .command('down')
+    .description('stop everything; running jobs get their grace time')
+    .action(action(io, (context: CommandContext) => runDown(context)));
+  program
+    .command('status')
+    .description('show processes, queues and addresses; exit code 0 only when all is well')
+    .action(action(io, (context: CommandContext) => runStatus(context)));
+}
+
+interface UpFlags {
+  allow?: string[];
+  allowNbd?: string[];
+}
+
+async function runUp({ io, json }: CommandContext, flags: UpFlags): Promise<Output> {
+  const sourceRoots = await Promise.all((flags.allow ?? []).map(realDirectory));
+  const result = await up({
+    ...controlOptions(io, json),
+    allow: { sourceRoots, nbdAllow: flags.allowNbd ?? [] },
+  });
+  // The token is in its file, not in a script's log.
+  const { token: _token, ...rest } = result;
+  return { json: rest, text: renderUp(result) };
+}
+
+async function runDown({ io, json }: CommandContext): Promise<Output> {
+  const result = await down(controlOptions(io, json));
+  return { json: result, text: renderDown(result) };
+}
+
+async function runStatus({ io, size }: CommandContext): Promise<Output> {
+  const found = await status({ env: io.env, projectDir: io.projectDir, signal: io.signal });
+  const failure = found.healthy ? undefined : new StrataError('api_unreachable', 'Not everything runs.');
+  return { json: found, text: renderStatus(found, size), failure };
+}
+
+function controlOptions(io: CliIo, json: boolean) {
+  const log = (line: string) => (json ? undefined : io.err(`${line}\n`));
+  return { env: io.env, projectDir: io.projectDir, signal: io.signal, log };
+}
+
+/** @throws path_not_allowed for a path that does not exist; a link's target is what workers compare with */
+async function realDirectory(path: string): Promise<string> {
+  if (path.includes(',')) {
+    // STRATA_SOURCE_ROOTS is a comma-separated list.
+    throw new StrataError(
+      'path_not_allowed',
+      `A directory whose path has a comma cannot be allowed: ${path}.`,
+    );
+  }
+  try {
+    const real = await realpath(path);
+    if (isAbsolute(real)) return real;
+  } catch (error) {
+    throw new StrataError('path_not_allowed', `There is no directory ${path}.`, {
+      cause: error,
+      field: 'allow',
+    });
+  }
+  throw new StrataError('path_not_allowed', `There is no directory ${path}.`, { field: 'allow' });
+}
