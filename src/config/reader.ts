@@ -51,7 +51,10 @@ export class Reader {
   list(name: string, fallback: string[]): string[] {
     const value = this.raw(name);
     if (value === undefined) return fallback;
-    return value.split(',').map((item) => item.trim()).filter((item) => item !== '');
+    return value
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== '');
   }
 
   names(name: string, fallback: string[]): string[] {
@@ -75,7 +78,10 @@ export class Reader {
     const value = this.raw(name);
     if (value === undefined) return undefined;
     if (URL.canParse(value) && protocols.includes(new URL(value).protocol)) return value;
-    this.complain(name, `is a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`);
+    this.complain(
+      name,
+      `is a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+    );
     return undefined;
   }
 

@@ -16,7 +16,7 @@ export interface Settings {
   sourceRoots: string[];
   /** Directories that restores may write to. */
   restoreRoots: string[];
-  /** What NBD sources may be reached: `*`, or patterns such as `10.0.0.5`, `host:10809`, `unix:/run/nbd/`. */
+  /** What NBD servers may be read: hosts, `host:port`, URI prefixes, unix socket directories, or `*` (docs/operations.md). */
   nbdAllow: string[];
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   logPretty: boolean;
@@ -75,9 +75,13 @@ export function readSettings(env: NodeJS.ProcessEnv, projectDir: string): Settin
   }
   if (read.complaints.length > 0) {
     const lines = read.complaints.map(({ field, message }) => `${field} ${message}`);
-    throw new StrataError('invalid_configuration', `The configuration is not valid:\n  ${lines.join('\n  ')}`, {
-      fields: read.complaints,
-    });
+    throw new StrataError(
+      'invalid_configuration',
+      `The configuration is not valid:\n  ${lines.join('\n  ')}`,
+      {
+        fields: read.complaints,
+      },
+    );
   }
   return settings;
 }

@@ -55,7 +55,8 @@ function createDataSource(type: 'mysql' | 'mariadb', options: OpenDatabaseOption
     poolSize,
     connectTimeout: 10_000,
     entities: Object.values(entities).filter(
-      (value) => typeof value === 'function' && value !== entities.ChainJob,
+      (value): value is Exclude<typeof value, readonly string[]> =>
+        typeof value === 'function' && value !== entities.ChainJob,
     ),
     migrations,
     migrationsTableName: 'schema_migrations',

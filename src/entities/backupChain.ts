@@ -1,9 +1,8 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
-import type { BackupJob } from './backupJob.js';
+import type { ChainJob } from './chainJob.js';
 import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
+import type { Health } from './health.js';
 import { VmDisk } from './vmDisk.js';
-
-export type Health = 'ok' | 'suspect' | 'damaged';
 
 /** The backups of one disk of one VM context, its FIFO counter, its lease and its fence. */
 @Entity('backup_chains')
@@ -36,14 +35,14 @@ export class BackupChain {
 
   @ManyToOne('BackupJob', { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
   @JoinColumn({ name: 'full_backup_id', foreignKeyConstraintName: 'fk_backup_chains_full' })
-  fullBackup?: Relation<BackupJob>;
+  fullBackup?: Relation<ChainJob>;
 
   @Column({ name: 'latest_backup_id', type: 'varchar', length: 64, nullable: true, ...BINARY_COLLATION })
   latestBackupId!: string | null;
 
   @ManyToOne('BackupJob', { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
   @JoinColumn({ name: 'latest_backup_id', foreignKeyConstraintName: 'fk_backup_chains_latest' })
-  latestBackup?: Relation<BackupJob>;
+  latestBackup?: Relation<ChainJob>;
 
   @Column({ name: 'total_backups', type: 'int', default: 0 })
   totalBackups!: number;

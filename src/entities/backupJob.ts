@@ -1,7 +1,8 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, type Relation } from 'typeorm';
-import type { BackupChain, Health } from './backupChain.js';
+import type { BackupChain } from './backupChain.js';
 import { ChainJob } from './chainJob.js';
 import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
+import type { Health } from './health.js';
 import { Repository } from './repository.js';
 import { RestorePoint } from './restorePoint.js';
 import type { DiskSource } from './vmDisk.js';

@@ -1,5 +1,5 @@
 export { ApiToken, type Role } from './apiToken.js';
-export { BackupChain, type Health } from './backupChain.js';
+export { BackupChain } from './backupChain.js';
 export { BackupExtents } from './backupExtents.js';
 export {
   BackupJob,
@@ -10,6 +10,7 @@ export {
 } from './backupJob.js';
 export { ChainJob, type JobKind, type JobProgress, type JobStatus } from './chainJob.js';
 export { FleetProcess } from './fleetProcess.js';
+export type { Health } from './health.js';
 export { IdempotencyKey } from './idempotencyKey.js';
 export { JobStep } from './jobStep.js';
 export { LeaderLease } from './leaderLease.js';
@@ -18,4 +19,4 @@ export { Repository, type RepositoryType } from './repository.js';
 export { RestoreJob, type RestoreFormat, type RestoreTarget } from './restoreJob.js';
 export { RestorePoint, type RestorePointStatus } from './restorePoint.js';
 export { VmContext } from './vmContext.js';
-export { type DiskSource, VmDisk } from './vmDisk.js';
+export { type DiskSource, SOURCE_FORMATS, type SourceFormat, VmDisk } from './vmDisk.js';

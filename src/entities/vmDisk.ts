@@ -2,9 +2,13 @@ import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation } f
 import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
 import { VmContext } from './vmContext.js';
 
+/** Formats that a source may be stated to have, in QEMU's names. */
+export const SOURCE_FORMATS = ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi', 'vpc'] as const;
+export type SourceFormat = (typeof SOURCE_FORMATS)[number];
+
 /** Where a disk's bytes are read from, or who pushes them (docs/api.md). */
 export type DiskSource =
-  | { type: 'file'; path: string; format: string }
+  | { type: 'file'; path: string; format: SourceFormat }
   | { type: 'nbd'; uri: string; bitmap?: string }
   | { type: 'push' };
 

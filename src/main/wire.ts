@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Redis } from 'ioredis';
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../db/database.js';
 import { parseDatabaseUrl } from '../config/addresses.js';
 import { readSettings, type Settings } from '../config/settings.js';
 import { openDatabase } from '../db/dataSource.js';

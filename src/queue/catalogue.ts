@@ -34,7 +34,8 @@ export function parsePayload(raw: unknown): JobPayload {
   if (typeof raw === 'object' && raw !== null) {
     const { v, job_id, delivery } = raw as Record<string, unknown>;
     const known = v === 1 && typeof job_id === 'string' && /^[a-z]{3}_[0-9a-z]{1,60}$/.test(job_id);
-    if (known && typeof delivery === 'number' && Number.isSafeInteger(delivery)) return { v, job_id, delivery };
+    if (known && typeof delivery === 'number' && Number.isSafeInteger(delivery))
+      return { v, job_id, delivery };
   }
   throw new StrataError('invalid_request', 'The queue entry does not carry a known payload.');
 }

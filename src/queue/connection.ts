@@ -1,5 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis';
 
+export type { Redis } from 'ioredis';
+
 /** Where Redis is: `redis://`, `rediss://` or `unix:///path/redis.sock`. */
 export interface RedisAddress {
   url: string;

@@ -1,7 +1,14 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { StrataError } from '../shared/errors.js';
-import { entryId, type JobPayload, QUEUE_KINDS, type QueueKind, queueName, queuePrefix } from './catalogue.js';
+import {
+  entryId,
+  type JobPayload,
+  QUEUE_KINDS,
+  type QueueKind,
+  queueName,
+  queuePrefix,
+} from './catalogue.js';
 
 /** A job that wants a queue entry; services and stores return these as data. */
 export interface QueueDelivery {

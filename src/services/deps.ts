@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../db/database.js';
 import type { Delivery } from '../db/jobs/kinds.js';
 import type { JobProgress } from '../entities/index.js';
 import type { Clock } from '../shared/clock.js';

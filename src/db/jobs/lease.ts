@@ -51,8 +51,11 @@ export async function acquireLease(ds: DataSource, options: AcquireOptions): Pro
     const job = jobs[0];
     if (!job) throw new StrataError('not_found', `There is no job ${options.jobId}.`);
     const mayRun = job.status === 'released' || job.status === 'running';
-    if (!mayRun)
-      return { outcome: 'nothing_to_do', status: job.status, next: await releaseHead(tx, chainId) };
+    if (!mayRun) {
+      // A queued job has no business here; an ended one may owe the chain its next head (a crash after the commit).
+      const next = job.status === 'queued' ? undefined : await releaseHead(tx, chainId);
+      return { outcome: 'nothing_to_do', status: job.status, next };
+    }
     if (job.delivery !== options.delivery)
       return { outcome: 'nothing_to_do', status: job.status, next: undefined };
     if (Number(chain.lease_live) === 1) return { outcome: 'held' };

@@ -1,10 +1,10 @@
-import type { EntityManager } from 'typeorm';
+import type { EntityManager } from '../../db/database.js';
 import { takePosition } from '../../db/jobs/position.js';
-import type { BackupRequest, DiskSource, OnBrokenChain, RequestedType } from '../../entities/index.js';
+import type { BackupRequest } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-import type { Extent } from '../../shared/extents.js';
 import { newId } from '../../shared/ids.js';
 import { checkVmName } from '../../shared/names.js';
+import type { BackupAnswer, BackupBody } from './bodies.js';
 import { type ChosenDisk, chooseDisks } from './chooseDisks.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { packExtents } from './extentParts.js';
@@ -12,41 +12,6 @@ import { type Accepted, acceptOnce } from './once.js';
 import { predictDemotion } from './predict.js';
 import { ensureContext, findRepository } from './registerVm.js';
 import { assertBacklog } from './backlog.js';
-
-export interface BackupDiskBody {
-  disk_id: number;
-  source?: DiskSource;
-  virtual_size?: number;
-  change_id?: string;
-  since_change_id?: string;
-  changed_extents?: Extent[];
-}
-
-export interface BackupBody {
-  vm_name: string;
-  /** Id or name. */
-  repository_id: string;
-  upstream_id?: string;
-  backup_type: RequestedType;
-  disks?: BackupDiskBody[];
-  on_broken_chain?: OnBrokenChain;
-  priority?: number;
-  tags?: Record<string, string>;
-}
-
-export interface BackupAnswer {
-  restore_point_id: string;
-  vm_context_id: string;
-  status: 'pending';
-  disk_results: {
-    disk_id: number;
-    backup_id: string;
-    status: 'queued' | 'released';
-    /** What it will become as far as can be told now; the worker decides under the lease. */
-    backup_type: string;
-    demoted_reason: string | null;
-  }[];
-}
 
 /**
  * Accepts a backup: one restore point, one intent per disk with its place in the disk's chain, in one transaction.

@@ -1,9 +1,9 @@
-import type { EntityManager } from 'typeorm';
+import type { EntityManager } from '../../db/database.js';
 import { parseJson } from '../../db/jobs/journal.js';
 import type { DiskSource } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { type Extent, normaliseExtents } from '../../shared/extents.js';
-import type { BackupBody, BackupDiskBody } from './acceptBackup.js';
+import type { BackupBody, BackupDiskBody } from './bodies.js';
 import type { AcceptDeps } from './deps.js';
 import { upsertDisk } from './registerVm.js';
 import { checkSource, checkVirtualSize } from './source.js';

@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../../db/database.js';
 import type { Logger } from '../../observability/logger.js';
 import type { QueueSet } from '../../queue/deliver.js';
 import type { Clock } from '../../shared/clock.js';

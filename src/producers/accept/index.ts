@@ -1,6 +1,7 @@
-export { acceptBackup, type BackupAnswer, type BackupBody, type BackupDiskBody } from './acceptBackup.js';
+export { acceptBackup } from './acceptBackup.js';
 export { acceptRestore, type RestoreAnswer, type RestoreBody } from './acceptRestore.js';
 export { acceptValidation, type JobAnswer } from './acceptValidation.js';
+export type { BackupAnswer, BackupBody, BackupDiskBody } from './bodies.js';
 export { cancel } from './cancel.js';
 export type { AcceptDeps, Idempotency } from './deps.js';
 export { registerRepository, type RepositoryBody } from './registerRepository.js';

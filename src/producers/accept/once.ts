@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm';
+import type { EntityManager } from '../../db/database.js';
 import type { Delivery } from '../../db/jobs/kinds.js';
 import { parseJson } from '../../db/jobs/journal.js';
 import { inTransaction, isDuplicate } from '../../db/transaction.js';

@@ -1,7 +1,7 @@
-import type { EntityManager } from 'typeorm';
+import type { EntityManager } from '../../db/database.js';
 import type { Health } from '../../entities/index.js';
 import { planBackup } from '../../services/backup/plan.js';
-import type { BackupBody } from './acceptBackup.js';
+import type { BackupBody } from './bodies.js';
 import type { ChosenDisk } from './chooseDisks.js';
 
 interface Facts {

@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm';
+import type { EntityManager } from '../../db/database.js';
 import type { DiskSource } from '../../entities/index.js';
 import { inTransaction } from '../../db/transaction.js';
 import { StrataError } from '../../shared/errors.js';

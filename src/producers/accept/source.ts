@@ -1,8 +1,6 @@
 import { normalize } from 'node:path';
-import type { DiskSource } from '../../entities/index.js';
+import { type DiskSource, SOURCE_FORMATS } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-
-const FORMATS = ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi', 'vpc'];
 
 /**
  * What can be said of a source without opening it: the API's host may not see the files. The worker looks at the real
@@ -12,8 +10,8 @@ const FORMATS = ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi', 'vpc'];
 export function checkSource(source: DiskSource, roots: readonly string[], field: string): void {
   switch (source.type) {
     case 'file':
-      if (!FORMATS.includes(source.format)) {
-        throw new StrataError('unknown_format', `The format is one of ${FORMATS.join(', ')}.`, {
+      if (!SOURCE_FORMATS.includes(source.format)) {
+        throw new StrataError('unknown_format', `The format is one of ${SOURCE_FORMATS.join(', ')}.`, {
           field: `${field}.format`,
         });
       }

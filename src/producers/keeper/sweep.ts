@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../../db/database.js';
 import type { Delivery } from '../../db/jobs/kinds.js';
 import { redeliverAbandoned, redeliverLost, releasedHeads, releaseHeadless } from '../../db/jobs/sweep.js';
 import type { Logger } from '../../observability/logger.js';

@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../../db/database.js';
 import { BackupExtents } from '../../entities/index.js';
 import { BLOCK_SIZE, type Extent, normaliseExtents } from '../../shared/extents.js';
 

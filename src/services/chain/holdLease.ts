@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../../db/database.js';
 import { assertLease, type ChainLease, leaseLost, renewLease } from '../../db/jobs/lease.js';
 import { isStrataError, StrataError } from '../../shared/errors.js';
 import type { Clock } from '../../shared/clock.js';

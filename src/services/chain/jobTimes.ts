@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../../db/database.js';
 import { JOB_TABLES } from '../../db/jobs/kinds.js';
 import type { JobKind } from '../../entities/index.js';
 

@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../../db/database.js';
 import { writeProgress } from '../../db/jobs/journal.js';
 import type { ChainLease } from '../../db/jobs/lease.js';
 import type { Clock } from '../../shared/clock.js';

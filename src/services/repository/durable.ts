@@ -30,10 +30,16 @@ export async function publishFile(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
   } catch (error) {
-    if (errnoOf(error) === 'EEXIST') throw new StrataError('file_exists', `${to} exists already.`, { cause: error });
-    if (errnoOf(error) === 'ENOENT') throw new StrataError('file_missing', `${from} is gone.`, { cause: error });
+    if (errnoOf(error) === 'EEXIST')
+      throw new StrataError('file_exists', `${to} exists already.`, { cause: error });
+    if (errnoOf(error) === 'ENOENT')
+      throw new StrataError('file_missing', `${from} is gone.`, { cause: error });
     if (errnoOf(error) === 'EPERM' || errnoOf(error) === 'ENOTSUP') {
-      throw new StrataError('repository_unsupported', 'The file system of the repository has no hard links.', { cause: error });
+      throw new StrataError(
+        'repository_unsupported',
+        'The file system of the repository has no hard links.',
+        { cause: error },
+      );
     }
     throw error;
   }
@@ -68,7 +74,11 @@ export async function allocatedBytes(path: string): Promise<number> {
   return blocks * 512;
 }
 
-async function withHandle<T>(path: string, flags: string, work: (handle: FileHandle) => Promise<T>): Promise<T> {
+async function withHandle<T>(
+  path: string,
+  flags: string,
+  work: (handle: FileHandle) => Promise<T>,
+): Promise<T> {
   const handle = await open(path, flags, 0o640);
   try {
     return await work(handle);

@@ -47,7 +47,8 @@ export function sidecarsOf(image: string): BackupFiles {
 
 /** Temporary names of the three files while the holder of `fence` writes them. */
 export function partialFiles(files: BackupFiles, fence: number): BackupFiles {
-  const partial = (path: string) => join(files.directory, `.${path.slice(path.lastIndexOf('/') + 1)}.${fence}.partial`);
+  const partial = (path: string) =>
+    join(files.directory, `.${path.slice(path.lastIndexOf('/') + 1)}.${fence}.partial`);
   return {
     directory: files.directory,
     image: partial(files.image),

@@ -56,7 +56,12 @@ export function parseManifest(text: string, where: string): Manifest {
   } catch (error) {
     throw new StrataError('manifest_invalid', `${where} is not JSON.`, { cause: error });
   }
-  if (typeof parsed !== 'object' || parsed === null || parsed.format !== 'strata-manifest' || parsed.version !== 1) {
+  if (
+    typeof parsed !== 'object' ||
+    parsed === null ||
+    parsed.format !== 'strata-manifest' ||
+    parsed.version !== 1
+  ) {
     throw new StrataError('manifest_invalid', `${where} is not a manifest of version 1.`);
   }
   const { sha256: stated, ...manifest } = parsed;

@@ -23,11 +23,20 @@ export async function createMarker(root: string, repositoryId: string, now: Date
   const found = await readMarker(root);
   if (found) {
     if (found.repository_id === repositoryId) return;
-    throw new StrataError('repository_marker_foreign', `${root} belongs to repository ${found.repository_id}.`, {
-      field: 'root_path',
-    });
+    throw new StrataError(
+      'repository_marker_foreign',
+      `${root} belongs to repository ${found.repository_id}.`,
+      {
+        field: 'root_path',
+      },
+    );
   }
-  const marker: Marker = { format: 'strata-repository', version: 1, repository_id: repositoryId, created_at: now.toISOString() };
+  const marker: Marker = {
+    format: 'strata-repository',
+    version: 1,
+    repository_id: repositoryId,
+    created_at: now.toISOString(),
+  };
   const temporary = join(root, `.strata-repository.${repositoryId}.partial`);
   await removeFiles([temporary]);
   await writeDurably(temporary, `${JSON.stringify(marker, null, 2)}\n`);
@@ -49,13 +58,23 @@ export async function assertRepository(root: string, repositoryId: string): Prom
   try {
     marker = await readMarker(root);
   } catch (error) {
-    throw new StrataError('repository_unavailable', `The marker of the repository at ${root} cannot be read.`, { cause: error });
+    throw new StrataError(
+      'repository_unavailable',
+      `The marker of the repository at ${root} cannot be read.`,
+      { cause: error },
+    );
   }
   if (!marker) {
-    throw new StrataError('repository_unavailable', `${root} has no ${MARKER_NAME}: is its file system mounted?`);
+    throw new StrataError(
+      'repository_unavailable',
+      `${root} has no ${MARKER_NAME}: is its file system mounted?`,
+    );
   }
   if (marker.repository_id !== repositoryId) {
-    throw new StrataError('repository_marker_foreign', `${root} belongs to repository ${marker.repository_id}, not ${repositoryId}.`);
+    throw new StrataError(
+      'repository_marker_foreign',
+      `${root} belongs to repository ${marker.repository_id}, not ${repositoryId}.`,
+    );
   }
 }
 
@@ -63,12 +82,16 @@ export async function assertRepository(root: string, repositoryId: string): Prom
 export async function checkRoot(root: string): Promise<void> {
   try {
     const found = await stat(root);
-    if (!found.isDirectory()) throw new StrataError('invalid_request', `${root} is not a directory.`, { field: 'root_path' });
+    if (!found.isDirectory())
+      throw new StrataError('invalid_request', `${root} is not a directory.`, { field: 'root_path' });
     await access(root, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return;
     if (error instanceof StrataError) throw error;
-    throw new StrataError('invalid_request', `${root} cannot be used: ${(error as Error).message}`, { field: 'root_path', cause: error });
+    throw new StrataError('invalid_request', `${root} cannot be used: ${(error as Error).message}`, {
+      field: 'root_path',
+      cause: error,
+    });
   }
 }
 

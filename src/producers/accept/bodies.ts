@@ -1,0 +1,37 @@
+import type { DiskSource, OnBrokenChain, RequestedType } from '../../entities/index.js';
+import type { Extent } from '../../shared/extents.js';
+
+export interface BackupDiskBody {
+  disk_id: number;
+  source?: DiskSource;
+  virtual_size?: number;
+  change_id?: string;
+  since_change_id?: string;
+  changed_extents?: Extent[];
+}
+
+export interface BackupBody {
+  vm_name: string;
+  /** Id or name. */
+  repository_id: string;
+  upstream_id?: string;
+  backup_type: RequestedType;
+  disks?: BackupDiskBody[];
+  on_broken_chain?: OnBrokenChain;
+  priority?: number;
+  tags?: Record<string, string>;
+}
+
+export interface BackupAnswer {
+  restore_point_id: string;
+  vm_context_id: string;
+  status: 'pending';
+  disk_results: {
+    disk_id: number;
+    backup_id: string;
+    status: 'queued' | 'released';
+    /** What it will become as far as can be told now; the worker decides under the lease. */
+    backup_type: string;
+    demoted_reason: string | null;
+  }[];
+}

@@ -1,0 +1,149 @@
+import { expect } from 'chai';
+import { commitBackup } from '../../../src/db/jobs/commitBackup.js';
+import { acquireLease, assertLease, type ChainLease, lead, renewLease } from '../../../src/db/jobs/lease.js';
+import { releaseHead, takePosition } from '../../../src/db/jobs/position.js';
+import { cancelJob, endUnsuccessfully, releaseAgain } from '../../../src/db/jobs/settle.js';
+import { redeliverAbandoned } from '../../../src/db/jobs/sweep.js';
+import { inTransaction } from '../../../src/db/transaction.js';
+import type { JobStatus } from '../../../src/entities/index.js';
+import { codeOf } from '../../helpers/codeOf.js';
+import { type DatabaseSuite, openDatabaseSuite } from '../../helpers/openSuite.js';
+import { addVm, publishedFull } from '../../helpers/rows.js';
+
+const LEASE_MS = 60_000;
+describe('The lease of a chain', () => {
+  let suite: DatabaseSuite;
+  let vms = 0;
+  before(async () => {
+    suite = await openDatabaseSuite();
+  });
+  after(() => suite.close());
+
+  const newChain = async () => addVm(suite.ds, `vm${++vms}`);
+  const acquire = (jobId: string, owner = 'a', leaseMs = LEASE_MS, delivery = 1) =>
+    acquireLease(suite.ds, { kind: 'backup', jobId, delivery, owner, leaseMs });
+  const mustAcquire = async (
+    jobId: string,
+    owner = 'a',
+    leaseMs = LEASE_MS,
+    delivery = 1,
+  ): Promise<ChainLease> => {
+    const acquired = await acquire(jobId, owner, leaseMs, delivery);
+    if (acquired.outcome !== 'acquired') throw new Error(acquired.outcome);
+    return acquired.lease;
+  };
+  const expire = (lease: ChainLease) =>
+    suite.ds.query(
+      'UPDATE backup_chains SET lease_until = UTC_TIMESTAMP(3) - INTERVAL 1 SECOND WHERE id = ?',
+      [lease.chainId],
+    );
+  const statusOf = async (id: string) =>
+    (await suite.ds.query<{ status: string }[]>('SELECT status FROM backup_jobs WHERE id = ?', [id]))[0]
+      ?.status;
+
+  it('is given to one holder; another waits until it has run out', async () => {
+    const { insertBackup } = await newChain();
+    const job = await insertBackup({ type: null, status: 'released', parent: null });
+    const first = await mustAcquire(job);
+    expect((await acquire(job, 'b')).outcome).to.equal('held');
+    await expire(first);
+    const second = await mustAcquire(job, 'b');
+    expect(second.fence).to.equal(first.fence + 1);
+    expect(second.attempt).to.equal(2);
+  });
+
+  it('lets a holder whose fence is old renew, commit, fail and hand back nothing', async () => {
+    const { insertBackup } = await newChain();
+    const job = await insertBackup({ type: null, status: 'released', parent: null });
+    const zombie = await mustAcquire(job);
+    await expire(zombie);
+    const holder = await mustAcquire(job, 'b');
+    expect(await codeOf(renewLease(suite.ds, zombie, LEASE_MS))).to.equal('lease_lost');
+    expect(await codeOf(assertLease(suite.ds, zombie))).to.equal('lease_lost');
+    expect(await codeOf(commitBackup(suite.ds, zombie, publishedFull('z')))).to.equal('lease_lost');
+    const failure = { code: 'internal', detail: 'x' };
+    expect(await codeOf(endUnsuccessfully(suite.ds, zombie, 'failed', failure))).to.equal('lease_lost');
+    expect(await codeOf(releaseAgain(suite.ds, zombie, { delayMs: 0, keepAttempt: true, failure }))).to.equal(
+      'lease_lost',
+    );
+    expect(await statusOf(job)).to.equal('running');
+    await commitBackup(suite.ds, holder, publishedFull('h'));
+    expect(await statusOf(job)).to.equal('completed');
+    expect(await codeOf(commitBackup(suite.ds, holder, publishedFull('h2'))), 'a second commit').to.equal(
+      'lease_lost',
+    );
+  });
+
+  it('cannot be prolonged once it has run out, even if nobody has taken it', async () => {
+    const { insertBackup } = await newChain();
+    const lease = await mustAcquire(await insertBackup({ type: null, status: 'released', parent: null }));
+    await expire(lease);
+    expect(await codeOf(renewLease(suite.ds, lease, LEASE_MS))).to.equal('lease_lost');
+  });
+
+  it('is not given to a stale queue entry', async () => {
+    const { insertBackup } = await newChain();
+    const job = await insertBackup({ type: null, status: 'released', parent: null });
+    const lease = await mustAcquire(job);
+    await expire(lease);
+    const again = (await redeliverAbandoned(suite.ds)).find(({ jobId }) => jobId === job);
+    expect(again).to.include({ jobId: job, delivery: 2 });
+    expect((await acquire(job, 'b', LEASE_MS, 1)).outcome).to.equal('nothing_to_do');
+    expect((await acquire(job, 'b', LEASE_MS, 2)).outcome).to.equal('acquired');
+  });
+
+  it('goes to the jobs of a chain in the order of their positions, and the next is released by the end of the one before', async () => {
+    const { ids, insertBackup } = await newChain();
+    const jobs: string[] = [];
+    for (const status of ['released', 'queued', 'queued', 'queued'] as JobStatus[]) {
+      jobs.push(await insertBackup({ type: null, status, parent: null }));
+    }
+    const [first, second, third, fourth] = jobs as [string, string, string, string];
+    expect(
+      await inTransaction(suite.ds, (tx) => releaseHead(tx, ids.chainId)),
+      'while the head is open',
+    ).to.equal(undefined);
+    expect((await acquire(second)).outcome, 'a queued job').to.equal('nothing_to_do');
+    expect((await commitBackup(suite.ds, await mustAcquire(first), publishedFull('1')))?.jobId).to.equal(
+      second,
+    );
+    const failed = await endUnsuccessfully(suite.ds, await mustAcquire(second), 'failed', {
+      code: 'internal',
+      detail: 'x',
+    });
+    expect(failed?.jobId, 'a failure releases the next').to.equal(third);
+    expect((await cancelJob(suite.ds, 'backup', third)).next?.jobId, 'a cancellation too').to.equal(fourth);
+  });
+
+  it('gives positions without gaps or doubles to producers that come at once', async () => {
+    const { ids } = await newChain();
+    const taken = await Promise.all(
+      Array.from({ length: 20 }, () => inTransaction(suite.ds, (tx) => takePosition(tx, ids.chainId))),
+    );
+    expect(taken.map(({ seq }) => seq).sort((a, b) => a - b)).to.deep.equal(
+      Array.from({ length: 20 }, (_, i) => i + 1),
+    );
+  });
+
+  it('tells its holder that the job was cancelled', async () => {
+    const { insertBackup } = await newChain();
+    const job = await insertBackup({ type: null, status: 'released', parent: null });
+    const lease = await mustAcquire(job);
+    expect(await cancelJob(suite.ds, 'backup', job)).to.deep.include({ status: 'running', accepted: true });
+    expect(await renewLease(suite.ds, lease, LEASE_MS)).to.deep.equal({ cancelRequested: true });
+    await endUnsuccessfully(suite.ds, lease, 'cancelled', { code: 'cancelled', detail: '' });
+    expect(await cancelJob(suite.ds, 'backup', job)).to.deep.include({
+      status: 'cancelled',
+      accepted: false,
+    });
+  });
+
+  it('of the keeper goes to one process, and to another when the first is dead', async () => {
+    const all = await Promise.all(['a', 'b', 'c'].map((owner) => lead(suite.ds, 'role', owner, LEASE_MS)));
+    expect(all.filter(Boolean)).to.have.length(1);
+    await suite.ds.query('UPDATE leader_leases SET lease_until = UTC_TIMESTAMP(3) - INTERVAL 1 SECOND');
+    expect(await lead(suite.ds, 'role', 'd', LEASE_MS)).to.equal(true);
+    expect(await lead(suite.ds, 'role', 'd', LEASE_MS)).to.equal(true);
+    expect(await lead(suite.ds, 'role', 'a', LEASE_MS)).to.equal(false);
+  });
+});
