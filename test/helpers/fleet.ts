@@ -1,0 +1,137 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { JobStatus } from '../../src/entities/index.js';
+import { createLogger } from '../../src/observability/logger.js';
+import { createMetrics } from '../../src/observability/metrics.js';
+import { type AcceptDeps, registerRepository } from '../../src/producers/accept/index.js';
+import { sweep } from '../../src/producers/keeper/sweep.js';
+import { connectRedis } from '../../src/queue/connection.js';
+import { createQueueSet, type QueueSet } from '../../src/queue/deliver.js';
+import { QUEUE_KINDS } from '../../src/queue/catalogue.js';
+import { JOB_TABLES, kindOfJob } from '../../src/db/jobs/kinds.js';
+import { systemClock } from '../../src/shared/clock.js';
+import type { LeaseSettings } from '../../src/services/chain/runUnderLease.js';
+import type { ServiceDeps } from '../../src/services/deps.js';
+import type { WorkerDeps } from '../../src/workers/deps.js';
+import { type RunningWorker, startWorker } from '../../src/workers/startWorker.js';
+import { type DatabaseSuite, openDatabaseSuite } from './openSuite.js';
+
+/** Producers, queue, workers and keeper in one process, on a real Redis and MariaDB of their own. */
+export interface TestFleet {
+  suite: DatabaseSuite;
+  accept: AcceptDeps;
+  services: ServiceDeps;
+  worker: WorkerDeps;
+  queue: QueueSet;
+  /** Where sources may lie, where restores go, and the root of the repository `main`. */
+  sources: string;
+  restores: string;
+  repositoryId: string;
+  repositoryRoot: string;
+  /** Starts workers for all kinds; they are stopped by `close`. */
+  work(concurrency?: number): void;
+  stopWorking(graceMs?: number): Promise<void>;
+  sweep(): Promise<void>;
+  /** Waits until the job has ended, and says how. */
+  ended(jobId: string, timeoutMs?: number): Promise<EndedJob>;
+  close(): Promise<void>;
+}
+
+export interface EndedJob {
+  status: JobStatus;
+  error_code: string | null;
+  error_detail: string | null;
+}
+
+export interface FleetOptions {
+  lease?: Partial<LeaseSettings>;
+  nbdAllow?: string[];
+}
+
+/** Opens a fleet with one repository, `main`, and no worker running yet. */
+export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> {
+  const suite = await openDatabaseSuite();
+  const dirs = {
+    sources: join(suite.tempDir, 'sources'),
+    restores: join(suite.tempDir, 'restores'),
+    root: join(suite.tempDir, 'repository'),
+  };
+  for (const path of Object.values(dirs)) await mkdir(path);
+  const scratchDir = await mkdtemp(join(tmpdir(), 'run-'));
+  const log = createLogger({ level: process.env.STRATA_TEST_LOG ?? 'silent', role: 'test' });
+  const redis = connectRedis({ url: suite.redisUrl }, { use: 'worker', onError: () => undefined });
+  const queue = createQueueSet(redis, suite.queuePrefix);
+  const metrics = createMetrics('test');
+  const nbdAllow = options.nbdAllow ?? ['127.0.0.1', 'localhost', suite.tempDir, tmpdir()];
+  const accept: AcceptDeps = {
+    ds: suite.ds,
+    queue,
+    clock: systemClock,
+    log,
+    settings: { sourceRoots: [dirs.sources], restoreRoots: [dirs.restores], nbdAllow, backlogLimit: 1000 },
+  };
+  const services: ServiceDeps = {
+    ds: suite.ds,
+    clock: systemClock,
+    scratchDir,
+    sourcePolicy: { roots: [dirs.sources], nbdAllow },
+    restoreRoots: [dirs.restores],
+  };
+  const lease = {
+    owner: 'test',
+    leaseMs: 20_000,
+    renewEveryMs: 5_000,
+    maxAttempts: 1,
+    deadlineMs: 600_000,
+    ...options.lease,
+  };
+  const worker: WorkerDeps = { services, queue, redis, redisPrefix: suite.queuePrefix, lease, log, metrics };
+  const repository = await registerRepository(accept, { name: 'main', type: 'local', root_path: dirs.root });
+  let workers: RunningWorker[] = [];
+  const stopWorking = async (graceMs = 10_000) => {
+    await Promise.all(workers.map((each) => each.stop(graceMs)));
+    workers = [];
+  };
+  return {
+    suite,
+    accept,
+    services,
+    worker,
+    queue,
+    sources: dirs.sources,
+    restores: dirs.restores,
+    repositoryId: repository.id,
+    repositoryRoot: dirs.root,
+    work: (concurrency = 2) => {
+      workers.push(...QUEUE_KINDS.map((kind) => startWorker(worker, kind, 'default', concurrency)));
+    },
+    stopWorking,
+    sweep: () => sweep({ ds: suite.ds, queue, log, metrics }),
+    ended: (jobId, timeoutMs = 60_000) => waitForEnd(suite, jobId, timeoutMs),
+    close: async () => {
+      await stopWorking();
+      await queue.close();
+      redis.disconnect();
+      await rm(scratchDir, { recursive: true, force: true });
+      await suite.close();
+    },
+  };
+}
+
+async function waitForEnd(suite: DatabaseSuite, jobId: string, timeoutMs: number): Promise<EndedJob> {
+  const deadline = performance.now() + timeoutMs;
+  const table = JOB_TABLES[kindOfJob(jobId) ?? 'backup'];
+  for (;;) {
+    const rows = await suite.ds.query<EndedJob[]>(
+      `SELECT status, error_code, error_detail FROM ${table} WHERE id = ?`,
+      [jobId],
+    );
+    const job = rows[0];
+    if (!job) throw new Error(`There is no job ${jobId}.`);
+    if (!['queued', 'released', 'running'].includes(job.status)) return job;
+    if (performance.now() > deadline)
+      throw new Error(`Job ${jobId} is still ${job.status}: ${job.error_code} ${job.error_detail}`);
+    await systemClock.sleep(20);
+  }
+}

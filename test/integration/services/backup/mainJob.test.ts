@@ -1,0 +1,143 @@
+import { cp, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import {
+  acceptBackup,
+  acceptRestore,
+  acceptValidation,
+  type BackupBody,
+} from '../../../../src/producers/accept/index.js';
+import { BackupJob, MaintenanceJob } from '../../../../src/entities/index.js';
+import { compareImages, convertImage } from '../../../../src/qcow2/index.js';
+import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
+import { makeDisk, writeAt } from '../../../helpers/disks.js';
+
+const SIZE = 8 * 1024 * 1024;
+
+describe('The main job', () => {
+  let fleet: TestFleet;
+  let disk: string;
+  const backup = async (body: Partial<BackupBody> = {}) => {
+    const answer = await acceptBackup(fleet.accept, {
+      vm_name: 'web01',
+      repository_id: 'main',
+      backup_type: 'incremental',
+      disks: [{ disk_id: 0, source: { type: 'file', path: disk, format: 'raw' } }],
+      ...body,
+    });
+    const [result] = answer.disk_results;
+    if (!result) throw new Error('no disk');
+    const end = await fleet.ended(result.backup_id);
+    return { ...result, end };
+  };
+  const row = (id: string) => fleet.suite.ds.getRepository(BackupJob).findOneByOrFail({ id });
+
+  before(async () => {
+    fleet = await openFleet();
+    fleet.work();
+    disk = join(fleet.sources, 'disk.raw');
+    await makeDisk(disk, SIZE, [
+      [0, 1024 * 1024],
+      [3_000_000, 5000],
+    ]);
+  });
+  after(() => fleet.close());
+
+  let full: string;
+  let increment: string;
+  it('takes a full where an incremental has no parent, and says why in the answer', async () => {
+    const first = await backup();
+    expect(first).to.deep.include({ backup_type: 'full', demoted_reason: 'no_completed_full' });
+    expect(first.end.status, first.end.error_detail ?? '').to.equal('completed');
+    full = first.backup_id;
+    expect(await row(full)).to.deep.include({
+      backupType: 'full',
+      demotedReason: 'no_completed_full',
+      virtualSize: SIZE,
+    });
+  });
+
+  it('refuses that instead where the request forbids a full, and accepts nothing', async () => {
+    const count = () => fleet.suite.ds.getRepository(BackupJob).count();
+    const before = await count();
+    const code = await backup({ vm_name: 'fresh', on_broken_chain: 'fail' }).then(
+      () => 'accepted',
+      (error: { code: string }) => error.code,
+    );
+    expect(code).to.equal('chain_broken');
+    expect(await count()).to.equal(before);
+  });
+
+  it('takes an increment that holds only what has changed', async () => {
+    await writeAt(disk, 2_000_000, 100);
+    const second = await backup();
+    expect(second.end.status, second.end.error_detail ?? '').to.equal('completed');
+    increment = second.backup_id;
+    const found = await row(increment);
+    expect(found).to.deep.include({ backupType: 'incremental', parentBackupId: full, demotedReason: null });
+    expect(found.bytesTransferred).to.equal(65536);
+    expect(found.contentId).not.to.equal((await row(full)).contentId);
+  });
+
+  it('leaves nothing in the directory but the images and their sidecars', async () => {
+    const { repositoryPath } = await row(full);
+    const names = await readdir(join(fleet.repositoryRoot, repositoryPath ?? '', '..'));
+    expect(names).to.have.length(6);
+    expect(names.filter((name) => name.startsWith('.'))).to.deep.equal([]);
+  });
+
+  it('restores the point, verified, byte for byte', async () => {
+    const path = join(fleet.restores, 'restored.raw');
+    const { restore_id } = await acceptRestore(fleet.accept, {
+      backup_id: increment,
+      target: { type: 'file', path },
+      format: 'raw',
+    });
+    const end = await fleet.ended(restore_id);
+    expect(end.status, end.error_detail ?? '').to.equal('completed');
+    const { identical } = await compareImages(
+      { type: 'file', path, format: 'raw' },
+      { type: 'file', path: disk, format: 'raw' },
+    );
+    expect(identical).to.equal(true);
+  });
+
+  it('finds the chain healthy in a quick validation', async () => {
+    const { chainId } = await row(full);
+    const { job_id } = await acceptValidation(fleet.accept, { chainId, level: 'quick' });
+    const end = await fleet.ended(job_id);
+    expect(end.status, end.error_detail ?? '').to.equal('completed');
+    const job = await fleet.suite.ds.getRepository(MaintenanceJob).findOneByOrFail({ id: job_id });
+    expect(job.result, JSON.stringify(job.result)).to.include({ healthy: true });
+  });
+
+  it('can be restored with plain qemu-img from a copied directory', async () => {
+    const copy = join(fleet.suite.tempDir, 'elsewhere');
+    await cp(fleet.repositoryRoot, copy, { recursive: true });
+    const { repositoryPath } = await row(increment);
+    const out = join(fleet.suite.tempDir, 'plain.raw');
+    await convertImage(
+      { type: 'file', path: join(copy, repositoryPath ?? ''), format: 'qcow2' },
+      { type: 'file', path: out, format: 'raw' },
+      {},
+    );
+    const { identical } = await compareImages(
+      { type: 'file', path: out, format: 'raw' },
+      { type: 'file', path: disk, format: 'raw' },
+    );
+    expect(identical).to.equal(true);
+  });
+
+  it('grows with the disk', async () => {
+    await writeAt(disk, SIZE, 70_000);
+    const grown = await backup();
+    expect(grown.end.error_code).to.equal('size_not_aligned');
+    await makeDisk(disk, SIZE + 1024 * 1024, [[SIZE - 512, 4096]]);
+    const second = await backup();
+    expect(second.end.status, second.end.error_detail ?? '').to.equal('completed');
+    expect(await row(second.backup_id)).to.deep.include({
+      backupType: 'incremental',
+      virtualSize: SIZE + 1024 * 1024,
+    });
+  });
+});
