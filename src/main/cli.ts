@@ -1,5 +1,4 @@
 // The `strata` command. bin/strata starts it.
-import 'reflect-metadata';
 import { runCli } from '../cli/index.js';
 import { addControlCommands } from './control/commands.js';
 import { processIo } from './terminal.js';

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
-import type { StrataClient } from '../../client/index.js';
+import type { Job, StrataClient } from '../../client/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { action, type CommandContext, type Output } from '../command.js';
 import { parseDiskId } from '../diskSpec.js';
 import { failureOf, followJob } from '../followJob.js';
 import type { CliIo } from '../io.js';
 import { findVm } from '../lookUp.js';
-import { renderValidation } from '../render/validation.js';
+import { readValidation, renderValidation } from '../render/validation.js';
 
 interface Options {
   repo?: string;
@@ -38,7 +38,18 @@ async function validate(
     return { json: { ...accepted, chain_id: chainId }, text };
   }
   const job = await followJob(context, client, accepted.job_id, `validation of ${target}`);
-  return { json: job, text: renderValidation(job), failure: failureOf(job) };
+  return { json: job, text: renderValidation(job), failure: failureOf(job) ?? unhealthy(job) };
+}
+
+/** A check that ran to its end and found the chain ill is a failure, too, for a script. */
+function unhealthy(job: Job): StrataError | undefined {
+  const { healthy, chainHealth, findings } = readValidation(job.result);
+  if (healthy !== false) return undefined;
+  const errors = findings.filter(({ severity }) => severity === 'error').length;
+  return new StrataError(
+    'validation_failed',
+    `Chain ${job.chain_id} is ${chainHealth ?? 'not healthy'}: ${errors} errors.`,
+  );
 }
 
 async function findChain(

@@ -1,25 +1,64 @@
 import type { Job } from '../../client/index.js';
-import { renderFields } from './table.js';
+import { renderFields, renderTable } from './table.js';
 
-/** Draws the result of a validation: each fact of the report on a line, and each finding. */
+/** What is read of a validation's report; the API gives a job's result without a schema. */
+export interface ValidationFacts {
+  healthy: boolean | null;
+  chainHealth: string | null;
+  checkedFiles: number | null;
+  affected: string[];
+  findings: ValidationFinding[];
+}
+
+interface ValidationFinding {
+  severity: string;
+  code: string;
+  backup_id: string;
+  message: string;
+}
+
+/** Takes from a report what is there; a field of another form counts as absent. */
+export function readValidation(result: Job['result']): ValidationFacts {
+  const { healthy, chain_health, checked_files, affected, findings } = result ?? {};
+  return {
+    healthy: typeof healthy === 'boolean' ? healthy : null,
+    chainHealth: typeof chain_health === 'string' ? chain_health : null,
+    checkedFiles: typeof checked_files === 'number' ? checked_files : null,
+    affected: listOf(affected).filter((id) => typeof id === 'string'),
+    findings: listOf(findings).map(toFinding),
+  };
+}
+
+/** Draws a validation: the verdict, and each finding. */
 export function renderValidation(job: Job): string {
-  const facts = Object.entries(job.result ?? {}).flatMap(([name, value]) => flatten(name, value));
-  return renderFields([['chain', job.chain_id], ['status', job.status], ...facts]);
+  const facts = readValidation(job.result);
+  const head = renderFields([
+    ['chain', job.chain_id],
+    ['validation', job.status],
+    ['health', facts.chainHealth],
+    ['files checked', facts.checkedFiles],
+    ['affected', facts.affected.length === 0 ? 'none' : facts.affected.join(', ')],
+  ]);
+  const columns = [
+    { title: 'SEVERITY', value: (row: ValidationFinding) => row.severity },
+    { title: 'FINDING', value: (row: ValidationFinding) => row.code },
+    { title: 'BACKUP', value: (row: ValidationFinding) => row.backup_id },
+    { title: 'WHAT', value: (row: ValidationFinding) => row.message },
+  ];
+  return `${head}${renderTable(columns, facts.findings, 'No findings.')}`;
 }
 
-/** `findings: [{...}]` becomes one line per finding; what is nested deeper is shown as JSON. */
-function flatten(name: string, value: unknown): [string, string][] {
-  const label = name.replaceAll('_', ' ');
-  if (Array.isArray(value)) {
-    if (value.length === 0) return [[label, 'none']];
-    return value.map((item: unknown): [string, string] => [label, sentence(item)]);
-  }
-  return [[label, sentence(value)]];
+function toFinding(entry: unknown): ValidationFinding {
+  const fields = (typeof entry === 'object' && entry !== null ? entry : {}) as Record<string, unknown>;
+  const text = (value: unknown) => (typeof value === 'string' ? value : '');
+  return {
+    severity: text(fields['severity']),
+    code: text(fields['code']),
+    backup_id: text(fields['backup_id']),
+    message: text(fields['message']),
+  };
 }
 
-function sentence(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return String(value);
-  return Object.entries(value)
-    .map(([name, part]) => `${name} ${typeof part === 'object' ? JSON.stringify(part) : String(part)}`)
-    .join(', ');
+function listOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
 }

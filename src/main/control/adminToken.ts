@@ -1,11 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { DataSource } from '../../db/database.js';
 import { type CliFile, cliFilePath, readCliFile } from '../../cli/connection.js';
-import { inTransaction } from '../../db/transaction.js';
+import type { DataSource } from '../../db/database.js';
+import { createToken, hashToken, useToken } from '../../db/stores/tokens.js';
 import { systemClock } from '../../shared/clock.js';
 import { isStrataError } from '../../shared/errors.js';
-import { newId } from '../../shared/ids.js';
 import { writeWhole } from './writeWhole.js';
 
 /**
@@ -34,30 +33,14 @@ async function readUnlessDamaged(path: string): Promise<CliFile | undefined> {
 }
 
 async function isAdmin(ds: DataSource, token: string): Promise<boolean> {
-  const rows: unknown[] = await ds.query(
-    `SELECT id FROM api_tokens
-     WHERE sha256 = ? AND role = 'admin' AND (expires_at IS NULL OR expires_at > UTC_TIMESTAMP(3))`,
-    [hashOf(token)],
-  );
-  return rows.length > 0;
+  return (await useToken(ds, hashToken(token)))?.role === 'admin';
 }
 
 /** One name per host and data directory, so that two of them on one database do not revoke each other's. */
 async function replaceToken(ds: DataSource, dataDir: string): Promise<string> {
   const place = createHash('sha256').update(`${hostname()}\0${dataDir}`).digest('hex').slice(0, 10);
   const name = `cli-${place}`;
-  const token = `strata_${randomBytes(32).toString('base64url')}`;
-  await inTransaction(ds, async (tx) => {
-    await tx.query('DELETE FROM api_tokens WHERE name = ?', [name]);
-    await tx.query(
-      `INSERT INTO api_tokens (id, name, role, sha256, created_at) VALUES (?, ?, 'admin', ?, UTC_TIMESTAMP(3))`,
-      [newId('tok', systemClock.now()), name, hashOf(token)],
-    );
-  });
+  await ds.query('DELETE FROM api_tokens WHERE name = ?', [name]);
+  const { token } = await createToken(ds, { name, role: 'admin', expiresAt: null, now: systemClock.now() });
   return token;
-}
-
-/** Lower-case hexadecimal SHA-256: what the API looks tokens up by. */
-function hashOf(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
 }

@@ -3,12 +3,12 @@ import { realpath } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { action, type CliIo, type CommandContext, type Output } from '../../cli/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { down } from '../down.js';
-import { status } from '../status.js';
-import { up } from '../up.js';
 import { renderDown, renderStatus, renderUp } from './render.js';
 
-/** Adds `strata up | down | status`: the only commands that do not go through the API. */
+/**
+ * Adds `strata up | down | status`: the only commands that do not go through the API. What they need (TypeORM, BullMQ) is
+ * loaded when they run: it would double the time that every other command takes to start.
+ */
 export function addControlCommands(program: Command, io: CliIo): void {
   const collect = (value: string, before: string[] = []) => [...before, value];
   program
@@ -34,6 +34,7 @@ interface UpFlags {
 
 async function runUp({ io, json }: CommandContext, flags: UpFlags): Promise<Output> {
   const sourceRoots = await Promise.all((flags.allow ?? []).map(realDirectory));
+  const { up } = await import('../up.js');
   const result = await up({
     ...controlOptions(io, json),
     allow: { sourceRoots, nbdAllow: flags.allowNbd ?? [] },
@@ -44,11 +45,13 @@ async function runUp({ io, json }: CommandContext, flags: UpFlags): Promise<Outp
 }
 
 async function runDown({ io, json }: CommandContext): Promise<Output> {
+  const { down } = await import('../down.js');
   const result = await down(controlOptions(io, json));
   return { json: result, text: renderDown(result) };
 }
 
 async function runStatus({ io, size }: CommandContext): Promise<Output> {
+  const { status } = await import('../status.js');
   const found = await status({ env: io.env, projectDir: io.projectDir, signal: io.signal });
   const failure = found.healthy ? undefined : new StrataError('api_unreachable', 'Not everything runs.');
   return { json: found, text: renderStatus(found, size), failure };
