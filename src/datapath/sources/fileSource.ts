@@ -64,7 +64,11 @@ export async function openFileSource(
   return fileSource(imageRef, sizeBytes, policy.scratchDir, signal);
 }
 
-async function inspect(path: string, spec: FileSpec, signal: AbortSignal | undefined): Promise<ImageInfo> {
+async function inspect(
+  path: string,
+  format: ImageFormat,
+  signal: AbortSignal | undefined,
+): Promise<ImageInfo> {
   try {
     return await inspectUntrusted(path, format, signal ? { signal } : {});
   } catch (error) {
