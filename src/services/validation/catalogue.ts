@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../../db/database.js';
 import { asDatabaseError } from '../../db/transaction.js';
 import { BackupChain, BackupJob, Repository } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
@@ -45,8 +45,18 @@ export async function loadCatalogue(
   }
 }
 
+/** The completed backups of a chain, oldest first. @throws database_unavailable */
+export async function loadBackupRows(ds: DataSource, chainId: string): Promise<BackupRow[]> {
+  try {
+    const where = { chainId, status: 'completed' as const };
+    return (await ds.getRepository(BackupJob).find({ where, order: { seq: 'ASC' } })).map(toBackupRow);
+  } catch (error) {
+    throw asDatabaseError(error);
+  }
+}
+
 /** A completed backup as the checks see it. @throws wrong_state for a row that the database's constraints exclude */
-export function toBackupRow(row: BackupJob): BackupRow {
+function toBackupRow(row: BackupJob): BackupRow {
   const { repositoryPath, virtualSize, sizeBytes, contentId } = row;
   if (repositoryPath === null || virtualSize === null || sizeBytes === null || contentId === null) {
     throw new StrataError('wrong_state', `Backup ${row.id} is ${row.status} and has no file.`);

@@ -39,7 +39,7 @@ export async function collectFacts({
   const names = await listNames(join(root, catalogue.directory), signal);
   const files = await lookAtFiles(root, rows, new Set(names), signal);
   refuseSilence(root, files);
-  const { headers, reached } = await describeHeaders(root, rows, files, signal);
+  const headers = await describeHeaders(root, rows, files, signal);
   const sidecars = await lookAtSidecars(root, rows, signal);
   const checks = await checkFiles(root, rows, files, { signal, report });
   // A repository that went away in the meantime looks as if its files were gone (invariant 6).
@@ -55,7 +55,7 @@ export async function collectFacts({
     }),
   );
   const { directory, otherRows } = catalogue;
-  return { fence, root, directory, names, backups, otherRows, reached };
+  return { fence, root, directory, names, backups, otherRows };
 }
 
 type Sidecars = Pick<BackupFacts, 'manifest' | 'digests' | 'content'>;

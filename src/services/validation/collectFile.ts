@@ -1,6 +1,6 @@
 import { lstat, open, readdir } from 'node:fs/promises';
 import { abortable } from '../../shared/abort.js';
-import { StrataError } from '../../shared/errors.js';
+import { errnoOf, StrataError } from '../../shared/errors.js';
 import type { FileFact } from './facts.js';
 import { readingTrouble, saysAbsent } from './trouble.js';
 
@@ -15,7 +15,7 @@ export async function listNames(path: string, signal: AbortSignal): Promise<stri
   try {
     return await abortable(readdir(path), signal);
   } catch (error) {
-    if (saysAbsent(error)) return undefined;
+    if (errnoOf(error) === 'ENOENT') return undefined;
     if (error instanceof StrataError) throw error;
     throw new StrataError('repository_unavailable', `The directory ${path} cannot be listed.`, {
       cause: error,

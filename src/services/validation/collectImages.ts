@@ -1,15 +1,8 @@
 import { join, relative } from 'node:path';
 import { chainInfo, checkImage, type ImageInfo, imageInfo } from '../../qcow2/index.js';
-import { backingPath } from './backingPath.js';
 import type { BackupRow, CheckFact, FileFact, HeaderFact } from './facts.js';
 import { byId, lineageOf, tipsOf } from './lineage.js';
 import { imageTrouble, whyUnreadable } from './trouble.js';
-
-export interface HeaderFacts {
-  headers: Map<string, HeaderFact>;
-  /** Paths relative to the root that QEMU came across from the tips. */
-  reached: Set<string>;
-}
 
 /**
  * Describes all headers with one call for each tip. Only where the chain does not hold together are files asked one by
@@ -21,9 +14,8 @@ export async function describeHeaders(
   rows: readonly BackupRow[],
   files: ReadonlyMap<string, FileFact>,
   signal: AbortSignal,
-): Promise<HeaderFacts> {
+): Promise<Map<string, HeaderFact>> {
   const headers = new Map<string, HeaderFact>();
-  const reached = new Set<string>();
   const rowsById = byId(rows);
   const rowsByPath = new Map(rows.map((row) => [row.path, row]));
   const present = (row: BackupRow) => files.get(row.id)?.state === 'present';
@@ -31,42 +23,16 @@ export async function describeHeaders(
     const lineage = lineageOf(rowsById, tip).layers;
     if (!lineage.every(present)) continue;
     for (const info of (await chainOf(join(root, lineage[0]?.path ?? ''), signal)) ?? []) {
-      const path = relative(root, info.filename);
-      reached.add(path);
-      const row = rowsByPath.get(path);
-      if (row) headers.set(row.id, toHeader(info));
+      const row = rowsByPath.get(relative(root, info.filename));
+      // In a format that a header states wrongly, the file below is described as what it is not.
+      if (row && info.format === 'qcow2') headers.set(row.id, toHeader(info));
     }
   }
   for (const row of rows) {
     if (present(row) && !headers.has(row.id))
       headers.set(row.id, await headerOf(join(root, row.path), signal));
   }
-  for (const path of followHeaders(root, rows, headers)) reached.add(path);
-  return { headers, reached };
-}
-
-/** What the headers name, from the tips on, where QEMU itself could not follow them to the end. */
-function followHeaders(
-  root: string,
-  rows: readonly BackupRow[],
-  headers: ReadonlyMap<string, HeaderFact>,
-): Set<string> {
-  const rowsById = byId(rows);
-  const rowsByPath = new Map(rows.map((row) => [row.path, row]));
-  const reached = new Set<string>();
-  const open = tipsOf(rows).map((id) => rowsById.get(id)?.path);
-  for (let path = open.pop(); path !== undefined; path = open.pop()) {
-    if (reached.has(path)) continue;
-    reached.add(path);
-    const row = rowsByPath.get(path);
-    const header = row ? headers.get(row.id) : undefined;
-    // A header that nobody can read names nothing: that its parent is not named says nothing about the parent.
-    const parent = row?.parentBackupId ? rowsById.get(row.parentBackupId)?.path : undefined;
-    if (header?.state === 'read') {
-      if (header.backingName !== undefined) open.push(backingPath(root, path, header.backingName));
-    } else open.push(parent);
-  }
-  return reached;
+  return headers;
 }
 
 async function chainOf(path: string, signal: AbortSignal): Promise<ImageInfo[] | undefined> {

@@ -1,10 +1,5 @@
-import {
-  contentIdOfRuns,
-  type DigestRun,
-  effectiveDigests,
-  openDigestIndex,
-} from '../../datapath/digests/index.js';
-import { throwIfAborted } from '../../shared/abort.js';
+import { contentIdOfRuns, effectiveDigests, openDigestIndex } from '../../datapath/digests/index.js';
+import { untilAborted } from '../../datapath/untilAborted.js';
 import { isStrataError } from '../../shared/errors.js';
 import { type Manifest, readManifest } from '../repository/manifest.js';
 import type { BackupFacts, BackupRow, ContentFact, SidecarFact } from './facts.js';
@@ -26,7 +21,7 @@ export async function lookAtDigests(path: string, signal: AbortSignal): Promise<
   try {
     const index = await openDigestIndex(path);
     try {
-      for await (const _ of index.runs) throwIfAborted(signal);
+      for await (const _ of untilAborted(index.runs, signal)) continue;
     } finally {
       await index.close();
     }
@@ -64,15 +59,5 @@ export async function computeContentId(
     if (isStrataError(error, 'digest_index_invalid')) return { state: 'impossible', reason: error.message };
     if (isStrataError(error, 'file_missing')) return { state: 'skipped' };
     return { state: 'impossible', reason: readingTrouble(error) };
-  }
-}
-
-async function* untilAborted(
-  runs: AsyncIterable<DigestRun>,
-  signal: AbortSignal,
-): AsyncGenerator<DigestRun, void> {
-  for await (const run of runs) {
-    throwIfAborted(signal);
-    yield run;
   }
 }

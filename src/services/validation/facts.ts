@@ -85,6 +85,4 @@ export interface ChainFacts {
   backups: readonly BackupFacts[];
   /** Rows of the chain that are not completed but name a file. */
   otherRows: readonly { id: string; status: JobStatus; path: string }[];
-  /** Images that QEMU comes across from the tips of the segments, relative to the root. */
-  reached: ReadonlySet<string>;
 }

@@ -1,3 +1,4 @@
+export { loadBackupRows } from './catalogue.js';
 export { type Finding, type FindingCode, FINDINGS } from './findings.js';
 export type { BackupFacts, BackupRow, ChainFacts } from './facts.js';
 export { judge, type ValidationReport } from './judge.js';

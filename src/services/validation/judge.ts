@@ -1,8 +1,8 @@
 import type { Health } from '../../entities/index.js';
 import type { BackupFacts, ChainFacts } from './facts.js';
 import { type Finding, finding, FINDINGS, worst } from './findings.js';
-import { judgeBacking, judgeLoops } from './judgeBacking.js';
-import { judgeDirectory, judgeReach } from './judgeDirectory.js';
+import { judgeBacking, judgeLoops, judgeReach } from './judgeBacking.js';
+import { judgeDirectory } from './judgeDirectory.js';
 import { judgeFile } from './judgeFile.js';
 import { judgeSidecars } from './judgeSidecars.js';
 import { byId, lineageOf } from './lineage.js';

@@ -93,3 +93,32 @@ export function judgeLoops(chain: ChainFacts): Finding[] {
     return [];
   });
 }
+
+/**
+ * Backups that others are recorded to stand on, and that no image refers to. What lies below such a file is not
+ * reached either: only the first is named. Pure.
+ */
+export function judgeReach(chain: ChainFacts): Finding[] {
+  const wanted = new Set(chain.backups.map(({ row }) => row.parentBackupId));
+  const referred = new Set<string>();
+  for (const { row, header } of chain.backups) {
+    if (header.state === 'read' && header.backingName !== undefined) {
+      referred.add(backingPath(chain.root, row.path, header.backingName));
+    }
+    // A header that cannot be read names nothing: that is no finding on its parent.
+    const parent =
+      header.state === 'unknown'
+        ? chain.backups.find((other) => other.row.id === row.parentBackupId)
+        : undefined;
+    if (parent) referred.add(parent.row.path);
+  }
+  return chain.backups
+    .filter(({ row, file }) => file.state === 'present' && wanted.has(row.id) && !referred.has(row.path))
+    .map(({ row }) =>
+      finding(
+        'unreachable',
+        { backupId: row.id, file: row.path },
+        'The backup above this one does not refer to it.',
+      ),
+    );
+}

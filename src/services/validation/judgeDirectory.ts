@@ -46,19 +46,6 @@ export function judgeDirectory(chain: ChainFacts): Finding[] {
   });
 }
 
-/** Completed backups that are not where the references of the tips lead. Pure. */
-export function judgeReach(chain: ChainFacts): Finding[] {
-  return chain.backups
-    .filter(({ row, file }) => file.state === 'present' && !chain.reached.has(row.path))
-    .map(({ row }) =>
-      finding(
-        'unreachable',
-        { backupId: row.id, file: row.path },
-        'No later backup refers to this file, although the catalogue has one that should.',
-      ),
-    );
-}
-
 function filesOf(path: string): string[] {
   const { image, digests, manifest } = sidecarsOf(path);
   // All of a disk's files are in one directory; a row that says otherwise has no name here.

@@ -75,8 +75,8 @@ function judgeCheck(check: BackupFacts['check'], facts: BackupFacts, say: Say): 
       if (check.corruptions > 0 || flagged) {
         const bit = flagged ? ' QEMU has set the corrupt bit.' : '';
         findings.push(say('image_corrupt', `qemu-img check found ${check.corruptions} corruptions.${bit}`));
-      }
-      if (check.leaks > 0) findings.push(say('image_leaks', `${check.leaks} clusters are used by nothing.`));
+      } else if (check.leaks > 0)
+        findings.push(say('image_leaks', `${check.leaks} clusters are used by nothing.`));
       return findings;
     }
   }

@@ -1,5 +1,7 @@
 import { completeWithResult } from '../../db/jobs/settle.js';
-import type { Health, MaintenanceJob } from '../../entities/index.js';
+import { asDatabaseError } from '../../db/transaction.js';
+import { type Health, MaintenanceJob } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
 import { loadCatalogue } from './catalogue.js';
@@ -21,16 +23,27 @@ const IDS_AT_ONCE = 500;
 export async function runValidation(
   deps: Pick<ServiceDeps, 'ds'>,
   held: HeldLease,
-  job: Pick<MaintenanceJob, 'chainId' | 'repositoryId'>,
+  jobId: string,
   report: ReportProgress,
 ): Promise<Outcome & { result: ValidationReport }> {
-  const catalogue = await loadCatalogue(deps.ds, job.chainId, job.repositoryId);
+  const { chainId, repositoryId } = await loadJob(deps.ds, jobId);
+  const catalogue = await loadCatalogue(deps.ds, chainId, repositoryId);
   const facts = await collectFacts({ catalogue, fence: held.lease.fence, signal: held.signal, report });
   const result = judge(facts);
   const next = await completeWithResult(deps.ds, held.lease, { ...result }, (tx) =>
-    writeHealth(tx, job.chainId, result),
+    writeHealth(tx, chainId, result),
   );
   return { next, result };
+}
+
+async function loadJob(ds: ServiceDeps['ds'], jobId: string): Promise<MaintenanceJob> {
+  try {
+    const job = await ds.getRepository(MaintenanceJob).findOneBy({ id: jobId });
+    if (job) return job;
+    throw new StrataError('not_found', `There is no maintenance job ${jobId}.`);
+  } catch (error) {
+    throw asDatabaseError(error);
+  }
 }
 
 async function writeHealth(tx: Transaction, chainId: string, report: ValidationReport): Promise<void> {

@@ -1,0 +1,98 @@
+import { join } from 'node:path';
+import type { Health, JobStatus, RestoreFormat } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
+import type { TargetFacts } from './target.js';
+
+/** A backup that somebody wants back, and what it stands on. */
+export interface RestorableFacts {
+  id: string;
+  status: JobStatus;
+  /** The backup first, then its parents down to the full. */
+  layers: readonly { id: string; health: Health }[];
+  /** Why the catalogue does not lead to a full; undefined where it does. */
+  broken: string | undefined;
+}
+
+/**
+ * Refuses what must not be restored. Pure; also for the moment at which a restore is asked for.
+ * @throws wrong_state when the backup is not completed
+ * @throws backup_damaged when its health, or that of a backup below it, is `damaged` or `suspect`
+ */
+export function checkRestorable(backup: RestorableFacts): void {
+  if (backup.status !== 'completed') {
+    throw new StrataError(
+      'wrong_state',
+      `Backup ${backup.id} is ${backup.status}; only a completed one can be restored.`,
+      {
+        field: 'backup_id',
+      },
+    );
+  }
+  if (backup.broken !== undefined) {
+    throw new StrataError('backup_damaged', `Backup ${backup.id} cannot be restored: ${backup.broken}.`);
+  }
+  const bad = backup.layers.find((layer) => layer.health !== 'ok');
+  if (!bad) return;
+  const which = bad.id === backup.id ? `is ${bad.health}` : `stands on ${bad.id}, which is ${bad.health}`;
+  throw new StrataError(
+    'backup_damaged',
+    `Backup ${backup.id} ${which}; validate its chain for the findings.`,
+    {
+      details: { backup_id: bad.id, health: bad.health },
+    },
+  );
+}
+
+export type RestorePlan =
+  /** `directory` is private to the attempt; the image in it has its final name, which a VMDK's descriptor repeats. */
+  | {
+      kind: 'file';
+      directory: string;
+      temporary: string;
+      final: string;
+      parent: string;
+      format: RestoreFormat;
+    }
+  | { kind: 'device'; path: string; format: 'raw' };
+
+/** Characters of the target's name in the temporary one: for people only, and far from the 255 bytes of a file name. */
+const NAME_CHARACTERS = 40;
+
+/**
+ * Decides where a restore writes. Pure.
+ * @throws file_exists when the target is anything but a block device
+ * @throws invalid_request for a format other than raw on a block device
+ */
+export function planRestore(options: {
+  jobId: string;
+  fence: number;
+  format: RestoreFormat;
+  target: TargetFacts;
+}): RestorePlan {
+  const { target, format } = options;
+  if (target.kind === 'device') {
+    if (format === 'raw') return { kind: 'device', path: target.path, format };
+    throw new StrataError('invalid_request', `A block device takes the format raw, not ${format}.`, {
+      field: 'format',
+    });
+  }
+  if (target.kind === 'taken') {
+    throw new StrataError('file_exists', `${target.path} exists already.`, { field: 'target.path' });
+  }
+  const { parent, name } = target;
+  const directory = join(parent, partialName(name, options.jobId, options.fence));
+  return { kind: 'file', directory, temporary: join(directory, name), final: target.path, parent, format };
+}
+
+/** `.<name>.<job id>.<fence>.partial`: a directory that nobody but the holder of that fence writes to (invariant 12). */
+export function partialName(name: string, jobId: string, fence: number): string {
+  return `.${name.slice(0, NAME_CHARACTERS)}.${jobId}.${fence}.partial`;
+}
+
+/** Those of the names that attempts of the job have left. Pure. */
+export function partialsOf(jobId: string, names: readonly string[]): string[] {
+  return names.filter((name) => {
+    const [, id, fence] = /^\..*\.([^.]+)\.(\d+)\.partial$/s.exec(name) ?? [];
+    return id === jobId && fence !== undefined;
+  });
+}

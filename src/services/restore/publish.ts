@@ -1,0 +1,79 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DataSource } from '../../db/database.js';
+import { recordStep, readSteps, type StepRecord } from '../../db/jobs/journal.js';
+import { isStrataError } from '../../shared/errors.js';
+import type { HeldLease } from '../chain/holdLease.js';
+import { publishFile, syncDirectory } from '../repository/durable.js';
+import { partialsOf, type RestorePlan } from './plan.js';
+import type { RestoreResult } from './result.js';
+import { type FileIdentity, identityOf } from './target.js';
+
+type FilePlan = Extract<RestorePlan, { kind: 'file' }>;
+
+/** The step that is recorded before the file gets its final name, with its identity and the job's result. */
+const PUBLISHING = 'publishing';
+
+/** Makes the private directory of an attempt, and removes those of the attempts before it. */
+export async function beginPartial(plan: FilePlan, jobId: string): Promise<void> {
+  await removePartials(plan.parent, jobId);
+  await mkdir(plan.directory, { mode: 0o700 });
+}
+
+/** Removes what attempts of the job have left in a directory. Another job's files are never touched. */
+export async function removePartials(parent: string, jobId: string): Promise<void> {
+  for (const name of partialsOf(jobId, await readdir(parent))) {
+    await rm(join(parent, name), { recursive: true, force: true });
+  }
+}
+
+/**
+ * Gives the restored file its name, durably and without replacing anything. The journal knows the file before the name
+ * does: an attempt after a crash finishes what it recognises.
+ * @throws file_exists when somebody else took the name, lease_lost
+ */
+export async function publish(
+  ds: DataSource,
+  held: HeldLease,
+  plan: FilePlan,
+  result: RestoreResult,
+): Promise<RestoreResult> {
+  const file = await identityOf(plan.temporary);
+  await recordStep(ds, held.lease, PUBLISHING, 'begun', { path: plan.final, file, result });
+  await held.assertHeld();
+  try {
+    await publishFile(plan.temporary, plan.final);
+  } catch (error) {
+    // An attempt of this job that was frozen in between may have been the one.
+    const earlier = isStrataError(error, 'file_exists')
+      ? recognise(await readSteps(ds, held.lease.jobId), plan.final, await identityOf(plan.final))
+      : undefined;
+    if (!earlier) throw error;
+    await syncDirectory(plan.parent);
+    return earlier;
+  }
+  await syncDirectory(plan.parent);
+  return result;
+}
+
+/**
+ * The result of an attempt that published this very file before it died; undefined for a file that is not the job's.
+ * Pure.
+ */
+export function recognise(
+  steps: readonly StepRecord[],
+  path: string,
+  found: FileIdentity,
+): RestoreResult | undefined {
+  for (const { step, data } of steps) {
+    if (step !== PUBLISHING || data === null) continue;
+    const noted = data as unknown as { path: string; file: FileIdentity; result: RestoreResult };
+    const same =
+      noted.path === path &&
+      noted.file.inode === found.inode &&
+      noted.file.size === found.size &&
+      noted.file.mtime_ns === found.mtime_ns;
+    if (same) return noted.result;
+  }
+  return undefined;
+}

@@ -1,0 +1,75 @@
+import { join } from 'node:path';
+import type { DataSource } from '../../db/database.js';
+import { asDatabaseError } from '../../db/transaction.js';
+import { BackupJob, Repository, type RestoreFormat, RestoreJob } from '../../entities/index.js';
+import { chainInfo } from '../../qcow2/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { byId, lineageOf, loadBackupRows } from '../validation/index.js';
+import { checkRestorable } from './plan.js';
+
+/** A restore job with all that the catalogue knows of its backup. */
+export interface RestoreRequest {
+  jobId: string;
+  targetPath: string;
+  format: RestoreFormat;
+  verify: boolean;
+  repository: { id: string; rootPath: string };
+  /** Absolute paths of the backup's image and of those it stands on, topmost first. */
+  images: string[];
+  /** Bytes. */
+  virtualSize: number;
+  contentId: string;
+}
+
+/**
+ * Reads a restore job and refuses a backup that must not be restored.
+ * @throws not_found, wrong_state, backup_damaged, database_unavailable
+ */
+export async function loadRequest(ds: DataSource, jobId: string): Promise<RestoreRequest> {
+  const { job, backup, repository } = await loadRows(ds, jobId);
+  const rows = byId(await loadBackupRows(ds, job.chainId));
+  const { layers, broken } = lineageOf(rows, backup.id);
+  checkRestorable({ id: backup.id, status: backup.status, layers, broken });
+  const top = layers[0];
+  if (!top) throw new StrataError('internal', `Backup ${backup.id} has no layer.`);
+  return {
+    jobId,
+    targetPath: job.target.path,
+    format: job.format,
+    verify: job.verify,
+    repository: { id: repository.id, rootPath: repository.rootPath },
+    images: layers.map((layer) => join(repository.rootPath, layer.path)),
+    virtualSize: top.virtualSize,
+    contentId: top.contentId,
+  };
+}
+
+async function loadRows(ds: DataSource, jobId: string) {
+  try {
+    const job = await ds.getRepository(RestoreJob).findOneBy({ id: jobId });
+    const backup = job && (await ds.getRepository(BackupJob).findOneBy({ id: job.backupId }));
+    const repository = backup && (await ds.getRepository(Repository).findOneBy({ id: backup.repositoryId }));
+    if (!job || !backup || !repository) {
+      throw new StrataError('not_found', `There is no restore job ${jobId}, or its backup is gone.`);
+    }
+    return { job, backup, repository };
+  } catch (error) {
+    throw asDatabaseError(error);
+  }
+}
+
+/**
+ * Checks that the files stand on each other as the catalogue says, so that QEMU opens nothing else: a header that was
+ * tampered with could name any file of the host.
+ * @throws backup_damaged, file_missing
+ */
+export async function assertRecordedChain(images: readonly string[], signal: AbortSignal): Promise<void> {
+  const found = await chainInfo(images[0] ?? '', { signal });
+  const same =
+    found.length === images.length &&
+    found.every(({ filename, format }, depth) => filename === images[depth] && format === 'qcow2');
+  if (same) return;
+  throw new StrataError('backup_damaged', 'The files do not stand on each other as the catalogue says.', {
+    details: { recorded: images, found: found.map(({ filename }) => filename) },
+  });
+}

@@ -1,0 +1,68 @@
+import { contentIdOfImage } from '../../datapath/index.js';
+import { convertImage, type ImageFormat } from '../../qcow2/index.js';
+import { StrataError } from '../../shared/errors.js';
+import type { ReportProgress } from '../deps.js';
+import { syncFile } from '../repository/durable.js';
+import type { RestoreRequest } from './request.js';
+
+/** The most that qemu-img takes; a deep chain on a slow disk gains from each. */
+const COROUTINES = 16;
+
+export interface WriteOptions {
+  request: RestoreRequest;
+  /** Where to write: a new file, or an existing block device. */
+  path: string;
+  format: ImageFormat;
+  targetExists: boolean;
+  scratchDir: string;
+  signal: AbortSignal;
+  report: ReportProgress;
+}
+
+/**
+ * Copies the backup's content, flushes it to stable storage, and proves it unless the request says otherwise.
+ * The caller removes what is left after a failure.
+ * @throws content_mismatch when what is read back is not what was backed up; no_space, tool_failed
+ */
+export async function writeImage(options: WriteOptions): Promise<void> {
+  const { request, path, format, signal, report } = options;
+  const total = request.virtualSize;
+  report({ phase: 'restoring', bytes_done: 0, bytes_total: total });
+  await convertImage(
+    { type: 'file', path: request.images[0] ?? '', format: 'qcow2' },
+    { type: 'file', path, format },
+    {
+      outOfOrder: true,
+      coroutines: COROUTINES,
+      targetExists: options.targetExists,
+      onProgress: (percent) => {
+        report({ phase: 'restoring', bytes_done: Math.floor((total * percent) / 100), bytes_total: total });
+      },
+    },
+    { signal },
+  );
+  // qemu-img convert does not flush by default.
+  await syncFile(path);
+  if (request.verify) await proveContent(options);
+}
+
+async function proveContent({
+  request,
+  path,
+  format,
+  scratchDir,
+  signal,
+  report,
+}: WriteOptions): Promise<void> {
+  const total = request.virtualSize;
+  report({ phase: 'verifying', bytes_done: 0, bytes_total: total });
+  const found = await contentIdOfImage({ type: 'file', path, format }, total, {
+    signal,
+    scratchDir,
+    onProgress: ({ bytesDone }) => report({ phase: 'verifying', bytes_done: bytesDone, bytes_total: total }),
+  });
+  if (found === request.contentId) return;
+  throw new StrataError('content_mismatch', 'The restored content is not the content that was backed up.', {
+    details: { path, expected: request.contentId, found },
+  });
+}

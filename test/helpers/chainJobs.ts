@@ -1,0 +1,77 @@
+import type { DataSource } from 'typeorm';
+import { MIGRATIONS } from '../../migrations/index.js';
+import { openDatabase } from '../../src/db/dataSource.js';
+import { acquireLease, assertLease } from '../../src/db/jobs/lease.js';
+import { takePosition } from '../../src/db/jobs/position.js';
+import { inTransaction } from '../../src/db/transaction.js';
+import { type JobKind, MaintenanceJob, type RestoreFormat, RestoreJob } from '../../src/entities/index.js';
+import type { HeldLease } from '../../src/services/chain/holdLease.js';
+import { newId } from '../../src/shared/ids.js';
+import type { ChainFixture } from './chainFixture.js';
+import type { Suite } from './suite.js';
+
+const LEASE_MS = 60_000;
+
+/** The suite's database with all tables. The caller destroys it. */
+export async function openSuiteDatabase(suite: Suite): Promise<DataSource> {
+  const ds = await openDatabase({
+    address: { socketPath: suite.databaseSocketPath, user: suite.databaseUser, name: suite.databaseName },
+    migrations: MIGRATIONS,
+  });
+  await ds.runMigrations();
+  return ds;
+}
+
+/** A validation of the chain, ready to be run. */
+export async function addValidation(ds: DataSource, chain: ChainFixture): Promise<string> {
+  const id = newId('mnt', new Date());
+  const { seq, status } = await inTransaction(ds, (tx) => takePosition(tx, chain.chainId));
+  await ds.getRepository(MaintenanceJob).insert({
+    id,
+    chainId: chain.chainId,
+    repositoryId: chain.repositoryId,
+    seq,
+    status,
+    type: 'validate',
+    params: { level: 'quick' },
+    createdAt: new Date(),
+  });
+  return id;
+}
+
+/** A restore of one of the chain's backups, ready to be run. */
+export async function addRestore(
+  ds: DataSource,
+  chain: ChainFixture,
+  wanted: { backupId: string; path: string; format: RestoreFormat; verify?: boolean },
+): Promise<string> {
+  const id = newId('rst', new Date());
+  const { seq, status } = await inTransaction(ds, (tx) => takePosition(tx, chain.chainId));
+  await ds.getRepository(RestoreJob).insert({
+    id,
+    chainId: chain.chainId,
+    repositoryId: chain.repositoryId,
+    seq,
+    status,
+    backupId: wanted.backupId,
+    target: { type: 'file', path: wanted.path },
+    format: wanted.format,
+    verify: wanted.verify ?? true,
+    createdAt: new Date(),
+  });
+  return id;
+}
+
+/** Takes the chain's lease for a job, from a dead holder too. */
+export async function hold(
+  ds: DataSource,
+  kind: JobKind,
+  jobId: string,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<HeldLease> {
+  await ds.query('UPDATE backup_chains SET lease_until = NULL WHERE lease_job_id = ?', [jobId]);
+  const acquired = await acquireLease(ds, { kind, jobId, delivery: 1, owner: 'test', leaseMs: LEASE_MS });
+  if (acquired.outcome !== 'acquired') throw new Error(`The lease was not given: ${acquired.outcome}`);
+  const { lease } = acquired;
+  return { lease, signal, assertHeld: () => assertLease(ds, lease) };
+}
