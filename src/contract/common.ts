@@ -12,8 +12,8 @@ export function closed<P extends TProperties>(properties: P, description?: strin
 export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
 /** One of these words. */
-export const oneOf = <const Words extends string[]>(words: Words, description?: string) =>
-  Type.Enum(words, description === undefined ? {} : { description });
+export const oneOf = <Words extends string[]>(words: readonly [...Words], description?: string) =>
+  Type.Enum<Words>(words, description === undefined ? {} : { description });
 
 /** Prefix, underscore, characters of the id alphabet; what does not look like this cannot exist. */
 export const Id = (prefix: string, what: string) =>

@@ -30,7 +30,7 @@ export const FileSource = closed(
       maxLength: 4096,
       description: 'Absolute, under one of STRATA_SOURCE_ROOTS.',
     }),
-    format: Type.String({ minLength: 1, maxLength: 16, description: 'raw, qcow2, vmdk, vhdx, vdi or vpc.' }),
+    format: ImageFormat,
   },
   'An image file or a block device on the hosts of the workers.',
 );

@@ -1,0 +1,71 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { TokenOwner } from '../../db/stores/tokens.js';
+import { StrataError } from '../../shared/errors.js';
+import { accessOf, isPage, mayCall } from './access.js';
+import { type Credentials, readCredentials } from './credentials.js';
+import type { Api } from './deps.js';
+import type { TokenCache } from './tokenCache.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Whose token it carries; null on the routes that need none. */
+    caller: TokenOwner | null;
+  }
+}
+
+/**
+ * Demands a token on every route of the server, unknown ones and those of plugins included, but for the routes that say
+ * `access: 'anyone'`. Must be called before any route is registered.
+ */
+export function requireTokens(app: Api, tokens: TokenCache): void {
+  app.decorateRequest('caller', null);
+  app.addHook('onRequest', async (request, reply) => {
+    const access = accessOf(request.method, request.routeOptions.config.access);
+    if (access === 'anyone') return;
+    request.caller = await authenticate(request, reply, tokens);
+    if (!mayCall(request.caller.role, access)) {
+      throw new StrataError('forbidden', `A token of role ${request.caller.role} may not do this.`, {
+        details: { role: request.caller.role, needed: access },
+      });
+    }
+  });
+}
+
+/** The token behind a request that has passed `requireTokens`. */
+export function callerOf(request: FastifyRequest): TokenOwner {
+  if (!request.caller) throw new StrataError('unauthorized', 'A bearer token is needed.');
+  return request.caller;
+}
+
+async function authenticate(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  tokens: TokenCache,
+): Promise<TokenOwner> {
+  const credentials = readCredentials(request.headers.authorization);
+  const owner =
+    credentials && mayUse(credentials, request) ? await tokens.find(credentials.token) : undefined;
+  if (owner) return owner;
+  reply.header('www-authenticate', challenge(request));
+  throw new StrataError(
+    'unauthorized',
+    request.headers.authorization === undefined
+      ? 'The header "Authorization: Bearer <token>" is missing.'
+      : 'The token is not known, has expired, or is not sent as "Authorization: Bearer <token>".',
+  );
+}
+
+/**
+ * A browser sends Basic credentials with every request, also with those that other sites make it send: it counts for the
+ * pages only, and there not for what another site began.
+ */
+function mayUse({ scheme }: Credentials, request: FastifyRequest): boolean {
+  if (scheme === 'bearer') return true;
+  const site = request.headers['sec-fetch-site'];
+  const foreign = site === 'cross-site' || site === 'same-site';
+  return isPage(request.url) && (request.method === 'GET' || request.method === 'HEAD' || !foreign);
+}
+
+function challenge(request: FastifyRequest): string {
+  return isPage(request.url) ? 'Basic realm="strata", charset="UTF-8"' : 'Bearer realm="strata"';
+}

@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import Fastify, { type FastifyBaseLogger } from 'fastify';
+import { StrataError } from '../../shared/errors.js';
+import { requireTokens } from './auth.js';
+import { showQueues } from './board.js';
+import type { Api, HttpDeps } from './deps.js';
+import { describeApi } from './openapi.js';
+import { rawProblem, sendProblem } from './problem.js';
+import { backupRoutes } from './routes/backups.js';
+import { chainRoutes } from './routes/chains.js';
+import { eventRoutes } from './routes/events.js';
+import { jobRoutes } from './routes/jobs.js';
+import { repositoryRoutes } from './routes/repositories.js';
+import { restorePointRoutes } from './routes/restorePoints.js';
+import { restoreRoutes } from './routes/restores.js';
+import { systemRoutes } from './routes/system.js';
+import { tokenRoutes } from './routes/tokens.js';
+import { vmRoutes } from './routes/vms.js';
+import { addSecurityHeaders } from './securityHeaders.js';
+import { createTokenCache } from './tokenCache.js';
+import { compileValidator } from './validation.js';
+
+export type { Api, HttpDeps } from './deps.js';
+
+/** Bytes; POST /backups takes more. */
+const BODY_LIMIT = 1024 * 1024;
+/** A client may take this long to send a request; Fastify's own default is no limit. */
+const REQUEST_TIMEOUT_MS = 300_000;
+/** Characters of a path's parameter: the longest is a VM context id. */
+const LONGEST_PARAM = 200;
+
+/**
+ * Builds the HTTP API; it does not listen yet. Closing it ends the event streams and waits for the requests under way;
+ * database, queues and the rest of `deps` stay open and belong to the caller.
+ */
+export function createHttpServer(deps: HttpDeps): Api {
+  const app = createServer(deps);
+  const tokens = createTokenCache(deps.ds, deps.clock);
+  addSecurityHeaders(app);
+  requireTokens(app, tokens);
+  describeApi(app);
+  showQueues(app, deps);
+  // Within a plugin, so that the description, which is one itself, is there before the routes that it describes.
+  app.register(async (scope) => {
+    const api: Api = scope.withTypeProvider<TypeBoxTypeProvider>();
+    repositoryRoutes(api, deps);
+    vmRoutes(api, deps);
+    backupRoutes(api, deps);
+    restorePointRoutes(api, deps);
+    chainRoutes(api, deps);
+    restoreRoutes(api, deps);
+    jobRoutes(api, deps);
+    eventRoutes(api, deps, tokens);
+    tokenRoutes(api, deps, tokens);
+    systemRoutes(api, deps);
+  });
+  return app;
+}
+
+function createServer(deps: HttpDeps): Api {
+  const loggerInstance: FastifyBaseLogger = deps.log;
+  const app: Api = Fastify({
+    loggerInstance,
+    disableRequestLogging: true,
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    routerOptions: { maxParamLength: LONGEST_PARAM },
+    genReqId: newRequestId,
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
+    clientErrorHandler: answerGarbage,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  app.setValidatorCompiler(compileValidator);
+  // Answers are typed by their schemas when they are built, and checked against them by the tests.
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  app.setErrorHandler(sendProblem);
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(
+      new StrataError('not_found', `There is no ${request.method} ${request.url}.`),
+      request,
+      reply,
+    ),
+  );
+  return app;
+}
+
+/** What Node's parser refuses never becomes a request. */
+function answerGarbage(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  socket.end(rawProblem(newRequestId(), error.code === 'HPE_HEADER_OVERFLOW'));
+}
+
+function newRequestId(): string {
+  return `req_${randomBytes(10).toString('hex')}`;
+}

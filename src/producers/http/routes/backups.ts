@@ -1,0 +1,119 @@
+import {
+  BACKUP_BODY_LIMIT,
+  Backup,
+  BackupAccepted,
+  BackupCreate,
+  BackupPage,
+  BackupParams,
+  BackupQuery,
+  CancelResult,
+  ChangeIdAnswer,
+  ChangeIdQuery,
+} from '../../../contract/index.js';
+import { getBackup, latestChangeId, listBackups } from '../../../db/stores/backups.js';
+import { resolveRepository } from '../../../db/stores/repositories.js';
+import { acceptBackup } from '../../accept/index.js';
+import { cancelAnswer, NoBody } from '../cancelJob.js';
+import { pageRequest, toPage } from '../cursor.js';
+import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
+import { idempotencyOf } from '../idempotency.js';
+import { toBackup } from '../views/backup.js';
+
+const tags = ['backups'];
+const PATH = `${API_PREFIX}/backups`;
+
+/** Backups: the intents, and the files that come of them. */
+export function backupRoutes(app: Api, deps: HttpDeps): void {
+  app.post(
+    PATH,
+    {
+      bodyLimit: BACKUP_BODY_LIMIT,
+      schema: {
+        tags,
+        summary: 'Back up a VM',
+        description: 'One restore point, one backup per disk. With an Idempotency-Key it is accepted once.',
+        body: BackupCreate,
+        response: { 202: BackupAccepted },
+      },
+      config: { access: 'operator' },
+    },
+    async (request, reply) => {
+      const accepted = await acceptBackup(deps, request.body, idempotencyOf(request));
+      reply.header('location', `${API_PREFIX}/restore-points/${accepted.restore_point_id}`);
+      return reply.code(202).send(accepted);
+    },
+  );
+  app.post(
+    `${PATH}/:backup_id/cancel`,
+    {
+      schema: {
+        tags,
+        summary: 'Cancel a backup',
+        params: BackupParams,
+        body: NoBody,
+        response: { 200: CancelResult },
+      },
+      config: { access: 'operator' },
+    },
+    async ({ params }) => cancelAnswer(deps, params.backup_id),
+  );
+  readingRoutes(app, deps);
+  changeIdRoute(app, deps);
+}
+
+function readingRoutes(app: Api, deps: HttpDeps): void {
+  app.get(
+    PATH,
+    {
+      schema: {
+        tags,
+        summary: 'List backups, newest first',
+        querystring: BackupQuery,
+        response: { 200: BackupPage },
+      },
+      config: { access: 'viewer' },
+    },
+    async ({ query }) => {
+      const ref = query.repository_id;
+      const filter = {
+        vmName: query.vm_name,
+        vmContextId: query.vm_context_id,
+        repositoryId: ref === undefined ? undefined : await resolveRepository(deps.ds, ref),
+        diskId: query.disk_id,
+        status: query.status,
+        backupType: query.backup_type,
+      };
+      return toPage(await listBackups(deps.ds, filter, pageRequest(query, 'time')), toBackup);
+    },
+  );
+  app.get(
+    `${PATH}/:backup_id`,
+    {
+      schema: { tags, summary: 'Read a backup', params: BackupParams, response: { 200: Backup } },
+      config: { access: 'viewer' },
+    },
+    async ({ params }) => toBackup(await getBackup(deps.ds, params.backup_id)),
+  );
+}
+
+function changeIdRoute(app: Api, deps: HttpDeps): void {
+  app.get(
+    `${PATH}/changeid`,
+    {
+      schema: {
+        tags,
+        summary: "The change id of a disk's latest completed backup",
+        querystring: ChangeIdQuery,
+        response: { 200: ChangeIdAnswer },
+      },
+      config: { access: 'viewer' },
+    },
+    async ({ query }) => {
+      const { vm_name, disk_id } = query;
+      const repositoryId = await resolveRepository(deps.ds, query.repository_id);
+      const disk = { repositoryId, vmName: vm_name, upstreamId: query.upstream_id ?? '', diskId: disk_id };
+      const latest = await latestChangeId(deps.ds, disk);
+      return { vm_name, disk_id, change_id: latest?.changeId ?? null, backup_id: latest?.backupId ?? null };
+    },
+  );
+}

@@ -1,0 +1,21 @@
+import { Job, JobParams } from '../../../contract/index.js';
+import { getJob } from '../../../db/stores/jobs.js';
+import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
+import { toJob } from '../views/job.js';
+
+/** Jobs of any kind. */
+export function jobRoutes(app: Api, deps: HttpDeps): void {
+  app.get(
+    `${API_PREFIX}/jobs/:id`,
+    {
+      schema: {
+        tags: ['jobs'],
+        summary: 'Read a backup, a validation or a restore as a job, with its progress',
+        params: JobParams,
+        response: { 200: Job },
+      },
+      config: { access: 'viewer' },
+    },
+    async ({ params }) => toJob(await getJob(deps.ds, params.id)),
+  );
+}

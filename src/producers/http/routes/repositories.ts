@@ -1,0 +1,121 @@
+import {
+  Repository,
+  RepositoryCreate,
+  RepositoryPage,
+  RepositoryParams,
+  RepositoryPatch,
+  RepositoryQuery,
+} from '../../../contract/index.js';
+import {
+  changeRepository,
+  deleteRepository,
+  getRepository,
+  listRepositories,
+  type RepositoryChange,
+} from '../../../db/stores/repositories.js';
+import { removeMarker } from '../marker.js';
+import { checkSimpleName } from '../../../shared/names.js';
+import { registerRepository } from '../../accept/index.js';
+import { pageRequest, toPage } from '../cursor.js';
+import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
+import { Type } from 'typebox';
+import { toRepository } from '../views/repository.js';
+
+const tags = ['repositories'];
+const PATH = `${API_PREFIX}/repositories`;
+
+/** Directories that hold backups. */
+export function repositoryRoutes(app: Api, deps: HttpDeps): void {
+  app.post(
+    PATH,
+    {
+      schema: {
+        tags,
+        summary: 'Register a repository',
+        body: RepositoryCreate,
+        response: { 201: Repository },
+      },
+      config: { access: 'admin' },
+    },
+    async (request, reply) => {
+      const row = await registerRepository(deps, request.body);
+      return reply.code(201).header('location', `${PATH}/${row.id}`).send(toRepository(row));
+    },
+  );
+  app.get(
+    PATH,
+    {
+      schema: {
+        tags,
+        summary: 'List repositories',
+        querystring: RepositoryQuery,
+        response: { 200: RepositoryPage },
+      },
+      config: { access: 'viewer' },
+    },
+    async ({ query }) => toPage(await listRepositories(deps.ds, pageRequest(query, 'id')), toRepository),
+  );
+  app.get(
+    `${PATH}/:id`,
+    {
+      schema: { tags, summary: 'Read a repository', params: RepositoryParams, response: { 200: Repository } },
+      config: { access: 'viewer' },
+    },
+    async ({ params }) => toRepository(await getRepository(deps.ds, params.id)),
+  );
+  changingRoutes(app, deps);
+}
+
+function changingRoutes(app: Api, deps: HttpDeps): void {
+  app.patch(
+    `${PATH}/:id`,
+    {
+      schema: {
+        tags,
+        summary: 'Change a repository',
+        params: RepositoryParams,
+        body: RepositoryPatch,
+        response: { 200: Repository },
+      },
+      config: { access: 'admin' },
+    },
+    async ({ params, body }) => toRepository(await changeRepository(deps.ds, params.id, toChange(body))),
+  );
+  app.delete(
+    `${PATH}/:id`,
+    {
+      schema: {
+        tags,
+        summary: 'Remove a repository',
+        description:
+          'Refused while it holds backups. Its directory is left as it is, but for the marker file.',
+        params: RepositoryParams,
+        response: { 204: Type.Null() },
+      },
+      config: { access: 'admin' },
+    },
+    async ({ params, log }, reply) => {
+      const removed = await deleteRepository(deps.ds, params.id);
+      try {
+        await removeMarker(removed.rootPath, removed.id);
+      } catch (error) {
+        // It is gone from the catalogue; a marker that stays only keeps the directory from being registered again.
+        log.warn({ err: error, rootPath: removed.rootPath }, 'the marker of the removed repository stays');
+      }
+      return reply.code(204).send(null);
+    },
+  );
+}
+
+function toChange(body: RepositoryPatch): RepositoryChange {
+  if (body.name !== undefined) checkSimpleName(body.name, 'name');
+  if (body.pool !== undefined) checkSimpleName(body.pool, 'pool');
+  return {
+    ...(body.name === undefined ? {} : { name: body.name }),
+    ...(body.pool === undefined ? {} : { pool: body.pool }),
+    ...(body.enabled === undefined ? {} : { enabled: body.enabled }),
+    ...(body.min_free_bytes === undefined ? {} : { minFreeBytes: body.min_free_bytes }),
+    ...(body.max_parallel_jobs === undefined ? {} : { maxParallelJobs: body.max_parallel_jobs }),
+    ...(body.immutable_days === undefined ? {} : { immutableDays: body.immutable_days }),
+  };
+}

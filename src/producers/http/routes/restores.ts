@@ -1,0 +1,76 @@
+import {
+  CancelResult,
+  Restore,
+  RestoreAccepted,
+  RestoreCreate,
+  RestorePage,
+  RestoreParams,
+  RestoreQuery,
+} from '../../../contract/index.js';
+import { getRestore, listRestores } from '../../../db/stores/restores.js';
+import { acceptRestore } from '../../accept/index.js';
+import { cancelAnswer, NoBody } from '../cancelJob.js';
+import { pageRequest, toPage } from '../cursor.js';
+import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
+import { idempotencyOf } from '../idempotency.js';
+import { toRestore } from '../views/restore.js';
+
+const tags = ['restores'];
+const PATH = `${API_PREFIX}/restores`;
+
+/** Backups written to a file or a block device. */
+export function restoreRoutes(app: Api, deps: HttpDeps): void {
+  app.post(
+    PATH,
+    {
+      schema: { tags, summary: 'Restore a backup', body: RestoreCreate, response: { 202: RestoreAccepted } },
+      config: { access: 'operator' },
+    },
+    async (request, reply) => {
+      const accepted = await acceptRestore(deps, request.body, idempotencyOf(request));
+      return reply.code(202).header('location', `${PATH}/${accepted.restore_id}`).send(accepted);
+    },
+  );
+  app.get(
+    PATH,
+    {
+      schema: {
+        tags,
+        summary: 'List restores, newest first',
+        querystring: RestoreQuery,
+        response: { 200: RestorePage },
+      },
+      config: { access: 'viewer' },
+    },
+    async ({ query }) => {
+      const filter = { backupId: query.backup_id, status: query.status };
+      return toPage(await listRestores(deps.ds, filter, pageRequest(query, 'id')), toRestore);
+    },
+  );
+  app.get(
+    `${PATH}/:id`,
+    {
+      schema: { tags, summary: 'Read a restore', params: RestoreParams, response: { 200: Restore } },
+      config: { access: 'viewer' },
+    },
+    async ({ params }) => toRestore(await getRestore(deps.ds, params.id)),
+  );
+  cancelRoute(app, deps);
+}
+
+function cancelRoute(app: Api, deps: HttpDeps): void {
+  app.post(
+    `${PATH}/:id/cancel`,
+    {
+      schema: {
+        tags,
+        summary: 'Cancel a restore',
+        params: RestoreParams,
+        body: NoBody,
+        response: { 200: CancelResult },
+      },
+      config: { access: 'operator' },
+    },
+    async ({ params }) => cancelAnswer(deps, params.id),
+  );
+}

@@ -1,0 +1,45 @@
+import { Vm, VmPage, VmParams, VmPut, VmQuery } from '../../../contract/index.js';
+import { getVm, listVms } from '../../../db/stores/vms.js';
+import { resolveRepository } from '../../../db/stores/repositories.js';
+import { registerVm } from '../../accept/index.js';
+import { pageRequest, toPage } from '../cursor.js';
+import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
+import { toVm } from '../views/vm.js';
+
+const tags = ['vms'];
+const PATH = `${API_PREFIX}/vms`;
+
+/** VMs and their disks, so that a backup request need only name them. */
+export function vmRoutes(app: Api, deps: HttpDeps): void {
+  app.put(
+    PATH,
+    {
+      schema: { tags, summary: 'Register a VM, or register it again', body: VmPut, response: { 200: Vm } },
+      config: { access: 'operator' },
+    },
+    async ({ body }) => {
+      const { vm_context_id } = await registerVm(deps, body);
+      return toVm(await getVm(deps.ds, vm_context_id));
+    },
+  );
+  app.get(
+    PATH,
+    {
+      schema: { tags, summary: 'List VMs', querystring: VmQuery, response: { 200: VmPage } },
+      config: { access: 'viewer' },
+    },
+    async ({ query }) => {
+      const { repository_id: ref, vm_name: vmName } = query;
+      const repositoryId = ref === undefined ? undefined : await resolveRepository(deps.ds, ref);
+      return toPage(await listVms(deps.ds, { vmName, repositoryId }, pageRequest(query, 'id')), toVm);
+    },
+  );
+  app.get(
+    `${PATH}/:vm_context_id`,
+    {
+      schema: { tags, summary: 'Read a VM', params: VmParams, response: { 200: Vm } },
+      config: { access: 'viewer' },
+    },
+    async ({ params }) => toVm(await getVm(deps.ds, params.vm_context_id)),
+  );
+}

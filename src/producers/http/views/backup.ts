@@ -1,0 +1,60 @@
+import type { Backup, ChainBackup } from '../../../contract/index.js';
+import type { NamedBackup } from '../../../db/stores/backups.js';
+import type { BackupJob } from '../../../entities/index.js';
+import { iso, toJobError, toProgress } from './parts.js';
+
+export function toBackup({ backup, vmName }: NamedBackup): Backup {
+  return {
+    id: backup.id,
+    restore_point_id: backup.restorePointId,
+    chain_id: backup.chainId,
+    vm_context_id: backup.vmContextId,
+    vm_name: vmName,
+    disk_id: backup.diskId,
+    repository_id: backup.repositoryId,
+    requested_type: backup.requestedType,
+    backup_type: backup.backupType,
+    demoted_reason: backup.demotedReason,
+    status: backup.status,
+    health: backup.health,
+    parent_backup_id: backup.parentBackupId,
+    change_id: backup.changeId,
+    since_change_id: backup.sinceChangeId,
+    repository_path: backup.repositoryPath,
+    virtual_size: backup.virtualSize,
+    size_bytes: backup.sizeBytes,
+    bytes_transferred: backup.bytesTransferred,
+    content_id: backup.contentId,
+    protected_until: iso(backup.protectedUntil),
+    tags: backup.tags,
+    priority: backup.priority,
+    attempts: backup.attempts,
+    cancel_requested: backup.cancelRequested,
+    progress: toProgress(backup.progress),
+    error: toJobError(backup.errorCode, backup.errorDetail),
+    created_at: backup.createdAt.toISOString(),
+    started_at: iso(backup.startedAt),
+    completed_at: iso(backup.completedAt),
+  };
+}
+
+export function toChainBackup(backup: BackupJob): ChainBackup {
+  return {
+    id: backup.id,
+    restore_point_id: backup.restorePointId,
+    parent_backup_id: backup.parentBackupId,
+    backup_type: backup.backupType,
+    demoted_reason: backup.demotedReason,
+    status: backup.status,
+    health: backup.health,
+    created_at: backup.createdAt.toISOString(),
+    completed_at: iso(backup.completedAt),
+    virtual_size: backup.virtualSize,
+    size_bytes: backup.sizeBytes,
+    bytes_transferred: backup.bytesTransferred,
+    content_id: backup.contentId,
+    change_id: backup.changeId,
+    repository_path: backup.repositoryPath,
+    error_code: backup.errorCode,
+  };
+}

@@ -1,0 +1,33 @@
+import type { ChainSummary, LeaseState } from '../../../contract/index.js';
+import type { ChainFacts } from '../../../db/stores/chains.js';
+import { iso } from './parts.js';
+
+export function toChainSummary(facts: ChainFacts): ChainSummary {
+  const { chain, vmName, repositoryId } = facts;
+  return {
+    id: chain.id,
+    vm_context_id: chain.vmContextId,
+    vm_name: vmName,
+    repository_id: repositoryId,
+    disk_id: chain.diskId,
+    full_backup_id: chain.fullBackupId,
+    latest_backup_id: chain.latestBackupId,
+    total_backups: chain.totalBackups,
+    total_size_bytes: chain.totalSizeBytes,
+    health: chain.health,
+    last_validated_at: iso(chain.lastValidatedAt),
+    fence: chain.fence,
+    committed: chain.committed,
+    lease: toLease(facts),
+  };
+}
+
+function toLease({ chain, leaseLive }: ChainFacts): LeaseState | null {
+  if (chain.leaseOwner === null || chain.leaseUntil === null) return null;
+  return {
+    owner: chain.leaseOwner,
+    job_id: chain.leaseJobId,
+    until: chain.leaseUntil.toISOString(),
+    live: leaseLive,
+  };
+}

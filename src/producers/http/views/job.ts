@@ -1,0 +1,38 @@
+import type { Job, JobEvent } from '../../../contract/index.js';
+import type { JobState } from '../../../db/stores/jobChanges.js';
+import type { JobFacts } from '../../../db/stores/jobs.js';
+import { iso, toJobError, toProgress } from './parts.js';
+
+export function toJob(facts: JobFacts): Job {
+  return {
+    id: facts.id,
+    kind: facts.kind,
+    type: facts.type,
+    status: facts.status,
+    chain_id: facts.chainId,
+    vm_context_id: facts.vmContextId,
+    vm_name: facts.vmName,
+    disk_id: facts.diskId,
+    repository_id: facts.repositoryId,
+    attempts: facts.attempts,
+    cancel_requested: facts.cancelRequested,
+    progress: toProgress(facts.progress),
+    error: toJobError(facts.errorCode, facts.errorDetail),
+    result: facts.result,
+    created_at: facts.createdAt.toISOString(),
+    started_at: iso(facts.startedAt),
+    completed_at: iso(facts.completedAt),
+  };
+}
+
+export function toJobEvent(state: Omit<JobState, 'seq'>): JobEvent {
+  return {
+    id: state.id,
+    kind: state.kind,
+    chain_id: state.chainId,
+    status: state.status,
+    cancel_requested: state.cancelRequested,
+    progress: toProgress(state.progress),
+    error: toJobError(state.errorCode, state.errorDetail),
+  };
+}

@@ -1,0 +1,22 @@
+import type { Repository as RepositoryView } from '../../../contract/index.js';
+import type { Repository } from '../../../entities/index.js';
+import { iso } from './parts.js';
+
+export function toRepository(row: Repository): RepositoryView {
+  return {
+    id: row.id,
+    name: row.name,
+    type: row.type,
+    root_path: row.rootPath,
+    pool: row.pool,
+    enabled: row.enabled,
+    min_free_bytes: row.minFreeBytes,
+    max_parallel_jobs: row.maxParallelJobs,
+    immutable_days: row.immutableDays,
+    total_bytes: row.totalBytes,
+    used_bytes: row.usedBytes,
+    available_bytes: row.availableBytes,
+    capacity_read_at: iso(row.capacityReadAt),
+    created_at: row.createdAt.toISOString(),
+  };
+}
