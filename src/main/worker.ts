@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { parseArgs } from 'node:util';
 import { QUEUE_KINDS, type QueueKind } from '../queue/catalogue.js';
 import { connectRedis } from '../queue/connection.js';

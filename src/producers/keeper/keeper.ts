@@ -9,7 +9,7 @@ export interface KeeperOptions extends SweepDeps {
   sweepEveryMs: number;
   signal: AbortSignal;
   /** More chores of the leader, each run once per round. */
-  chores?: { name: string; run: () => Promise<void> }[];
+  chores?: { name: string; run: () => Promise<unknown> }[];
 }
 
 /** Rounds that a dead leader's lease outlasts it. */
