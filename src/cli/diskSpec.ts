@@ -1,8 +1,8 @@
 import { extname, resolve } from 'node:path';
-import type { Source } from '../client/index.js';
+import type { ImageFormat, Source } from '../client/index.js';
 import { StrataError } from '../shared/errors.js';
 
-const FORMAT_BY_EXTENSION: Readonly<Record<string, string>> = {
+const FORMAT_BY_EXTENSION: Readonly<Record<string, ImageFormat>> = {
   '.raw': 'raw',
   '.img': 'raw',
   '.qcow2': 'qcow2',
@@ -12,7 +12,7 @@ const FORMAT_BY_EXTENSION: Readonly<Record<string, string>> = {
   '.vpc': 'vpc',
   '.vhd': 'vpc',
 };
-export const FORMATS: readonly string[] = [...new Set(Object.values(FORMAT_BY_EXTENSION))];
+export const FORMATS: readonly ImageFormat[] = [...new Set(Object.values(FORMAT_BY_EXTENSION))];
 
 /**
  * Reads where a disk's bytes come from: a path, or an NBD URI. A file's format is the stated one or that of the name's
@@ -32,7 +32,11 @@ export function parseSource(
   }
   if (text === '') throw invalid('A source is a path or an NBD URI; it is empty.');
   if (given.bitmap !== undefined) throw invalid('Only an NBD source has a dirty bitmap.');
-  return { type: 'file', path: resolve(text), format: given.format ?? formatOf(text) };
+  return {
+    type: 'file',
+    path: resolve(text),
+    format: given.format === undefined ? formatOf(text) : checkFormat(given.format),
+  };
 }
 
 function nbdSource(uri: string, given: { format?: string | undefined; bitmap?: string | undefined }): Source {
@@ -41,11 +45,17 @@ function nbdSource(uri: string, given: { format?: string | undefined; bitmap?: s
   return { type: 'nbd', uri, ...(given.bitmap === undefined ? {} : { bitmap: given.bitmap }) };
 }
 
+function checkFormat(text: string): ImageFormat {
+  const format = FORMATS.find((candidate) => candidate === text);
+  if (format) return format;
+  throw new StrataError('unknown_format', `The format is one of ${FORMATS.join(', ')}.`, { field: 'format' });
+}
+
 /**
  * The format that a path names: by its extension, `raw` under /dev.
  * @throws unknown_format for an extension that names none
  */
-export function formatOf(path: string): string {
+export function formatOf(path: string): ImageFormat {
   if (path.startsWith('/dev/')) return 'raw';
   const extension = extname(path).toLowerCase();
   const format = FORMAT_BY_EXTENSION[extension];

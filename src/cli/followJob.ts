@@ -6,7 +6,7 @@ import { formatSeconds, secondsBetween } from './render/time.js';
 
 /** Waits for a job and shows how far it is; returns it when it has ended, however it did. */
 export async function followJob(
-  context: CommandContext,
+  context: Pick<CommandContext, 'io' | 'progress'>,
   client: StrataClient,
   id: string,
   label: string,
