@@ -5,17 +5,25 @@ import { join } from 'node:path';
 
 const NAME = /^p(\d+)-/;
 
+/** Longest data directory, in bytes, below which a socket's path stays within its limit of 107 bytes. */
+const LONGEST_DATA_DIR = 50;
+
 /**
- * A private directory (mode 0700) of this process for unix sockets. Socket paths are limited to 107 bytes, and a data
- * directory may be deep, so it lies in the system's temporary directory, under a name made from the data directory.
+ * A private directory (mode 0700) of this process for unix sockets: in the data directory, or, where that is too deep
+ * for the path of a socket, in the system's temporary directory under a name made from it.
  */
 export async function makeScratch(dataDir: string): Promise<{ path: string; remove: () => Promise<void> }> {
-  const hash = createHash('sha256').update(dataDir).digest('hex').slice(0, 10);
-  const parent = join(tmpdir(), `strata-run-${hash}`);
+  const parent = scratchParent(dataDir);
   await mkdir(parent, { recursive: true, mode: 0o700 });
   await removeDead(parent);
   const path = await mkdtemp(join(parent, `p${process.pid}-`));
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+function scratchParent(dataDir: string): string {
+  if (Buffer.byteLength(dataDir) <= LONGEST_DATA_DIR) return join(dataDir, 'run', 'scratch');
+  const hash = createHash('sha256').update(dataDir).digest('hex').slice(0, 10);
+  return join(tmpdir(), `strata-run-${hash}`);
 }
 
 /** What killed processes have left. */
