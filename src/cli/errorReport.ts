@@ -8,8 +8,8 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   unauthorized: 'A token comes from --token, STRATA_TOKEN or cli.json, which `strata up` writes.',
   forbidden: 'An admin can make a token with a higher role: strata token add NAME --role operator.',
   path_not_allowed:
-    'Allowed directories are set when the fleet starts: strata up --allow DIRECTORY, or STRATA_SOURCE_ROOTS and STRATA_RESTORE_ROOTS.',
-  nbd_not_allowed: 'Allowed NBD servers are set when the fleet starts: STRATA_NBD_ALLOW.',
+    'Allow a source with: strata up --allow PATH (or STRATA_SOURCE_ROOTS). Restores go below STRATA_RESTORE_ROOTS.',
+  nbd_not_allowed: 'Allow the server with: strata up --allow-nbd HOST:PORT (or STRATA_NBD_ALLOW).',
   unknown_format: 'State the format with --format.',
   source_references_other_file: 'Flatten the image first: qemu-img convert -O qcow2 IMAGE FLAT.qcow2.',
   chain_broken: 'Take a full: strata backup VM --type full, or allow it with --on-broken-chain full.',

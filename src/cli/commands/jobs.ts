@@ -42,7 +42,7 @@ async function listJobs(context: CommandContext, options: { all?: true; limit: n
     { title: 'KIND', value: (row: Entry) => row.kind },
     { title: 'WHAT', value: (row: Entry) => row.what },
     { title: 'STATUS', value: (row: Entry) => row.status },
-    { title: 'PHASE', value: (row: Entry) => row.progress?.phase },
+    { title: 'PHASE', value: (row: Entry) => (row.status === 'running' ? row.progress?.phase : null) },
     { title: 'DONE', value: percent, align: 'right' as const },
     { title: 'ACCEPTED', value: (row: Entry) => formatTime(row.created_at) },
     { title: 'ERROR', value: (row: Entry) => row.error?.code },
@@ -82,7 +82,8 @@ function pick({ id, status, progress, error, created_at, attempts }: Backup | Re
   return { id, status, progress, error, created_at, attempts };
 }
 
-function percent({ progress }: Entry): string | null {
-  const share = progress ? shareDone(progress) : null;
+/** What an ended job reported last says nothing any more. */
+function percent({ status, progress }: Entry): string | null {
+  const share = progress && status === 'running' ? shareDone(progress) : null;
   return share === null ? null : `${(share * 100).toFixed(1)} %`;
 }

@@ -14,8 +14,16 @@ export function addControlCommands(program: Command, io: CliIo): void {
   program
     .command('up')
     .description('start everything, or adopt what runs: services, schema, admin token, fleet')
-    .option('--allow <directory>', 'disks may be read from here, too, from now on; repeat for more', collect)
-    .option('--allow-nbd <server>', 'such as 10.0.0.5 or unix:/run/nbd/; repeat for more', collect)
+    .option(
+      '--allow <path>',
+      'this disk, or those in this directory, may be read from now on; repeat',
+      collect,
+    )
+    .option(
+      '--allow-nbd <server>',
+      'this NBD server, too: host, host:port or the path of a socket; repeat',
+      collect,
+    )
     .action(action(io, (context: CommandContext, options: UpFlags) => runUp(context, options)));
   program
     .command('down')
@@ -33,7 +41,7 @@ interface UpFlags {
 }
 
 async function runUp({ io, json }: CommandContext, flags: UpFlags): Promise<Output> {
-  const sourceRoots = await Promise.all((flags.allow ?? []).map(realDirectory));
+  const sourceRoots = await Promise.all((flags.allow ?? []).map(realPathOf));
   const { up } = await import('../up.js');
   const result = await up({
     ...controlOptions(io, json),
@@ -63,22 +71,19 @@ function controlOptions(io: CliIo, json: boolean) {
 }
 
 /** @throws path_not_allowed for a path that does not exist; a link's target is what workers compare with */
-async function realDirectory(path: string): Promise<string> {
+async function realPathOf(path: string): Promise<string> {
   if (path.includes(',')) {
     // STRATA_SOURCE_ROOTS is a comma-separated list.
-    throw new StrataError(
-      'path_not_allowed',
-      `A directory whose path has a comma cannot be allowed: ${path}.`,
-    );
+    throw new StrataError('path_not_allowed', `A path with a comma cannot be allowed: ${path}.`);
   }
   try {
     const real = await realpath(path);
     if (isAbsolute(real)) return real;
   } catch (error) {
-    throw new StrataError('path_not_allowed', `There is no directory ${path}.`, {
+    throw new StrataError('path_not_allowed', `There is nothing at ${path}.`, {
       cause: error,
       field: 'allow',
     });
   }
-  throw new StrataError('path_not_allowed', `There is no directory ${path}.`, { field: 'allow' });
+  throw new StrataError('path_not_allowed', `There is nothing at ${path}.`, { field: 'allow' });
 }
