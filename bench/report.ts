@@ -1,0 +1,124 @@
+import { median } from './numbers.js';
+import type { Parts } from './parts.js';
+import { judge, type Row, times, typicalRun, type Verdict } from './row.js';
+import type { Sizes } from './sizes.js';
+
+export interface Results {
+  sizes: Sizes;
+  rows: Row[];
+  parts: Parts[];
+  machine: string[];
+  /** Load of the machine (1 minute) at the beginning and at the end. */
+  load: [number, number];
+  at: Date;
+}
+
+/** The page docs/benchmarks.md. */
+export function report(results: Results): string {
+  const { sizes, rows, machine, load, at } = results;
+  const lines = [
+    '# Benchmarks',
+    '',
+    'Written by `npm run bench`; do not edit. Each line compares two ways of doing one thing, in turns, in one run on one',
+    `machine: medians of ${sizes.runs} rounds, and the ratio of the medians. "Spread" is the smallest and the largest ratio of a`,
+    'single round. Our times run from the request to the moment at which the catalogue says `completed`, everything flushed,',
+    'with the default settings; the other side has no catalogue, no digests and no checks.',
+    '',
+    `Disk: ${gib(sizes.virtualBytes)} virtual, ${gib(sizes.dataBytes)} of random data in pieces of 1 MiB.` +
+      (sizes.name === 'reference'
+        ? ''
+        : ` **Not the reference disk (\`--${sizes.name}\`): the figures say little.**`),
+    '',
+    '| what | against | ours, s | theirs, s | ratio | spread | goal | |',
+    '|---|---|---|---|---|---|---|---|',
+    ...rows.map(tableLine),
+    '',
+    ...missed(rows),
+    '## The fixed cost, in parts',
+    '',
+    'Medians of the same backup by a worker that notes when each step begins.',
+    '',
+    ...partsTable(results.parts),
+    '',
+    '## Where the time goes',
+    '',
+    'The programs that ran during the run nearest to the median: from and to, in seconds since the request. What no program',
+    'covers is the worker itself: catalogue, digests, fsync.',
+    '',
+    ...rows.flatMap(toolLines),
+    '',
+    '## Machine',
+    '',
+    ...machine.map((line) => `- ${line}`),
+    `- load before and after: ${load.map((value) => value.toFixed(1)).join(', ')}; ${at.toISOString().slice(0, 10)}`,
+    '',
+  ];
+  return lines.join('\n');
+}
+
+function tableLine(row: Row): string {
+  const verdict = judge(row);
+  const unit = row.theirs ? 'x' : ' s';
+  const cells = [
+    row.what,
+    row.against === '' ? '–' : row.against,
+    seconds(times(row.ours)),
+    row.theirs ? seconds(times(row.theirs)) : '–',
+    `**${verdict.value.toFixed(2)}${unit}**`,
+    `${verdict.min.toFixed(2)} .. ${verdict.max.toFixed(2)}`,
+    row.goal === undefined ? '–' : `<= ${row.goal}${unit}`,
+    verdictWord(verdict),
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+function verdictWord({ met }: Verdict): string {
+  if (met === undefined) return 'told only';
+  return met ? 'met' : '**missed**';
+}
+
+function missed(rows: readonly Row[]): string[] {
+  const lines = rows.filter((row) => judge(row).met === false);
+  if (lines.length === 0) return [];
+  return [
+    '## What bounds the missed ones',
+    '',
+    ...lines.map((row) => `- *${row.what}* against ${row.against || 'its goal'}: ${row.bounds}`),
+    '',
+  ];
+}
+
+function partsTable(traced: readonly Parts[]): string[] {
+  const [first] = traced;
+  if (!first) return [];
+  const lines = first.parts.map(({ name }, index) => {
+    const lengths = traced.map(
+      ({ parts }) => (parts[index]?.toMs ?? Number.NaN) - (parts[index]?.fromMs ?? 0),
+    );
+    return `| ${name} | ${median(lengths).toFixed(0)} | ${Math.min(...lengths).toFixed(0)} .. ${Math.max(...lengths).toFixed(0)} |`;
+  });
+  return ['| part | ms | spread |', '|---|---|---|', ...lines];
+}
+
+function toolLines(row: Row): string[] {
+  const { tools = [], ms } = typicalRun(row);
+  if (tools.length === 0) return [];
+  const spans = tools.map(
+    ({ tool, fromMs, toMs }) => `\`${tool}\` ${(fromMs / 1000).toFixed(2)}–${(toMs / 1000).toFixed(2)}`,
+  );
+  const shown = spans.length > 8 ? [...spans.slice(0, 4), `${spans.length - 5} more`, spans.at(-1)] : spans;
+  return [`- ${row.what} (${(ms / 1000).toFixed(2)} s): ${shown.join(', ')}`];
+}
+
+function seconds(milliseconds: readonly number[]): string {
+  const [middle, least, most] = [
+    median(milliseconds),
+    Math.min(...milliseconds),
+    Math.max(...milliseconds),
+  ].map((value) => (value / 1000).toFixed(2));
+  return `${middle} (${least} .. ${most})`;
+}
+
+function gib(bytes: number): string {
+  return bytes >= 1024 ** 3 ? `${bytes / 1024 ** 3} GiB` : `${bytes / 1024 ** 2} MiB`;
+}

@@ -1,0 +1,66 @@
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+
+/** What the benchmarks work on. Sizes in bytes. */
+export interface Sizes {
+  name: 'reference' | 'quick' | 'tiny';
+  /** The guest disk, and how much of it holds random data, in pieces that are spread over it. */
+  virtualBytes: number;
+  dataBytes: number;
+  pieceBytes: number;
+  /** Random blocks of 64 KiB that change between two backups. */
+  changes: number;
+  /** Backups in the long chain, and blocks that change between two of them. */
+  chain: number;
+  chainChanges: number;
+  /** Measured rounds of each contest, and rounds before them that are not counted. */
+  runs: number;
+  warmUps: number;
+  /** What has to be free on the disk. */
+  roomBytes: number;
+}
+
+/** A disk this many times as large, with the same amount of data and of changes. */
+export const LARGER = 8;
+/** This many times as many extents, each of this part of the size. */
+export const FINER = 10;
+
+export const REFERENCE: Sizes = {
+  name: 'reference',
+  virtualBytes: 8 * GIB,
+  dataBytes: 2 * GIB,
+  pieceBytes: MIB,
+  changes: 3_200,
+  chain: 30,
+  chainChanges: 320,
+  runs: 5,
+  warmUps: 1,
+  roomBytes: 16 * GIB,
+};
+
+/** A look at all of it in about a minute; the ratios say little. */
+export const QUICK: Sizes = {
+  ...REFERENCE,
+  name: 'quick',
+  virtualBytes: 512 * MIB,
+  dataBytes: 128 * MIB,
+  changes: 200,
+  chain: 10,
+  chainChanges: 20,
+  runs: 3,
+  roomBytes: 2 * GIB,
+};
+
+/** Shows that the benchmarks run; the numbers say nothing. */
+export const TINY: Sizes = {
+  ...REFERENCE,
+  name: 'tiny',
+  virtualBytes: 16 * MIB,
+  dataBytes: 4 * MIB,
+  changes: 10,
+  chain: 3,
+  chainChanges: 2,
+  runs: 1,
+  warmUps: 0,
+  roomBytes: 512 * MIB,
+};
