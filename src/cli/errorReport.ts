@@ -10,7 +10,6 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   path_not_allowed:
     'Allow a source with: strata up --allow PATH (or STRATA_SOURCE_ROOTS). Restores go below STRATA_RESTORE_ROOTS.',
   nbd_not_allowed: 'Allow the server with: strata up --allow-nbd HOST:PORT (or STRATA_NBD_ALLOW).',
-  unknown_format: 'State the format with --format.',
   source_references_other_file: 'Flatten the image first: qemu-img convert -O qcow2 IMAGE FLAT.qcow2.',
   chain_broken: 'Take a full: strata backup VM --type full, or allow it with --on-broken-chain full.',
   change_id_mismatch: 'Take a full, or leave --since-change-id away to compare with the latest backup.',

@@ -1,5 +1,6 @@
 import { connectRedis } from '../../queue/connection.js';
 import { createQueueSet } from '../../queue/deliver.js';
+import { systemClock } from '../../shared/clock.js';
 
 /** What BullMQ holds of one queue. The database knows more: only the head of each chain is in a queue. */
 export interface QueueCounts {
@@ -19,7 +20,7 @@ export async function readQueueCounts(where: {
   pools: readonly string[];
 }): Promise<QueueCounts[] | null> {
   const redis = connectRedis({ url: where.url }, { use: 'producer', onError: () => undefined });
-  const queues = createQueueSet(redis, where.prefix);
+  const queues = createQueueSet(redis, where.prefix, systemClock);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => {
     timer = setTimeout(() => resolve(null), ANSWER_MS);

@@ -33,9 +33,10 @@ export function demoTarget(path: string): DemoTarget {
  * @throws unknown_format when neither `--format` nor the extension tells the format
  */
 export async function userTarget(text: string, format: string | undefined): Promise<DemoTarget> {
+  // What is wrong with a path is told before what is unknown of its format.
+  const path = text.includes('://') ? '' : await readableDisk(text);
   const source = parseSource(text, { format });
   if (source.type === 'nbd') return nbdTarget(source);
-  const path = await readableDisk(source.path);
   if (path.includes(',')) {
     // STRATA_SOURCE_ROOTS is a comma-separated list.
     throw new StrataError('path_not_allowed', `A path with a comma cannot be allowed to the fleet: ${path}.`);
