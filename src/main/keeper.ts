@@ -22,6 +22,7 @@ await runMain(log, async () => {
   const keeping = runKeeper({
     ...wiring,
     sweepEveryMs: settings.sweepEveryMs,
+    stuckMs: settings.lease.leaseMs,
     signal: shutdown.signal,
     chores: [
       { name: 'dead processes', run: () => forgetDeadProcesses(wiring.ds, DEAD_PROCESS_HOURS) },

@@ -54,7 +54,7 @@ export async function wire(role: string, settings: Settings, log: Logger): Promi
   const onError = (error: Error) => log.warn({ err: error }, 'redis');
   const redis = connectRedis({ url: redisUrl }, { use: 'producer', onError });
   shutdown.onClose('redis', () => redis.disconnect());
-  const queue = createQueueSet(redis, settings.redisPrefix);
+  const queue = createQueueSet(redis, settings.redisPrefix, systemClock);
   shutdown.onClose('queues', () => queue.close());
   const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`;
   return {

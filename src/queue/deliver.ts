@@ -1,5 +1,6 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import type { Clock } from '../shared/clock.js';
 import { StrataError } from '../shared/errors.js';
 import {
   entryId,
@@ -27,15 +28,18 @@ const KEEP_FAILED = { age: 7 * 24 * 3600, count: 5000 };
 export interface QueueSet {
   /** Adds the entry; the same entry twice is one entry. */
   deliver(delivery: QueueDelivery): Promise<void>;
-  /** True when BullMQ knows an entry for this delivery that will still be worked on. */
-  isPending(delivery: QueueDelivery): Promise<boolean>;
+  /**
+   * True when BullMQ knows an entry for this delivery that will still be worked on. An entry that a worker has had for
+   * `stuckMs` without taking the lease does not count: that worker is dead or frozen, and BullMQ notices it late.
+   */
+  isPending(delivery: QueueDelivery, stuckMs: number): Promise<boolean>;
   /** All queues of the pools, for Bull Board. */
   queues(pools: readonly string[]): Queue[];
   close(): Promise<void>;
 }
 
 /** The only place that adds to a queue. */
-export function createQueueSet(redis: Redis, prefix: string): QueueSet {
+export function createQueueSet(redis: Redis, prefix: string, clock: Clock): QueueSet {
   const open = new Map<string, Queue>();
   const queue = (kind: QueueKind, pool: string): Queue => {
     const name = queueName(kind, pool);
@@ -64,9 +68,13 @@ export function createQueueSet(redis: Redis, prefix: string): QueueSet {
         throw new StrataError('queue_unavailable', 'Redis does not answer.', { cause: error });
       }
     },
-    isPending: async (delivery) => {
-      const id = entryId(delivery.jobId, delivery.delivery);
-      const state = await queue(delivery.kind, delivery.pool).getJobState(id);
+    isPending: async (delivery, stuckMs) => {
+      const entry = await queue(delivery.kind, delivery.pool).getJob(
+        entryId(delivery.jobId, delivery.delivery),
+      );
+      if (!entry) return false;
+      const state = await entry.getState();
+      if (state === 'active') return clock.now().getTime() - (entry.processedOn ?? 0) < stuckMs;
       return state !== 'unknown' && state !== 'completed' && state !== 'failed';
     },
     queues: (pools) => pools.flatMap((pool) => QUEUE_KINDS.map((kind) => queue(kind, pool))),

@@ -61,7 +61,7 @@ export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> 
   const scratchDir = await mkdtemp(join(tmpdir(), 'run-'));
   const log = createLogger({ level: process.env.STRATA_TEST_LOG ?? 'silent', role: 'test' });
   const redis = connectRedis({ url: suite.redisUrl }, { use: 'worker', onError: () => undefined });
-  const queue = createQueueSet(redis, suite.queuePrefix);
+  const queue = createQueueSet(redis, suite.queuePrefix, systemClock);
   const metrics = createMetrics('test');
   const nbdAllow = options.nbdAllow ?? ['127.0.0.1', 'localhost', suite.tempDir, tmpdir()];
   const accept: AcceptDeps = {
@@ -107,7 +107,7 @@ export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> 
       workers.push(...QUEUE_KINDS.map((kind) => startWorker(worker, kind, 'default', concurrency)));
     },
     stopWorking,
-    sweep: () => sweep({ ds: suite.ds, queue, log, metrics }),
+    sweep: () => sweep({ ds: suite.ds, queue, log, metrics, stuckMs: lease.leaseMs }),
     ended: (jobId, timeoutMs = 60_000) => waitForEnd(suite, jobId, timeoutMs),
     close: async () => {
       await stopWorking();

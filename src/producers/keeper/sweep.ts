@@ -10,6 +10,8 @@ export interface SweepDeps {
   queue: QueueSet;
   log: Logger;
   metrics: Metrics;
+  /** A worker that has a queue entry for this long without taking the lease is dead or frozen. */
+  stuckMs: number;
 }
 
 /** Heads looked at in one sweep; the rest has its turn in the next. */
@@ -23,7 +25,7 @@ export async function sweep(deps: SweepDeps): Promise<void> {
   for (const delivery of await redeliverAbandoned(deps.ds)) await add(deps, delivery, 'abandoned');
   for (const delivery of await releaseHeadless(deps.ds)) await add(deps, delivery, 'headless');
   for (const head of await releasedHeads(deps.ds, MOST_HEADS)) {
-    if (await deps.queue.isPending(head)) continue;
+    if (await deps.queue.isPending(head, deps.stuckMs)) continue;
     // An ended entry blocks its id: the job gets a new delivery number, unless somebody else was quicker.
     const again = await redeliverLost(deps.ds, head);
     if (again) await add(deps, again, 'unqueued');
