@@ -1,11 +1,12 @@
 import { BLOCK_SIZE } from '../../shared/extents.js';
-import { BATCH_BYTES, type Batch, type BatchRead } from './hashBatch.js';
+import { BATCH_BYTES, type Batch, type BatchRead, type Place } from './hashBatch.js';
 
 /** A range of the guest disk that holds data, and where its bytes lie. */
 export interface DataRange {
   offset: number;
   length: number;
-  file?: { fd: number; offset: number };
+  /** Where its first byte lies; absent where the image does not store the bytes as they are. */
+  place?: Place;
 }
 
 /**
@@ -45,7 +46,7 @@ function isFull({ first, end }: { first: number; end: number }): boolean {
   return (end - first) * BLOCK_SIZE >= BATCH_BYTES;
 }
 
-function readOf({ offset, file }: DataRange, from: number, to: number, batchStart: number): BatchRead {
+function readOf({ offset, place }: DataRange, from: number, to: number, batchStart: number): BatchRead {
   const read: BatchRead = { at: from - batchStart, length: to - from };
-  return file ? { ...read, file: { fd: file.fd, offset: file.offset + from - offset } } : read;
+  return place ? { ...read, place: { file: place.file, offset: place.offset + from - offset } } : read;
 }

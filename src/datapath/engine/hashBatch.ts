@@ -1,8 +1,16 @@
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
+import { errnoOf } from '../../shared/errors.js';
 import { type BlockDigests, digestBlocks } from '../digests/block.js';
+import { DIRECT_ALIGNMENT } from './alignedBuffers.js';
 
 const readFd = promisify(read);
+
+/** An open file, twice: `direct` bypasses the page cache, and is absent where the file system cannot. */
+export interface OpenFile {
+  fd: number;
+  direct?: number;
+}
 
 /** Consecutive blocks to digest, and where their bytes lie in files. What no read covers is zero. */
 export interface Batch {
@@ -17,14 +25,23 @@ export interface BatchRead {
   /** Offset in the batch. */
   at: number;
   length: number;
-  /** Open file and the offset in it; absent where the image does not store the bytes as they are (compressed). */
-  file?: { fd: number; offset: number };
+  /** Where the bytes lie; absent where the image does not store them as they are (compressed). */
+  place?: Place;
+}
+
+export interface Place {
+  file: OpenFile;
+  /** Offset in the file, in bytes. */
+  offset: number;
 }
 
 /** Most bytes in a batch: eight blocks. Two threads with four such reads each kept a disk and both cores busy. */
 export const BATCH_BYTES = 512 * 1024;
 
-/** Reads a batch into `buffer` (at least as long) and digests it. */
+/**
+ * Reads a batch into `buffer` (at least as long) and digests it. Direct I/O is used where it can be: it shows what is on
+ * the disk and not what is in the page cache, was twice as fast on a busy machine, and leaves the cache to others.
+ */
 export async function hashBatch(batch: Batch, buffer: Buffer): Promise<BlockDigests> {
   const bytes = buffer.subarray(0, batch.length);
   const covered = batch.reads.reduce((sum, { length }) => sum + length, 0);
@@ -33,14 +50,30 @@ export async function hashBatch(batch: Batch, buffer: Buffer): Promise<BlockDige
   return digestBlocks(bytes);
 }
 
-async function readPiece({ at, length, file }: BatchRead, bytes: Buffer): Promise<void> {
-  if (!file) throw new TypeError('The bytes do not lie in a file.');
-  let filled = 0;
+async function readPiece({ at, length, place }: BatchRead, bytes: Buffer): Promise<void> {
+  if (!place) throw new TypeError('The bytes do not lie in a file.');
+  const { file, offset } = place;
+  let filled = await readDirect({ at, length, place }, bytes);
   while (filled < length) {
-    const { bytesRead } = await readFd(file.fd, bytes, at + filled, length - filled, file.offset + filled);
+    const { bytesRead } = await readFd(file.fd, bytes, at + filled, length - filled, offset + filled);
     if (bytesRead === 0) break;
     filled += bytesRead;
   }
   // QEMU reads zeros where a file ends before its last cluster does.
   bytes.fill(0, at + filled, at + length);
+}
+
+/** @returns how many bytes it read: possibly none, for the page cache to do the rest */
+async function readDirect({ at, length, place }: BatchRead, bytes: Buffer): Promise<number> {
+  const direct = place?.file.direct;
+  if (!place || direct === undefined) return 0;
+  if ([at, length, place.offset].some((number) => number % DIRECT_ALIGNMENT !== 0)) return 0;
+  try {
+    const { bytesRead } = await readFd(direct, bytes, at, length, place.offset);
+    return bytesRead;
+  } catch (error) {
+    // Some file systems accept the flag, and then want an alignment that nobody can know beforehand.
+    if (errnoOf(error) === 'EINVAL') return 0;
+    throw error;
+  }
 }

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { asStrataError, StrataError } from '../../shared/errors.js';
 import type { BlockDigests } from '../digests/block.js';
+import { type AlignedBuffers, alignedBuffers } from './alignedBuffers.js';
 import { BATCH_BYTES, type Batch, hashBatch } from './hashBatch.js';
 import type { HashReply, HashRequest } from './hashThread.js';
 
@@ -23,12 +24,13 @@ export interface HashPool {
 export function createHashPool(): HashPool {
   const threads = Math.min(MAX_THREADS, availableParallelism());
   const started: HashThread[] = [];
+  const buffers = alignedBuffers(BATCH_BYTES);
   let count = 0;
   return {
     parallel: threads * BATCHES_PER_THREAD,
     hash(batch) {
       const number = count++;
-      if (number < INLINE_BATCHES) return hashInline(batch);
+      if (number < INLINE_BATCHES) return hashInline(batch, buffers);
       if (started.length < threads) started.push(startThread());
       const idlest = started.reduce((a, b) => (b.busy() < a.busy() ? b : a));
       return idlest.hash(batch);
@@ -39,11 +41,14 @@ export function createHashPool(): HashPool {
   };
 }
 
-async function hashInline(batch: Batch): Promise<BlockDigests> {
+async function hashInline(batch: Batch, buffers: AlignedBuffers): Promise<BlockDigests> {
+  const buffer = buffers.take();
   try {
-    return await hashBatch(batch, Buffer.allocUnsafeSlow(BATCH_BYTES));
+    return await hashBatch(batch, buffer);
   } catch (error) {
     throw asStrataError(error);
+  } finally {
+    buffers.give(buffer);
   }
 }
 

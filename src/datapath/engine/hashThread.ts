@@ -1,5 +1,6 @@
 // The entry of a hashing thread. Digesting gigabytes on the main thread would keep it from renewing leases.
 import { parentPort } from 'node:worker_threads';
+import { alignedBuffers } from './alignedBuffers.js';
 import { BATCH_BYTES, type Batch, hashBatch } from './hashBatch.js';
 
 export interface HashRequest {
@@ -12,10 +13,10 @@ export type HashReply =
   | { id: number; failed: { message: string; code: string | undefined } };
 
 const port = parentPort;
-const buffers: Buffer[] = [];
+const buffers = alignedBuffers(BATCH_BYTES);
 
 async function answer({ id, batch }: HashRequest): Promise<HashReply> {
-  const buffer = buffers.pop() ?? Buffer.allocUnsafeSlow(BATCH_BYTES);
+  const buffer = buffers.take();
   try {
     const { digests, zero } = await hashBatch(batch, buffer);
     return { id, digests, zero };
@@ -25,7 +26,7 @@ async function answer({ id, batch }: HashRequest): Promise<HashReply> {
     const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
     return { id, failed: { message, code } };
   } finally {
-    buffers.push(buffer);
+    buffers.give(buffer);
   }
 }
 

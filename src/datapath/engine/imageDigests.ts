@@ -1,4 +1,3 @@
-import type { FileHandle } from 'node:fs/promises';
 import { type ImageRef, mapImage } from '../../qcow2/index.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
 import { type BlockDigests, digestBlocks } from '../digests/block.js';
@@ -6,7 +5,7 @@ import { blockCount, type DigestRun } from '../digests/index.js';
 import { runsOf } from '../digests/splitRuns.js';
 import type { OpenSource } from '../sources/index.js';
 import { type DataRange, gatherBatches } from './batches.js';
-import { type Batch, BATCH_BYTES } from './hashBatch.js';
+import { type Batch, BATCH_BYTES, type OpenFile } from './hashBatch.js';
 import { createHashPool, type HashPool } from './hashPool.js';
 import { openImageFiles } from './imageFiles.js';
 import { orderedMap } from './orderedMap.js';
@@ -30,10 +29,11 @@ export interface DigestImage {
 export async function* digestImage(image: DigestImage): AsyncGenerator<DigestRun, void, undefined> {
   const { source, scope } = image;
   const pool = createHashPool();
-  const files = await openImageFiles(source.imageRef, scope.signal);
+  const opened = await openImageFiles(source.imageRef, scope.signal);
   const readers = scopedReaders(source, scope);
   try {
-    const ranges = files.length > 0 ? fileRanges(source.imageRef, files, scope.signal) : source.allocated();
+    const ranges =
+      opened.files.length > 0 ? fileRanges(source.imageRef, opened.files, scope.signal) : source.allocated();
     const slots = Array.from({ length: Math.max(pool.parallel, 8) }, () => ({}));
     const results = orderedMap({
       items: gatherBatches(ranges, source.sizeBytes),
@@ -54,7 +54,7 @@ export async function* digestImage(image: DigestImage): AsyncGenerator<DigestRun
   } finally {
     readers.detach();
     await pool.close();
-    for (const file of files) await file.close();
+    await opened.close();
   }
 }
 
@@ -66,7 +66,7 @@ async function digestBatch(
 ): Promise<{ first: number; digests: BlockDigests }> {
   await throttle(batch.length);
   onRead?.(batch.length);
-  if (batch.reads.every(({ file }) => file !== undefined)) {
+  if (batch.reads.every(({ place }) => place !== undefined)) {
     return { first: batch.first, digests: await pool.hash(batch) };
   }
   slot.buffer ??= Buffer.allocUnsafeSlow(BATCH_BYTES);
@@ -79,13 +79,13 @@ async function digestBatch(
 /** The ranges with data of an image and its backing files, with the file that holds each, by its depth in the chain. */
 async function* fileRanges(
   ref: ImageRef,
-  files: readonly FileHandle[],
+  files: readonly OpenFile[],
   signal: AbortSignal,
 ): AsyncGenerator<DataRange, void, undefined> {
   for await (const { start, length, zero, data, depth, offset } of mapImage(ref, { signal })) {
     if (!data || zero) continue;
     const file = files[depth];
-    const direct = file !== undefined && offset !== undefined;
-    yield { offset: start, length, ...(direct ? { file: { fd: file.fd, offset } } : {}) };
+    const stored = file !== undefined && offset !== undefined;
+    yield { offset: start, length, ...(stored ? { place: { file, offset } } : {}) };
   }
 }

@@ -1,32 +1,58 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { chainInfo, type ImageRef } from '../../qcow2/index.js';
+import { errnoOf } from '../../shared/errors.js';
+import type { OpenFile } from './hashBatch.js';
 
 /** Formats of which `qemu-img map` gives offsets in the very file that was named. A VMDK may be several files. */
 const DIRECT = new Set(['raw', 'qcow2']);
 
-/**
- * Opens an image and its backing files for reading, top first, so that the `depth` of `qemu-img map` is the index. The
- * caller closes them.
- * @returns nothing where the bytes can only be read through QEMU
- */
-export async function openImageFiles(ref: ImageRef, signal: AbortSignal): Promise<FileHandle[]> {
-  if (ref.type !== 'file' || !DIRECT.has(ref.format)) return [];
-  const paths = [ref.path];
-  if (ref.format === 'qcow2' && ref.noBacking !== true) {
-    const [top, ...below] = await chainInfo(ref.path, { signal });
-    if (top?.dataFile !== undefined || top?.encrypted === true) return [];
-    // Below a file of another kind, nothing is known of where bytes lie; those ranges go through QEMU.
-    for (const { filename, format } of below) {
-      if (!DIRECT.has(format)) break;
-      paths.push(filename);
-    }
-  }
-  const files: FileHandle[] = [];
+export interface ImageFiles {
+  /** Top first, so that the `depth` of `qemu-img map` is the index. Empty where only QEMU can read the bytes. */
+  files: OpenFile[];
+  close(): Promise<void>;
+}
+
+/** Opens an image and its backing files for reading. */
+export async function openImageFiles(ref: ImageRef, signal: AbortSignal): Promise<ImageFiles> {
+  const handles: FileHandle[] = [];
+  const close = async () => {
+    await Promise.all(handles.map((handle) => handle.close()));
+  };
   try {
-    for (const path of paths) files.push(await open(path, 'r'));
-    return files;
+    const files: OpenFile[] = [];
+    for (const path of await pathsOf(ref, signal)) {
+      const cached = await open(path, 'r');
+      handles.push(cached);
+      const direct = await openDirect(path);
+      if (direct) handles.push(direct);
+      files.push({ fd: cached.fd, ...(direct ? { direct: direct.fd } : {}) });
+    }
+    return { files, close };
   } catch (error) {
-    for (const file of files) await file.close();
+    await close();
+    throw error;
+  }
+}
+
+async function pathsOf(ref: ImageRef, signal: AbortSignal): Promise<string[]> {
+  if (ref.type !== 'file' || !DIRECT.has(ref.format)) return [];
+  if (ref.format === 'raw' || ref.noBacking === true) return [ref.path];
+  const [top, ...below] = await chainInfo(ref.path, { signal });
+  // Clusters of a QCOW2 with a data file lie in that file.
+  if (top?.dataFile !== undefined) return [];
+  const other = below.findIndex(({ format, dataFile }) => !DIRECT.has(format) || dataFile !== undefined);
+  // Of what lies below a file of another kind, nothing is known: those ranges are read through QEMU.
+  const known = other === -1 ? below : below.slice(0, other);
+  return [ref.path, ...known.map(({ filename }) => filename)];
+}
+
+/** Undefined where the file system has no direct I/O (tmpfs). */
+async function openDirect(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, constants.O_RDONLY | constants.O_DIRECT);
+  } catch (error) {
+    if (errnoOf(error) === 'EINVAL') return undefined;
     throw error;
   }
 }

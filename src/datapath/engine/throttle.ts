@@ -17,9 +17,15 @@ export function createThrottle(
 ): Throttle {
   if (bytesPerSecond === undefined) return () => Promise.resolve();
   let dueMs = clock.monotonicMs();
-  return async (bytes) => {
+  const wait = async (bytes: number) => {
     const now = clock.monotonicMs();
     dueMs = Math.max(dueMs, now - BURST_MS) + (bytes / bytesPerSecond) * 1000;
     if (dueMs > now) await clock.sleep(dueMs - now, signal);
+  };
+  // One after the other, so that however many wait, one timer runs. A failure is everybody's: the signal has aborted.
+  let last = Promise.resolve();
+  return (bytes) => {
+    last = last.then(() => wait(bytes));
+    return last;
   };
 }

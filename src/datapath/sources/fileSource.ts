@@ -102,7 +102,7 @@ export function fileSource(
     imageRef: ref,
     nativeOnly: false,
     async connect() {
-      return ref.format === 'raw' ? [rawReader(await file.get(), signal)] : connections.readers();
+      return ref.format === 'raw' ? [rawReader(await file.get())] : connections.readers();
     },
     async *status(range) {
       yield* rangeStatus(await connections.client(), range);

@@ -1,15 +1,32 @@
 import type { FileHandle } from 'node:fs/promises';
-import { abortable } from '../../shared/abort.js';
 import { StrataError } from '../../shared/errors.js';
 import type { BlockReader } from './types.js';
 
-/** Reads a raw file or block device directly: no server, no copy through a socket. The caller closes the file. */
-export function rawReader(file: FileHandle, signal: AbortSignal | undefined): BlockReader {
-  const own = new AbortController();
-  const either = signal ? AbortSignal.any([signal, own.signal]) : own.signal;
+/**
+ * Reads a raw file or block device directly: no server, no copy through a socket. The caller closes the file.
+ * A read of a file system that hangs cannot be taken back, so `destroy` rejects it and lets it go.
+ */
+export function rawReader(file: FileHandle): BlockReader {
+  const waiting = new Set<(reason: Error) => void>();
+  let destroyed: Error | undefined;
   return {
-    read: (offset, target) => abortable(readFully(file, offset, target), either),
-    destroy: (reason) => own.abort(reason),
+    read: async (offset, target) => {
+      if (destroyed) throw destroyed;
+      let giveUp: ((reason: Error) => void) | undefined;
+      const abandoned = new Promise<never>((_, reject) => {
+        giveUp = reject;
+        waiting.add(reject);
+      });
+      try {
+        await Promise.race([readFully(file, offset, target), abandoned]);
+      } finally {
+        if (giveUp) waiting.delete(giveUp);
+      }
+    },
+    destroy: (reason) => {
+      destroyed ??= reason;
+      for (const reject of waiting) reject(destroyed);
+    },
   };
 }
 

@@ -226,7 +226,7 @@ describe('A copy', () => {
       } finally {
         await source.close();
       }
-      expect(seen).to.deep.equal([...seen].sort((a, b) => a - b));
+      expect(seen).to.deep.equal(seen.toSorted((a, b) => a - b));
       expect(seen.at(-1)).to.equal(total);
       await tool(
         'qemu-img',
