@@ -1,9 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TokenOwner } from '../../db/stores/tokens.js';
+import type { Role } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { accessOf, isPage, mayCall } from './access.js';
 import { type Credentials, readCredentials } from './credentials.js';
 import type { Api } from './deps.js';
+import { sendProblem } from './problem.js';
 import type { TokenCache } from './tokenCache.js';
 
 declare module 'fastify' {
@@ -22,13 +24,20 @@ export function requireTokens(app: Api, tokens: TokenCache): void {
   app.addHook('onRequest', async (request, reply) => {
     const access = accessOf(request.method, request.routeOptions.config.access);
     if (access === 'anyone') return;
-    request.caller = await authenticate(request, reply, tokens);
-    if (!mayCall(request.caller.role, access)) {
-      throw new StrataError('forbidden', `A token of role ${request.caller.role} may not do this.`, {
-        details: { role: request.caller.role, needed: access },
-      });
+    try {
+      request.caller = await authenticate(request, reply, tokens);
+      demandRole(request.caller.role, access);
+    } catch (error) {
+      // Answered here: a plugin's own error handler would make a 500 of a missing token.
+      return sendProblem(error, request, reply);
     }
   });
+}
+
+function demandRole(role: Role, access: Role): void {
+  if (mayCall(role, access)) return;
+  const details = { role, needed: access };
+  throw new StrataError('forbidden', `A token of role ${role} may not do this.`, { details });
 }
 
 /** The token behind a request that has passed `requireTokens`. */

@@ -2,8 +2,9 @@ import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { FastifyAdapter } from '@bull-board/fastify';
 import { listPools } from '../../db/stores/repositories.js';
+import { StrataError } from '../../shared/errors.js';
 import type { Api, HttpDeps } from './deps.js';
-import { sendProblem } from './problem.js';
+import { toProblem } from './problem.js';
 
 const PATH = '/queues';
 
@@ -20,7 +21,6 @@ export function showQueues(app: Api, deps: HttpDeps): void {
     serverAdapter: adapter,
     options: { uiConfig: { boardTitle: 'Strata' } },
   });
-  const plugin = adapter.registerPlugin();
   let shown = '';
   const refresh = async () => {
     const pools = [...new Set([...deps.settings.pools, ...(await listPools(deps.ds))])].sort();
@@ -30,18 +30,17 @@ export function showQueues(app: Api, deps: HttpDeps): void {
       deps.queue.queues(pools).map((queue) => new BullMQAdapter(queue, { readOnlyMode: true })),
     );
   };
-  app.register(
-    (scope, options, done) => {
-      scope.addHook('preHandler', async (request) => {
-        // A repository that was registered since may have brought a new pool.
-        if (!request.url.startsWith(`${PATH}/static/`)) await refresh();
-      });
-      plugin(scope, options, (error) => {
-        // The board's own handler knows nothing of tokens, and would answer a missing one with 500.
-        scope.setErrorHandler(sendProblem);
-        done(error);
-      });
-    },
-    { prefix: PATH },
-  );
+  adapter.setErrorHandler((error) => {
+    deps.log.error({ err: error }, 'Bull Board failed');
+    // The board's own handler would show the message of a defect to the browser.
+    const problem = toProblem(new StrataError('internal', 'Bull Board failed.', { cause: error }), '');
+    return { status: 500, body: { ...problem } };
+  });
+  app.register(async (scope) => {
+    scope.addHook('preHandler', async (request) => {
+      // A repository that was registered since may have brought a new pool.
+      if (!request.url.startsWith(`${PATH}/static/`)) await refresh();
+    });
+    scope.register(adapter.registerPlugin(), { prefix: PATH });
+  });
 }

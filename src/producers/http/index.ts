@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import Fastify, { type FastifyBaseLogger } from 'fastify';
+import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { StrataError } from '../../shared/errors.js';
 import { requireTokens } from './auth.js';
 import { showQueues } from './board.js';
@@ -18,7 +18,7 @@ import { restoreRoutes } from './routes/restores.js';
 import { systemRoutes } from './routes/system.js';
 import { tokenRoutes } from './routes/tokens.js';
 import { vmRoutes } from './routes/vms.js';
-import { addSecurityHeaders } from './securityHeaders.js';
+import { addSecurityHeaders, securityHeaders } from './securityHeaders.js';
 import { createTokenCache } from './tokenCache.js';
 import { compileValidator } from './validation.js';
 
@@ -63,15 +63,20 @@ function createServer(deps: HttpDeps): Api {
   const loggerInstance: FastifyBaseLogger = deps.log;
   const app: Api = Fastify({
     loggerInstance,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: LONGEST_PARAM },
     genReqId: newRequestId,
     return503OnClosing: false,
-    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
+    // No hook runs for a path that the router cannot read.
+    frameworkErrors: (error, request, reply) => {
+      reply.headers(securityHeaders(request.url));
+      void sendProblem(error, request, reply);
+    },
     clientErrorHandler: answerGarbage,
   }).withTypeProvider<TypeBoxTypeProvider>();
+  app.removeContentTypeParser('text/plain');
   app.setValidatorCompiler(compileValidator);
   // Answers are typed by their schemas when they are built, and checked against them by the tests.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));

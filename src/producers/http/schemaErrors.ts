@@ -1,6 +1,7 @@
 import type { TSchema } from 'typebox';
 import { Errors } from 'typebox/value';
 import type { FieldError } from '../../shared/errors.js';
+import { type LongList, takeLongLists } from './longLists.js';
 
 /** The parts of TypeBox's errors that are read here. */
 interface SchemaError {
@@ -28,7 +29,34 @@ export function explain(schema: TSchema, value: unknown): FieldError[] {
 }
 
 function explainAt(schema: TSchema, value: unknown, prefix: string): FieldError[] {
-  const errors: SchemaError[] = Errors(schema, value);
+  const { rest, lists } = takeLongLists(schema, value);
+  const emptied = new Set(lists.map(({ path }) => pointerOf(path)));
+  const errors: SchemaError[] = Errors(schema, rest);
+  const short = errors.filter(
+    ({ keyword, instancePath }) => keyword !== 'minItems' || !emptied.has(instancePath),
+  );
+  return [
+    ...explainShort(schema, rest, short, prefix),
+    ...lists.flatMap((list) => explainLong(list, value, prefix)),
+  ];
+}
+
+function pointerOf(path: readonly (string | number)[]): string {
+  return path.map((step) => `/${step}`).join('');
+}
+
+function explainLong({ path, items, wrong, limit }: LongList, value: unknown, prefix: string): FieldError[] {
+  const field = fieldOf(value, pointerOf(path), prefix);
+  const tooMany = limit === undefined ? [] : [{ field, message: `must not have more than ${limit} items` }];
+  return [...tooMany, ...wrong.flatMap(([index, item]) => explainAt(items, item, `${field}[${index}]`))];
+}
+
+function explainShort(
+  schema: TSchema,
+  value: unknown,
+  errors: readonly SchemaError[],
+  prefix: string,
+): FieldError[] {
   const choices = new Set<string>();
   return errors.flatMap((error): FieldError[] => {
     const at = error.schemaPath.indexOf('/anyOf');
