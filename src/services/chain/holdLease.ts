@@ -17,6 +17,8 @@ export interface HoldLeaseOptions {
   clock: Clock;
   lease: ChainLease;
   leaseMs: number;
+  /** Monotonic ms at which the lease was asked for; it cannot run out before this plus `leaseMs`. */
+  askedAtMs: number;
   renewEveryMs: number;
   /** Aborts when the worker hands the job back. */
   signal: AbortSignal;
@@ -55,7 +57,7 @@ export async function holdLease<T>(
 
 function startHeartbeat(options: HoldLeaseOptions, lost: AbortController): () => void {
   const { ds, clock, lease, leaseMs, renewEveryMs } = options;
-  let safeUntil = clock.monotonicMs() + leaseMs;
+  let safeUntil = options.askedAtMs + leaseMs;
   let renewing = false;
   const watch = () => {
     if (clock.monotonicMs() >= safeUntil - renewEveryMs / 2) lost.abort(leaseLost(lease));

@@ -41,6 +41,7 @@ export async function runUnderLease<T extends Outcome>(
   settings: LeaseSettings,
   request: RunRequest<T>,
 ): Promise<RunResult<T>> {
+  const askedAtMs = deps.clock.monotonicMs();
   const acquired = await acquireLease(deps.ds, { ...settings, ...request });
   if (acquired.outcome === 'held') return { outcome: 'held' };
   if (acquired.outcome === 'nothing_to_do') return { outcome: 'nothing_to_do', next: acquired.next };
@@ -54,7 +55,7 @@ export async function runUnderLease<T extends Outcome>(
   });
   try {
     const result = await holdLease(
-      { ds: deps.ds, clock: deps.clock, lease, ...settings, signal: deadline.signal },
+      { ds: deps.ds, clock: deps.clock, lease, ...settings, askedAtMs, signal: deadline.signal },
       (held) => request.work(held, progress.report),
     );
     return { outcome: 'completed', result, next: result.next };
