@@ -4,20 +4,13 @@ import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { DataSource } from 'typeorm';
 import { contentId } from '../../src/datapath/digests/index.js';
-import {
-  BackupChain,
-  BackupJob,
-  type BackupType,
-  Repository,
-  RestorePoint,
-  VmContext,
-  VmDisk,
-} from '../../src/entities/index.js';
+import { BackupChain, type BackupType } from '../../src/entities/index.js';
 import { createImage } from '../../src/qcow2/index.js';
 import { backupFiles, diskDirectory, sidecarsOf } from '../../src/services/repository/layout.js';
 import { type Manifest, serialiseManifest } from '../../src/services/repository/manifest.js';
 import { createMarker } from '../../src/services/repository/marker.js';
 import { applyWrites, type DiskWrite, writeLayerIndex } from './chainLayer.js';
+import { insertBackup, insertChain, type Names } from './chainRows.js';
 import { runTool } from './runTool.js';
 
 export interface ChainStep {
@@ -107,24 +100,6 @@ export async function buildChain(
   return chain;
 }
 
-type Names = { repositoryId: string; vmContextId: string; chainId: string };
-
-async function insertChain(ds: DataSource, names: Names, root: string): Promise<void> {
-  const { repositoryId, vmContextId, chainId } = names;
-  const createdAt = new Date();
-  await ds.getRepository(Repository).insert({
-    id: repositoryId,
-    name: repositoryId,
-    type: 'local',
-    rootPath: root,
-    pool: 'default',
-    createdAt,
-  });
-  await ds.getRepository(VmContext).insert({ vmContextId, vmName: vmContextId, repositoryId, createdAt });
-  await ds.getRepository(VmDisk).insert({ vmContextId, diskId: 0 });
-  await ds.getRepository(BackupChain).insert({ id: chainId, vmContextId, diskId: 0 });
-}
-
 interface AddOptions extends Names {
   step: ChainStep;
   index: number;
@@ -209,45 +184,4 @@ function parentOf(chain: ChainFixture, type: BackupType): FixtureBackup | undefi
   if (type === 'full') return undefined;
   const full = chain.backups.findLast((backup) => backup.type === 'full');
   return type === 'differential' ? full : chain.backups.at(-1);
-}
-
-async function insertBackup(ds: DataSource, manifest: Manifest, repositoryPath: string): Promise<void> {
-  const createdAt = new Date(manifest.created_at);
-  const {
-    restore_point_id: restorePointId,
-    repository_id: repositoryId,
-    vm_context_id: vmContextId,
-  } = manifest;
-  await ds.getRepository(RestorePoint).insert({
-    id: restorePointId,
-    vmContextId,
-    repositoryId,
-    type: manifest.backup_type,
-    status: 'completed',
-    createdAt,
-  });
-  await ds.getRepository(BackupJob).insert({
-    id: manifest.backup_id,
-    chainId: manifest.chain_id,
-    seq: manifest.seq,
-    status: 'completed',
-    fence: manifest.fence,
-    createdAt,
-    completedAt: createdAt,
-    restorePointId,
-    vmContextId,
-    diskId: manifest.disk_id,
-    repositoryId,
-    requestedType: manifest.requested_type,
-    backupType: manifest.backup_type,
-    parentBackupId: manifest.parent_backup_id,
-    successorOf: manifest.backup_type === 'incremental' ? manifest.parent_backup_id : null,
-    changeId: manifest.change_id,
-    request: { source: { type: 'push' }, on_broken_chain: 'full', has_extents: false },
-    repositoryPath,
-    virtualSize: manifest.virtual_size,
-    sizeBytes: manifest.size_bytes,
-    bytesTransferred: 0,
-    contentId: manifest.content_id,
-  });
 }
