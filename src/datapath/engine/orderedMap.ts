@@ -24,56 +24,72 @@ export async function* orderedMap<T, S, R>({
   scope,
 }: OrderedMap<T, S, R>): AsyncGenerator<R, void, undefined> {
   const free = slotPool(slots);
-  const running: Promise<R>[] = [];
-  const run = async (item: T, slot: S): Promise<R> => {
+  const running: Running<R>[] = [];
+  const run = async (item: T, slot: S, entry: { settled: boolean }): Promise<R> => {
     try {
       return await work(item, slot);
     } catch (error) {
       scope.fail(error);
       throw error;
     } finally {
+      entry.settled = true;
       free.give(slot);
     }
+  };
+  const start = (item: T, slot: S) => {
+    const entry = { settled: false };
+    const result = run(item, slot, entry);
+    // Its failure ends the scope at once; here it is only kept from counting as unhandled until its turn comes.
+    result.catch(() => undefined);
+    running.push(Object.assign(entry, { result }));
   };
   let ended = false;
   try {
     for await (const item of untilAborted(items, scope.signal)) {
-      const slot = await free.take();
+      let slot = free.take();
+      while (slot === undefined || running.length >= slots.length * WINDOW_PER_SLOT) {
+        // Whoever takes the results may have reason to stop: what is ready does not wait for a slot.
+        if (running[0]?.settled || slot !== undefined) yield await next(running);
+        else await free.given();
+        slot ??= free.take();
+      }
       throwIfAborted(scope.signal);
-      const result = run(item, slot);
-      // Its failure ends the scope at once; here it is only kept from counting as unhandled until its turn comes.
-      result.catch(() => undefined);
-      running.push(result);
-      while (running.length >= slots.length * WINDOW_PER_SLOT) yield await next(running);
+      start(item, slot);
     }
     while (running.length > 0) yield await next(running);
     ended = true;
   } finally {
     if (!ended) scope.stop();
-    await Promise.allSettled(running);
+    await Promise.allSettled(running.map(({ result }) => result));
   }
 }
 
-async function next<R>(running: Promise<R>[]): Promise<R> {
+interface Running<R> {
+  result: Promise<R>;
+  settled: boolean;
+}
+
+async function next<R>(running: Running<R>[]): Promise<R> {
   const [head] = running;
   if (!head) throw new RangeError('Nothing is running.');
-  const result = await head;
-  void running.shift();
+  const result = await head.result;
+  running.shift();
   return result;
 }
 
 function slotPool<S>(slots: readonly S[]) {
   const free = [...slots];
-  const waiting: ((slot: S) => void)[] = [];
+  let wake: (() => void) | undefined;
   return {
-    take: (): Promise<S> => {
-      const slot = free.pop();
-      return slot === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(slot);
-    },
+    take: (): S | undefined => free.pop(),
     give: (slot: S): void => {
-      const waiter = waiting.shift();
-      if (waiter) waiter(slot);
-      else free.push(slot);
+      free.push(slot);
+      wake?.();
     },
+    /** Resolves when a slot is given back; only one may wait. */
+    given: (): Promise<void> =>
+      new Promise((resolve) => {
+        wake = resolve;
+      }),
   };
 }
