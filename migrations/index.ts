@@ -1,5 +1,10 @@
 import { CreateCatalogue1795000000000 } from './1795000000000-CreateCatalogue.js';
 import { CreateJobsAndFleet1795000000001 } from './1795000000001-CreateJobsAndFleet.js';
+import { AddJobSlots1795000000002 } from './1795000000002-AddJobSlots.js';
 
 /** All migrations, oldest first. */
-export const MIGRATIONS = [CreateCatalogue1795000000000, CreateJobsAndFleet1795000000001];
+export const MIGRATIONS = [
+  CreateCatalogue1795000000000,
+  CreateJobsAndFleet1795000000001,
+  AddJobSlots1795000000002,
+];

@@ -25,6 +25,7 @@ export interface BackupRequest {
 @Index('uq_backup_jobs_path', ['chainId', 'repositoryPath'], { unique: true })
 @Index('uq_backup_jobs_successor_of', ['successorOf'], { unique: true })
 @Index('ix_backup_jobs_status', ['status', 'createdAt'])
+@Index('ix_backup_jobs_slots', ['repositoryId', 'status', 'parkedAt'])
 @Index('ix_backup_jobs_chain_status', ['chainId', 'status', 'seq'])
 @Index('ix_backup_jobs_vm', ['vmContextId', 'diskId', 'createdAt'])
 @Index('ix_backup_jobs_created', ['createdAt', 'id'])

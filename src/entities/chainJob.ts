@@ -44,6 +44,10 @@ export abstract class ChainJob {
   @Column({ name: 'not_before', ...TIME, nullable: true })
   notBefore!: Date | null;
 
+  /** Set while the repository has no free slot (max_parallel_jobs): the job has no queue entry until one is free. */
+  @Column({ name: 'parked_at', ...TIME, nullable: true })
+  parkedAt!: Date | null;
+
   @Column({ type: 'int', default: 0 })
   priority!: number;
 

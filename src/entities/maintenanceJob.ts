@@ -9,6 +9,7 @@ export type MaintenanceType = 'validate';
 @Entity('maintenance_jobs')
 @Index('uq_maintenance_jobs_seq', ['chainId', 'seq'], { unique: true })
 @Index('ix_maintenance_jobs_status', ['status', 'createdAt'])
+@Index('ix_maintenance_jobs_slots', ['repositoryId', 'status', 'parkedAt'])
 @Index('ix_maintenance_jobs_chain_status', ['chainId', 'status', 'seq'])
 export class MaintenanceJob extends ChainJob {
   @ManyToOne('BackupChain', { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })

@@ -16,6 +16,7 @@ export interface RestoreTarget {
 @Entity('restore_jobs')
 @Index('uq_restore_jobs_seq', ['chainId', 'seq'], { unique: true })
 @Index('ix_restore_jobs_status', ['status', 'createdAt'])
+@Index('ix_restore_jobs_slots', ['repositoryId', 'status', 'parkedAt'])
 @Index('ix_restore_jobs_chain_status', ['chainId', 'status', 'seq'])
 export class RestoreJob extends ChainJob {
   @ManyToOne('BackupChain', { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })

@@ -37,7 +37,7 @@ export async function processEntry(
       await entry.moveToDelayed(deps.services.clock.now().getTime() + HELD_DELAY_MS, token);
       throw new DelayedError();
     }
-    if (result.next) await deliver(deps, result.next);
+    for (const wanted of result.wanted) await deliver(deps, wanted);
     return conclude(deps, kind, log, stopTimer, result);
   } catch (error) {
     // The intent is gone (dropped from the catalogue): an entry without one has nothing to do.
@@ -67,9 +67,9 @@ function conclude(
   stopTimer: (labels: { type: string }) => number,
   result: Exclude<RunResult<HandlerOutcome>, { outcome: 'held' }>,
 ): string {
-  if (result.outcome === 'nothing_to_do') {
-    log.info('nothing to do');
-    return 'nothing to do';
+  if (result.outcome === 'nothing_to_do' || result.outcome === 'parked') {
+    log.info(result.outcome);
+    return result.outcome;
   }
   if (result.outcome === 'completed') {
     const { type, bytes, demotedReason } = result.result;

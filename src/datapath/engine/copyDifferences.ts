@@ -3,7 +3,7 @@ import { alignExtents } from './align.js';
 import { differingExtents } from './differences.js';
 import { type DigestImage, digestImage } from './imageDigests.js';
 import { intoOverlay } from './overlay.js';
-import { inScope } from './scope.js';
+import { inScope, type Scope } from './scope.js';
 import { createThrottle } from './throttle.js';
 import type { LayerJob, LayerResult } from './types.js';
 import { checkSourceSize, copyLayer } from './writeLayer.js';
@@ -47,7 +47,20 @@ export async function copyDifferences(job: CopyDifferences): Promise<LayerResult
 function differences({ parentLayers, virtualSizeBytes }: CopyDifferences, scan: DigestImage) {
   return differingExtents(
     digestImage(scan),
-    effectiveDigests(parentLayers, virtualSizeBytes),
+    failingScope(effectiveDigests(parentLayers, virtualSizeBytes), scan.scope),
     virtualSizeBytes,
   );
+}
+
+/**
+ * Passes items on, and a failure to the scope before anybody sees it: ending the other side of the comparison stops the
+ * scope, and that stop would otherwise arrive first and hide the cause.
+ */
+async function* failingScope<T>(items: AsyncIterable<T>, scope: Scope): AsyncGenerator<T, void, undefined> {
+  try {
+    yield* items;
+  } catch (error) {
+    scope.fail(error);
+    throw error;
+  }
 }

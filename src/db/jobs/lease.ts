@@ -1,9 +1,10 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import type { JobKind, JobStatus } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { affectedRows, asDatabaseError, expectOneRow, inTransaction } from '../transaction.js';
 import { type Delivery, JOB_TABLES } from './kinds.js';
-import { lockChain, releaseHead } from './position.js';
+import { type LockedChain, lockChain, releaseHead } from './position.js';
+import { takeSlot } from './slots.js';
 
 /** A lease on a chain: the right to work on it for `leaseMs` from the last renewal, and the fence that proves it. */
 export interface ChainLease {
@@ -14,6 +15,7 @@ export interface ChainLease {
   fence: number;
   /** 1 for the first time that the job is begun. */
   attempt: number;
+  repositoryId: string;
 }
 
 export type Acquired =
@@ -21,7 +23,9 @@ export type Acquired =
   /** Finished, or waiting behind others, or delivered by a newer queue entry: nothing to do here. */
   | { outcome: 'nothing_to_do'; status: JobStatus; next: Delivery | undefined }
   /** Another process holds the lease and it has not run out. */
-  | { outcome: 'held' };
+  | { outcome: 'held' }
+  /** The repository has no free slot; the job gets a new queue entry when it has. */
+  | { outcome: 'parked' };
 
 export interface AcquireOptions {
   kind: JobKind;
@@ -44,8 +48,8 @@ export async function acquireLease(ds: DataSource, options: AcquireOptions): Pro
     const chainId = found[0]?.chain_id;
     if (!chainId) throw new StrataError('not_found', `There is no job ${options.jobId}.`);
     const chain = await lockChain(tx, chainId);
-    const jobs = await tx.query<{ status: JobStatus; attempts: number; delivery: number }[]>(
-      `SELECT status, attempts, delivery FROM ${table} WHERE id = ? FOR UPDATE`,
+    const jobs = await tx.query<LockedJob[]>(
+      `SELECT status, attempts, delivery, repository_id FROM ${table} WHERE id = ? FOR UPDATE`,
       [options.jobId],
     );
     const job = jobs[0];
@@ -59,27 +63,44 @@ export async function acquireLease(ds: DataSource, options: AcquireOptions): Pro
     if (job.delivery !== options.delivery)
       return { outcome: 'nothing_to_do', status: job.status, next: undefined };
     if (Number(chain.lease_live) === 1) return { outcome: 'held' };
-    const fence = Number(chain.fence) + 1;
-    await tx.query(
-      `UPDATE backup_chains SET fence = ?, lease_owner = ?, lease_job_id = ?,
-              lease_until = UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND WHERE id = ?`,
-      [fence, options.owner, options.jobId, options.leaseMs * 1000, chainId],
-    );
-    await tx.query(
-      `UPDATE ${table} SET status = 'running', fence = ?, attempts = attempts + 1, not_before = NULL,
-              started_at = COALESCE(started_at, UTC_TIMESTAMP(3)) WHERE id = ?`,
-      [fence, options.jobId],
-    );
-    const lease = {
-      chainId,
-      jobId: options.jobId,
-      kind: options.kind,
-      owner: options.owner,
-      fence,
-      attempt: job.attempts + 1,
-    };
-    return { outcome: 'acquired', lease };
+    if (!(await takeSlot(tx, options.kind, options.jobId, job.repository_id))) return { outcome: 'parked' };
+    return { outcome: 'acquired', lease: await grant(tx, options, chain, job) };
   });
+}
+
+interface LockedJob {
+  status: JobStatus;
+  attempts: number;
+  delivery: number;
+  repository_id: string;
+}
+
+async function grant(
+  tx: EntityManager,
+  options: AcquireOptions,
+  chain: LockedChain,
+  job: LockedJob,
+): Promise<ChainLease> {
+  const fence = Number(chain.fence) + 1;
+  await tx.query(
+    `UPDATE backup_chains SET fence = ?, lease_owner = ?, lease_job_id = ?,
+            lease_until = UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND WHERE id = ?`,
+    [fence, options.owner, options.jobId, options.leaseMs * 1000, chain.id],
+  );
+  await tx.query(
+    `UPDATE ${JOB_TABLES[options.kind]} SET status = 'running', fence = ?, attempts = attempts + 1, not_before = NULL,
+            started_at = COALESCE(started_at, UTC_TIMESTAMP(3)) WHERE id = ?`,
+    [fence, options.jobId],
+  );
+  return {
+    chainId: chain.id,
+    jobId: options.jobId,
+    kind: options.kind,
+    owner: options.owner,
+    fence,
+    attempt: job.attempts + 1,
+    repositoryId: job.repository_id,
+  };
 }
 
 /**

@@ -23,7 +23,7 @@ export async function releasedHeads(ds: DataSource, limit: number): Promise<Deli
       `SELECT j.id, j.chain_id, j.delivery, j.priority, r.pool,
               GREATEST(0, COALESCE(TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), j.not_before) DIV 1000, 0)) AS delay_ms
        FROM ${JOB_TABLES[kind]} j JOIN repositories r ON r.id = j.repository_id
-       WHERE j.status = 'released' ORDER BY j.created_at LIMIT ${limit}`,
+       WHERE j.status = 'released' AND j.parked_at IS NULL ORDER BY j.created_at LIMIT ${limit}`,
     );
     found.push(...rows.map((row) => toDelivery(kind, row)));
   }

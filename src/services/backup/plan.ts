@@ -28,6 +28,7 @@ export interface PlanInput {
 export const DEMOTED_REASONS = [
   'no_completed_full',
   'parent_damaged',
+  'parent_unreadable',
   'disk_shrunk',
   'change_id_mismatch',
   'change_id_missing',
@@ -82,6 +83,7 @@ function demote(input: PlanInput, reason: DemotedReason): BackupPlan {
 const REFUSALS: Record<DemotedReason, string> = {
   no_completed_full: 'The chain has no completed full backup, and on_broken_chain is "fail".',
   parent_damaged: 'The chain is damaged, and on_broken_chain is "fail".',
+  parent_unreadable: 'The latest backup or its digest index cannot be read, and on_broken_chain is "fail".',
   disk_shrunk: 'The disk has become smaller, which needs a full, and on_broken_chain is "fail".',
   change_id_mismatch:
     'since_change_id is not the change id of the chain\'s latest backup, and on_broken_chain is "fail".',

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type OpenSource, openSource } from '../../datapath/index.js';
 import type { PublishedBackup } from '../../db/jobs/commitBackup.js';
-import { asStrataError, StrataError } from '../../shared/errors.js';
+import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
 import { makeDirectory, removeFiles } from '../repository/durable.js';
@@ -71,7 +71,7 @@ async function write(
   source: OpenSource,
   report: ReportProgress,
 ): Promise<BackupOutcome> {
-  const { job, vm, restorePoint, repository } = context;
+  const { job } = context;
   const plan = planBackup({
     requestedType: job.requestedType,
     onBrokenChain: job.request.on_broken_chain,
@@ -82,6 +82,40 @@ async function write(
     latest: context.lineage[0] ?? null,
     damagedBelow: context.lineage.some((layer) => layer.health === 'damaged'),
   });
+  const input = { deps, held, context, source, report };
+  try {
+    return await attempt(input, plan);
+  } catch (error) {
+    const fallback = await fullInstead(context, plan, error);
+    if (!fallback) throw error;
+    return attempt(input, fallback);
+  }
+}
+
+/** Errors that say that what the increment stands on is broken, not the disk and not the new file. */
+const PARENT_ERRORS = ['digest_index_invalid', 'file_missing', 'image_corrupt'] as const;
+
+/**
+ * The full that replaces an increment whose parent turned out to be unreadable, where the request allows one: otherwise
+ * every further backup of the disk would fail until somebody looked. The repository is asked again whether it is there.
+ */
+async function fullInstead(
+  context: BackupContext,
+  plan: BackupPlan,
+  error: unknown,
+): Promise<BackupPlan | undefined> {
+  const allowed = plan.type !== 'full' && context.job.request.on_broken_chain === 'full';
+  if (!allowed || !isStrataError(error, ...PARENT_ERRORS)) return undefined;
+  await assertRepository(context.repository.rootPath, context.repository.id);
+  return { type: 'full', mode: 'full', parent: null, demotedReason: 'parent_unreadable' };
+}
+
+type AttemptInput = Pick<WriteInput, 'deps' | 'held' | 'context' | 'source' | 'report'>;
+
+/** Names the files, writes them and publishes them; leaves no temporary file when it fails. */
+async function attempt(input: AttemptInput, plan: BackupPlan): Promise<BackupOutcome> {
+  const { held, context } = input;
+  const { job, vm, restorePoint, repository } = context;
   const directory = diskDirectory(vm.vmContextId, job.diskId);
   const seconds = nextSeconds(restorePoint.createdAt, await readdir(join(repository.rootPath, directory)));
   const files = backupFiles({
@@ -93,7 +127,7 @@ async function write(
   });
   const partial = partialFiles(files, held.lease.fence);
   try {
-    return await writeAndPublish({ deps, held, context, plan, source, files, partial, report });
+    return await writeAndPublish({ ...input, plan, files, partial });
   } catch (error) {
     await removePartials(repository.rootPath, partial, error);
     throw error;

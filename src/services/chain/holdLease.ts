@@ -49,6 +49,10 @@ export async function holdLease<T>(
   } catch (error) {
     // What aborted the work is the cause; what the work stumbled over on its way out is not.
     if (signal.aborted && isStrataError(signal.reason)) throw signal.reason;
+    // Nobody cancelled: a failure that calls itself so would end the job as if somebody had.
+    if (isStrataError(error, 'cancelled')) {
+      throw new StrataError('internal', `The work stopped itself: ${error.message}`, { cause: error });
+    }
     throw error;
   } finally {
     stop();

@@ -1,14 +1,21 @@
 import type { Delivery } from '../../db/jobs/kinds.js';
 import { acquireLease, type ChainLease } from '../../db/jobs/lease.js';
 import { endUnsuccessfully, releaseAgain } from '../../db/jobs/settle.js';
+import { unpark } from '../../db/jobs/slots.js';
 import type { JobKind } from '../../entities/index.js';
 import { withDeadline } from '../../shared/abort.js';
-import { asStrataError, type StrataError } from '../../shared/errors.js';
+import { asStrataError, StrataError } from '../../shared/errors.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
 import { decideFailure, type FailureDecision } from './decideFailure.js';
 import { type HeldLease, holdLease } from './holdLease.js';
 import { jobAgeMs } from './jobTimes.js';
 import { createProgressReporter } from './progress.js';
+
+/**
+ * Attempts beyond the allowed ones that ended with their worker: a worker that is killed is not the job's fault, but a
+ * job whose workers always die must end some day.
+ */
+const DEATHS_FORGIVEN = 20;
 
 export interface LeaseSettings {
   owner: string;
@@ -20,9 +27,11 @@ export interface LeaseSettings {
 }
 
 export type RunResult<T extends Outcome> =
-  | { outcome: 'completed'; result: T; next: Delivery | undefined }
-  | { outcome: 'ended'; error: StrataError; decision: FailureDecision; next: Delivery | undefined }
-  | { outcome: 'nothing_to_do'; next: Delivery | undefined }
+  | { outcome: 'completed'; result: T; wanted: Delivery[] }
+  | { outcome: 'ended'; error: StrataError; decision: FailureDecision; wanted: Delivery[] }
+  | { outcome: 'nothing_to_do'; wanted: Delivery[] }
+  /** The repository has no free slot; the job is delivered again when it has. */
+  | { outcome: 'parked'; wanted: Delivery[] }
   /** Another process holds the chain; ask again later. */
   | { outcome: 'held' };
 
@@ -44,8 +53,17 @@ export async function runUnderLease<T extends Outcome>(
   const askedAtMs = deps.clock.monotonicMs();
   const acquired = await acquireLease(deps.ds, { ...settings, ...request });
   if (acquired.outcome === 'held') return { outcome: 'held' };
-  if (acquired.outcome === 'nothing_to_do') return { outcome: 'nothing_to_do', next: acquired.next };
+  if (acquired.outcome === 'parked') return { outcome: 'parked', wanted: [] };
+  if (acquired.outcome === 'nothing_to_do')
+    return { outcome: 'nothing_to_do', wanted: listOf(acquired.next) };
   const { lease } = acquired;
+  if (lease.attempt > settings.maxAttempts + DEATHS_FORGIVEN) {
+    const poison = new StrataError(
+      'attempts_exhausted',
+      `Job ${lease.jobId} has outlived ${lease.attempt - 1} attempts.`,
+    );
+    return settleFailure(deps, settings, lease, poison);
+  }
   const deadline = withDeadline(request.signal, settings.deadlineMs, `Job ${lease.jobId}`);
   const progress = createProgressReporter({
     ds: deps.ds,
@@ -58,7 +76,11 @@ export async function runUnderLease<T extends Outcome>(
       { ds: deps.ds, clock: deps.clock, lease, ...settings, askedAtMs, signal: deadline.signal },
       (held) => request.work(held, progress.report),
     );
-    return { outcome: 'completed', result, next: result.next };
+    return {
+      outcome: 'completed',
+      result,
+      wanted: [...listOf(result.next), ...(await unpark(deps.ds, lease.repositoryId))],
+    };
   } catch (error) {
     return await settleFailure(deps, settings, lease, asStrataError(error));
   } finally {
@@ -82,7 +104,8 @@ async function settleFailure<T extends Outcome>(
   });
   const failure = { code: error.code, detail: error.message };
   const next = await carryOut(deps, lease, decision, failure);
-  return { outcome: 'ended', error, decision, next };
+  const woken = decision.action === 'abandon' ? [] : await unpark(deps.ds, lease.repositoryId);
+  return { outcome: 'ended', error, decision, wanted: [...listOf(next), ...woken] };
 }
 
 async function carryOut(
@@ -99,4 +122,8 @@ async function carryOut(
     case 'again':
       return releaseAgain(deps.ds, lease, { ...decision, failure });
   }
+}
+
+function listOf(next: Delivery | undefined): Delivery[] {
+  return next ? [next] : [];
 }

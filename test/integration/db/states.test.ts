@@ -68,6 +68,7 @@ describe('The states of a job', () => {
           owner: 'a',
           fence: 1,
           attempt: 1,
+          repositoryId: ids.repositoryId,
         };
         if (verb !== 'acquire') {
           await suite.ds.query("UPDATE backup_chains SET fence = 1, lease_owner = 'a' WHERE id = ?", [

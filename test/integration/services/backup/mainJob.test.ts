@@ -1,4 +1,4 @@
-import { cp, readdir } from 'node:fs/promises';
+import { cp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import {
@@ -139,5 +139,20 @@ describe('The main job', () => {
       backupType: 'incremental',
       virtualSize: SIZE + 1024 * 1024,
     });
+  });
+
+  it('heals itself: an increment whose parent has lost its digest index or its image becomes a full, and says so', async () => {
+    for (const suffix of ['.digests', '.qcow2']) {
+      await writeAt(disk, 100_000, 10);
+      const before = await backup();
+      const { repositoryPath } = await row(before.backup_id);
+      await rm(join(fleet.repositoryRoot, (repositoryPath ?? '').replace('.qcow2', suffix)));
+      const after = await backup();
+      expect(after.end.status, after.end.error_detail ?? '').to.equal('completed');
+      expect(await row(after.backup_id), suffix).to.deep.include({
+        backupType: 'full',
+        demotedReason: 'parent_unreadable',
+      });
+    }
   });
 });

@@ -1,0 +1,27 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+const TABLES = ['backup_jobs', 'maintenance_jobs', 'restore_jobs'];
+
+/** A job waits without a queue entry while its repository runs as many jobs as it may. */
+export class AddJobSlots1795000000002 implements MigrationInterface {
+  readonly name = 'AddJobSlots1795000000002';
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    for (const table of TABLES) {
+      await queryRunner.query(
+        `ALTER TABLE ${table} ADD COLUMN parked_at datetime(3) NULL,
+           ADD INDEX ix_${table}_slots (repository_id, status, parked_at)`,
+      );
+    }
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    for (const table of TABLES) {
+      // The foreign key needs an index of its own before this one goes.
+      if (table === 'backup_jobs') {
+        await queryRunner.query(`ALTER TABLE ${table} ADD INDEX fk_backup_jobs_repository (repository_id)`);
+      }
+      await queryRunner.query(`ALTER TABLE ${table} DROP INDEX ix_${table}_slots, DROP COLUMN parked_at`);
+    }
+  }
+}
