@@ -5,6 +5,7 @@ import type { PublishedBackup } from '../../db/jobs/commitBackup.js';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
+import { assertReserve, recordCapacity } from '../repository/capacity.js';
 import { makeDirectory, removeFiles } from '../repository/durable.js';
 import {
   type BackupFiles,
@@ -50,6 +51,7 @@ export async function runBackup(
   await removeDeadPartials(directory, held.lease.fence);
   const finished = await resumePublished(deps, held, context);
   if (finished) return finished;
+  assertReserve(context.repository, await recordCapacity(deps.ds, context.repository, deps.clock.now()));
   report({ phase: 'opening', bytes_done: 0, bytes_total: null });
   const source = await openSource(
     sourceSpec(context),
