@@ -3,7 +3,15 @@ import { type Logger as PinoLogger, pino } from 'pino';
 export type Logger = PinoLogger;
 
 /** Never written to a log, wherever they stand in an object. */
-const SECRETS = ['password', 'token', 'authorization', '*.password', '*.token', 'req.headers.authorization', 'req.headers.cookie'];
+const SECRETS = [
+  'password',
+  'token',
+  'authorization',
+  '*.password',
+  '*.token',
+  'req.headers.authorization',
+  'req.headers.cookie',
+];
 
 /** One JSON line per event on standard output; PM2 or systemd keeps them. */
 export function createLogger(options: { level: string; role: string; pretty?: boolean }): Logger {

@@ -20,7 +20,12 @@ export function createMetrics(role: string): Metrics {
   const registers = [registry];
   return {
     registry,
-    jobsEnded: new Counter({ name: 'strata_jobs_ended_total', help: 'Jobs that ended, by outcome.', labelNames: ['kind', 'outcome', 'code'], registers }),
+    jobsEnded: new Counter({
+      name: 'strata_jobs_ended_total',
+      help: 'Jobs that ended, by outcome.',
+      labelNames: ['kind', 'outcome', 'code'],
+      registers,
+    }),
     jobSeconds: new Histogram({
       name: 'strata_job_duration_seconds',
       help: 'From the lease to the commit.',
@@ -28,10 +33,34 @@ export function createMetrics(role: string): Metrics {
       buckets: [0.1, 0.5, 1, 5, 30, 60, 300, 1800, 7200, 43200],
       registers,
     }),
-    bytesTransferred: new Counter({ name: 'strata_transferred_bytes_total', help: 'Payload bytes written to backups.', labelNames: ['type'], registers }),
-    leasesLost: new Counter({ name: 'strata_leases_lost_total', help: 'Leases lost while a job ran.', registers }),
-    demotions: new Counter({ name: 'strata_demotions_total', help: 'Incremental requests that became a full, by reason.', labelNames: ['reason'], registers }),
-    sweeps: new Counter({ name: 'strata_swept_total', help: 'What the keeper repaired.', labelNames: ['what'], registers }),
-    running: new Gauge({ name: 'strata_jobs_running', help: 'Jobs running in this process.', labelNames: ['kind'], registers }),
+    bytesTransferred: new Counter({
+      name: 'strata_transferred_bytes_total',
+      help: 'Payload bytes written to backups.',
+      labelNames: ['type'],
+      registers,
+    }),
+    leasesLost: new Counter({
+      name: 'strata_leases_lost_total',
+      help: 'Leases lost while a job ran.',
+      registers,
+    }),
+    demotions: new Counter({
+      name: 'strata_demotions_total',
+      help: 'Incremental requests that became a full, by reason.',
+      labelNames: ['reason'],
+      registers,
+    }),
+    sweeps: new Counter({
+      name: 'strata_swept_total',
+      help: 'What the keeper repaired.',
+      labelNames: ['what'],
+      registers,
+    }),
+    running: new Gauge({
+      name: 'strata_jobs_running',
+      help: 'Jobs running in this process.',
+      labelNames: ['kind'],
+      registers,
+    }),
   };
 }
