@@ -17,9 +17,11 @@ export function createMetrics(role: string): Metrics {
   const registry = new Registry();
   registry.setDefaultLabels({ role });
   collectDefaultMetrics({ register: registry });
-  const registers = [registry];
+  return { registry, ...createInstruments([registry]) };
+}
+
+function createInstruments(registers: Registry[]): Omit<Metrics, 'registry'> {
   return {
-    registry,
     jobsEnded: new Counter({
       name: 'strata_jobs_ended_total',
       help: 'Jobs that ended, by outcome.',

@@ -31,19 +31,16 @@ describe('The parallel jobs of a repository', () => {
     const ids = await Promise.all(Array.from({ length: JOBS }, (_, index) => accept(index)));
     let most = 0;
     let parked = 0;
-    const all = Promise.all(ids.map((id) => fleet.ended(id)));
-    let ended = false;
-    void all.finally(() => {
-      ended = true;
-    });
-    while (!ended) {
+    const look = async () => {
       const [row] = await fleet.suite.ds.query<{ running: string; parked: string }[]>(
         "SELECT SUM(status = 'running') AS running, SUM(parked_at IS NOT NULL) AS parked FROM backup_jobs",
       );
       most = Math.max(most, Number(row?.running));
       parked = Math.max(parked, Number(row?.parked));
-      await fleet.accept.clock.sleep(5);
-    }
+    };
+    const all = Promise.all(ids.map((id) => fleet.ended(id)));
+    const over = all.then(() => 'over');
+    while ((await Promise.race([over, fleet.accept.clock.sleep(5)])) !== 'over') await look();
     expect((await all).map(({ status }) => status)).to.deep.equal(ids.map(() => 'completed'));
     expect(most).to.be.within(1, 2);
     expect(parked, 'jobs that waited without a queue entry').to.be.greaterThan(0);
