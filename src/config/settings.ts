@@ -26,6 +26,8 @@ export interface Settings {
   /** How long a stopping worker lets its jobs go on. */
   graceMs: number;
   sweepEveryMs: number;
+  /** How often the keeper compares catalogue and files. */
+  reconcileEveryMs: number;
   attempts: number;
   jobDeadlineMs: number;
   redisPrefix: string;
@@ -64,6 +66,7 @@ export function readSettings(env: NodeJS.ProcessEnv, projectDir: string): Settin
     },
     graceMs: read.integer('STRATA_GRACE_MS', 30_000, 0, 86_400_000),
     sweepEveryMs: read.integer('STRATA_SWEEP_MS', 5_000, 100, 600_000),
+    reconcileEveryMs: read.integer('STRATA_RECONCILE_MS', 21_600_000, 1_000, 2_147_483_647),
     attempts: read.integer('STRATA_ATTEMPTS', 3, 1, 100),
     jobDeadlineMs: read.integer('STRATA_JOB_DEADLINE_MS', 86_400_000, 1_000, 2_147_483_647),
     redisPrefix: read.text('STRATA_REDIS_PREFIX', 'strata'),

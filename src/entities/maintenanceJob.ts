@@ -3,9 +3,12 @@ import type { BackupChain } from './backupChain.js';
 import { ChainJob } from './chainJob.js';
 import { BINARY_COLLATION } from './columns.js';
 
-export type MaintenanceType = 'validate';
+export type MaintenanceType = 'validate' | 'reconcile';
 
-/** Work on a chain that takes no backup: validation today. */
+/** What a maintenance job was asked for; a `reconcile` has nothing to ask. */
+export type MaintenanceParams = { level: 'quick' } | Record<string, never>;
+
+/** Work on a chain that takes no backup. */
 @Entity('maintenance_jobs')
 @Index('uq_maintenance_jobs_seq', ['chainId', 'seq'], { unique: true })
 @Index('ix_maintenance_jobs_status', ['status', 'createdAt'])
@@ -23,7 +26,7 @@ export class MaintenanceJob extends ChainJob {
   type!: MaintenanceType;
 
   @Column({ type: 'json' })
-  params!: { level: 'quick' };
+  params!: MaintenanceParams;
 
   /** The report of the work. */
   @Column({ type: 'json', nullable: true })

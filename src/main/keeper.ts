@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { forgetDeadProcesses } from '../db/stores/fleet.js';
 import { forgetOldKeys } from '../db/stores/idempotency.js';
 import { runKeeper } from '../producers/keeper/keeper.js';
+import { createReconciler } from '../producers/keeper/reconcile.js';
 import { joinFleet } from './fleet.js';
 import { serveMetrics } from './metricsServer.js';
 import { runMain } from './shutdown.js';
@@ -19,6 +20,11 @@ await runMain(log, async () => {
   const metricsServer = await serveMetrics(metrics);
   shutdown.onClose('metrics', metricsServer.close);
   await joinFleet(wiring, { role: 'keeper', metricsAddress: metricsServer.address });
+  const reconciler = createReconciler(wiring, {
+    everyMs: settings.reconcileEveryMs,
+    signal: shutdown.signal,
+  });
+  shutdown.onClose('reconciliation', reconciler.settled);
   const keeping = runKeeper({
     ...wiring,
     sweepEveryMs: settings.sweepEveryMs,
@@ -26,6 +32,7 @@ await runMain(log, async () => {
     signal: shutdown.signal,
     chores: [
       { name: 'dead processes', run: () => forgetDeadProcesses(wiring.ds, DEAD_PROCESS_HOURS) },
+      { name: 'reconciliation', run: reconciler.run },
       { name: 'idempotency keys', run: () => forgetOldKeys(wiring.ds, IDEMPOTENCY_DAYS, 10_000) },
     ],
   });

@@ -1,7 +1,9 @@
 import type { QueueKind } from '../queue/catalogue.js';
 import { runBackup } from '../services/backup/run.js';
 import type { HeldLease } from '../services/chain/holdLease.js';
+import { maintenanceType, type MaintenanceType } from '../services/chain/maintenanceType.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../services/deps.js';
+import { runReconcile } from '../services/repository/reconcile/index.js';
 import { runRestore } from '../services/restore/index.js';
 import { runValidation } from '../services/validation/index.js';
 
@@ -19,6 +21,15 @@ type Handler = (
   report: ReportProgress,
 ) => Promise<HandlerOutcome>;
 
+/** One service per type of maintenance job. */
+const MAINTENANCE: Record<
+  MaintenanceType,
+  (...args: Parameters<Handler>) => Promise<Pick<HandlerOutcome, 'next'>>
+> = {
+  validate: runValidation,
+  reconcile: runReconcile,
+};
+
 /** One handler per kind of work; the compiler sees to it that none is missing. */
 export const HANDLERS: Record<QueueKind, Handler> = {
   backup: async (deps, held, jobId, report) => {
@@ -31,8 +42,9 @@ export const HANDLERS: Record<QueueKind, Handler> = {
     };
   },
   maintenance: async (deps, held, jobId, report) => {
-    const { next } = await runValidation(deps, held, jobId, report);
-    return { next, type: 'validate', bytes: 0, demotedReason: null };
+    const type = await maintenanceType(deps.ds, jobId);
+    const { next } = await MAINTENANCE[type](deps, held, jobId, report);
+    return { next, type, bytes: 0, demotedReason: null };
   },
   restore: async (deps, held, jobId, report) => {
     const { next } = await runRestore(deps, held, jobId, report);

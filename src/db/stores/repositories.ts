@@ -14,6 +14,11 @@ export async function listRepositories(ds: DataSource, page: PageRequest): Promi
   return pageById(query, 'r.id', page, (row) => row.id);
 }
 
+/** Id and name of every repository, in the order of their ids. */
+export async function allRepositories(ds: DataSource): Promise<{ id: string; name: string }[]> {
+  return select(ds, 'SELECT id, name FROM repositories ORDER BY id');
+}
+
 /** @throws not_found */
 export async function getRepository(ds: DataSource, id: string): Promise<Repository> {
   const row = await read(() => ds.getRepository(Repository).findOneBy({ id }));

@@ -1,0 +1,101 @@
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openDigestIndex } from '../../../datapath/index.js';
+import { abortable } from '../../../shared/abort.js';
+import { errnoOf, isStrataError, StrataError } from '../../../shared/errors.js';
+import { lookAtManifest } from '../../validation/collectSidecars.js';
+import { inParallel } from '../../validation/inParallel.js';
+import { fenceOfPartial, sidecarsOf } from '../layout.js';
+import type { Manifest } from '../manifest.js';
+import type { DiskDirectory } from '../reconcile/scan.js';
+import { checkManifest } from './checkManifest.js';
+import type { FoundBackup, FoundDisk, Problem, ProblemCode } from './facts.js';
+
+const READS_AT_ONCE = 16;
+
+interface Reading {
+  root: string;
+  repositoryId: string;
+  disk: DiskDirectory;
+  signal: AbortSignal;
+}
+
+/**
+ * Reads the manifests of a disk's directory and looks at the files that they name. Images are not read: a validation
+ * does that. Changes nothing.
+ * @throws repository_unavailable when a file can neither be read nor is certainly absent
+ */
+export async function readDisk(reading: Reading): Promise<FoundDisk> {
+  const { vmContextId, diskId, names } = reading.disk;
+  const found: FoundDisk = { vmContextId, diskId, backups: [], highestFence: 0, problems: [] };
+  for (const name of names) found.highestFence = Math.max(found.highestFence, fenceOfPartial(name) ?? 0);
+  const manifests = names.filter((name) => name.endsWith('.json') && !name.startsWith('.'));
+  await inParallel(manifests, READS_AT_ONCE, async (name) => readBackup(reading, name, found));
+  found.backups.sort((a, b) => a.manifest.seq - b.manifest.seq);
+  found.problems.sort((a, b) => (a.file < b.file ? -1 : 1));
+  return found;
+}
+
+async function readBackup(reading: Reading, name: string, found: FoundDisk): Promise<void> {
+  const { root, repositoryId, disk } = reading;
+  const file = join(disk.directory, name);
+  let backupId: string | null = null;
+  const problem = (reason: ProblemCode, severity: Problem['severity'] = 'refused') => {
+    found.problems.push({ file, backup_id: backupId, severity, reason });
+  };
+  const fact = await lookAtManifest(join(root, file));
+  if (fact.state === 'missing') return;
+  if (fact.state === 'unreadable') throw unavailable(file, fact.reason);
+  if (fact.state === 'invalid') return problem('manifest_invalid');
+  const manifest = fact.value;
+  const refusal = checkManifest(manifest, { ...disk, repositoryId, name });
+  if (refusal) return problem(refusal);
+  backupId = manifest.backup_id;
+  found.highestFence = Math.max(found.highestFence, manifest.fence);
+  const path = join(disk.directory, manifest.file);
+  const image = await lookAtImage(reading, path);
+  if ('refusal' in image) return problem(image.refusal);
+  if (image.length < manifest.file_length) problem('image_truncated', 'warning');
+  if (image.length > manifest.file_length) problem('image_grown', 'warning');
+  const digests = await lookAtDigests(join(root, sidecarsOf(path).digests), manifest);
+  if (digests) problem(digests, 'warning');
+  const backup: FoundBackup = { manifest, file, path, imageLength: image.length };
+  found.backups.push(backup);
+}
+
+async function lookAtImage(
+  { root, signal }: Reading,
+  path: string,
+): Promise<{ length: number } | { refusal: ProblemCode }> {
+  try {
+    const stats = await abortable(lstat(join(root, path)), signal);
+    return stats.isFile() ? { length: stats.size } : { refusal: 'image_not_a_file' };
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return { refusal: 'image_missing' };
+    if (errnoOf(error) === undefined) throw error;
+    throw unavailable(path, (error as Error).message, error);
+  }
+}
+
+/** The header only: to read every index of a repository through is the work of a validation. */
+async function lookAtDigests(
+  path: string,
+  manifest: Manifest,
+): Promise<'digests_missing' | 'digests_invalid' | undefined> {
+  try {
+    const index = await openDigestIndex(path);
+    await index.close();
+    const { backupId, virtualSizeBytes } = index.header;
+    const belongs = backupId === manifest.backup_id && virtualSizeBytes === manifest.virtual_size;
+    return belongs ? undefined : 'digests_invalid';
+  } catch (error) {
+    if (isStrataError(error, 'file_missing')) return 'digests_missing';
+    if (isStrataError(error, 'digest_index_invalid')) return 'digests_invalid';
+    if (errnoOf(error) === undefined) throw error;
+    throw unavailable(path, (error as Error).message, error);
+  }
+}
+
+function unavailable(file: string, why: string, cause?: unknown): StrataError {
+  return new StrataError('repository_unavailable', `${file} cannot be read: ${why}`, { cause });
+}

@@ -1,0 +1,106 @@
+import type { DataSource } from '../../../db/database.js';
+import { readSteps } from '../../../db/jobs/journal.js';
+import { select } from '../../../db/stores/page.js';
+import type { Health, JobStatus } from '../../../entities/index.js';
+import { PUBLISH_STEP } from '../../backup/publish.js';
+import type { ChainFact } from './facts.js';
+
+const OPEN = `('queued', 'released', 'running')`;
+/** Ids in one statement; keeps it far below the server's packet limit. */
+const IDS_AT_ONCE = 500;
+
+/** Who asks: a job under its own lease is nobody that it would have to wait for. */
+export interface Holder {
+  jobId: string;
+  fence: number;
+}
+
+/** The chain of a disk in this repository, or undefined. @throws database_unavailable */
+export async function loadChain(
+  ds: DataSource,
+  disk: { repositoryId: string; vmContextId: string; diskId: number },
+  holder: Holder | undefined,
+): Promise<ChainFact | undefined> {
+  const rows = await select<{
+    id: string;
+    fence: string;
+    lease_owner: string | null;
+    lease_job_id: string | null;
+    live: number;
+  }>(
+    ds,
+    `SELECT c.id, c.fence, c.lease_owner, c.lease_job_id,
+            (c.lease_until IS NOT NULL AND c.lease_until > UTC_TIMESTAMP(3)) AS live
+     FROM backup_chains c JOIN vm_contexts v ON v.vm_context_id = c.vm_context_id
+     WHERE v.repository_id = ? AND c.vm_context_id = ? AND c.disk_id = ?`,
+    [disk.repositoryId, disk.vmContextId, disk.diskId],
+  );
+  const row = rows[0];
+  if (!row) return undefined;
+  const busy = Number(row.live) === 1 && row.lease_job_id !== holder?.jobId;
+  // A lease that was given back makes its fence a dead one; one that ran out may still have a writer who does not know.
+  const fence = holder?.fence ?? Number(row.fence) + (row.lease_owner === null ? 1 : 0);
+  return { id: row.id, busy, fence };
+}
+
+export interface CompletedRow {
+  id: string;
+  parentBackupId: string | null;
+  health: Health;
+  path: string;
+}
+
+/** The completed backups of a chain, oldest first. @throws database_unavailable */
+export async function loadCompleted(ds: DataSource, chainId: string): Promise<CompletedRow[]> {
+  return select<CompletedRow>(
+    ds,
+    `SELECT id, parent_backup_id AS parentBackupId, health, repository_path AS path FROM backup_jobs
+     WHERE chain_id = ? AND status = 'completed' ORDER BY seq`,
+    [chainId],
+  );
+}
+
+/** Images and sidecars, relative to the root, that open jobs of the chain have begun to publish. */
+export async function loadOpenFiles(ds: DataSource, chainId: string): Promise<string[]> {
+  const jobs = await select<{ id: string }>(
+    ds,
+    `SELECT id FROM backup_jobs WHERE chain_id = ? AND status IN ${OPEN} AND fence IS NOT NULL`,
+    [chainId],
+  );
+  const files: string[] = [];
+  for (const { id } of jobs) {
+    for (const { step, data } of await readSteps(ds, id)) {
+      if (step !== PUBLISH_STEP || data === null) continue;
+      files.push(...Object.values(data).filter((value) => typeof value === 'string'));
+    }
+  }
+  return files;
+}
+
+/** The states of these backups; ids that the catalogue does not know are not in the map. */
+export async function loadStates(ds: DataSource, ids: readonly string[]): Promise<Map<string, JobStatus>> {
+  const states = new Map<string, JobStatus>();
+  for (let from = 0; from < ids.length; from += IDS_AT_ONCE) {
+    const rows = await select<{ id: string; status: JobStatus }>(
+      ds,
+      'SELECT id, status FROM backup_jobs WHERE id IN (?)',
+      [ids.slice(from, from + IDS_AT_ONCE)],
+    );
+    for (const { id, status } of rows) states.set(id, status);
+  }
+  return states;
+}
+
+/** The disks of a repository that have completed backups. */
+export async function loadDisksWithBackups(
+  ds: DataSource,
+  repositoryId: string,
+): Promise<{ vmContextId: string; diskId: number }[]> {
+  return select(
+    ds,
+    `SELECT c.vm_context_id AS vmContextId, c.disk_id AS diskId FROM backup_chains c
+     JOIN vm_contexts v ON v.vm_context_id = c.vm_context_id
+     WHERE v.repository_id = ? AND c.latest_backup_id IS NOT NULL ORDER BY c.id`,
+    [repositoryId],
+  );
+}

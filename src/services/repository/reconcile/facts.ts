@@ -1,0 +1,104 @@
+import type { Health, JobStatus } from '../../../entities/index.js';
+import type { Manifest } from '../manifest.js';
+
+/** A completed backup of the catalogue. */
+export interface BackupFact {
+  id: string;
+  parentBackupId: string | null;
+  health: Health;
+  /** Image, relative to the root. */
+  path: string;
+  /** `missing`: there is certainly nothing of that name (ENOENT). */
+  image: 'present' | 'missing';
+}
+
+export type ManifestFact =
+  | { state: 'none' }
+  | { state: 'invalid' }
+  | {
+      state: 'valid';
+      manifest: Manifest;
+      /** Whether the manifest speaks of this repository, VM, disk and of the file beside it. */
+      belongs: boolean;
+      /** What the catalogue says of the backup that it names. */
+      row: JobStatus | 'unknown';
+    };
+
+/** A name that no completed backup has. */
+export interface UnknownFile {
+  name: string;
+  regular: boolean;
+  mtimeMs: number;
+  /** Of a `*.json` only. */
+  manifest: ManifestFact;
+}
+
+export interface ChainFact {
+  id: string;
+  /** Somebody else's lease is live. */
+  busy: boolean;
+  /** Partial files of smaller fences are nobody's any more. */
+  fence: number;
+}
+
+/** One disk's directory and what the catalogue says of it. Gathered without a verdict, judged without a look at the disk. */
+export interface DirectoryFacts {
+  /** Relative to the root. */
+  directory: string;
+  /** False when there is certainly no such directory. */
+  exists: boolean;
+  /** Undefined: the catalogue knows no chain of this directory. */
+  chain: ChainFact | undefined;
+  /** Completed backups, oldest first. */
+  backups: readonly BackupFact[];
+  unknown: readonly UnknownFile[];
+  /** Names that the journals of open jobs say are about to be published. */
+  openNames: readonly string[];
+}
+
+/** When a plan is made, and how old an unknown file must be, both in milliseconds. */
+export interface PlanClock {
+  nowMs: number;
+  graceMs: number;
+}
+
+/** What an action on a file or a backup is, and why; printable as it is. */
+export interface Action {
+  action: 'quarantine' | 'mark_damaged' | 'mark_suspect' | 'finish' | 'adopt' | 'leave';
+  reason: ReasonCode;
+  chain_id: string | null;
+  backup_id: string | null;
+  /** Relative to the root. */
+  file: string;
+}
+
+/** Every reason of an action, with what it means. Codes are never renamed: scripts match on them. */
+export const REASONS = {
+  // quarantine
+  unknown_file: 'No backup of the catalogue has this file.',
+  manifest_invalid: 'Its manifest is malformed or does not match its checksum.',
+  manifest_foreign: 'Its manifest belongs to another repository, VM, disk or file.',
+  manifest_without_image:
+    'Its manifest names a backup that the catalogue does not know and that has no image.',
+  copy_of_known: 'Its manifest names a backup that has its files under another name.',
+  of_ended_job: 'The job that published it ended without a commit.',
+  dead_partial: 'An attempt that lost its lease left it half-written.',
+  // mark_damaged, mark_suspect
+  image_missing: 'The image of a completed backup is gone.',
+  directory_missing: 'The directory of the disk is gone.',
+  stands_on_missing: 'It stands on a backup whose image is gone.',
+  // finish, adopt
+  of_open_job: 'The next attempt of its job finishes or removes it.',
+  unknown_backup: 'A whole backup that the catalogue does not know: `strata repo rebuild` takes it in.',
+  // leave
+  young: 'It is younger than the grace period.',
+  live_partial: 'Its writer may be alive.',
+  chain_busy: 'A job works on the chain.',
+  no_chain: 'The catalogue knows no chain of this directory: `strata repo rebuild` may take it in.',
+  not_a_regular_file: 'It is a directory, a link or a special file.',
+  only_copy: 'Its manifest names a completed backup whose own file is gone.',
+  needed: 'A backup that could be taken in stands on it.',
+  expired: 'Its backup has expired and is removed by its own job.',
+} as const;
+
+export type ReasonCode = keyof typeof REASONS;

@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import type { Action, BackupFact, DirectoryFacts, PlanClock, ReasonCode } from './facts.js';
+import { judgeGroup, groupFiles, type Group } from './planFiles.js';
+
+/** What is done to files and rows; the other actions only tell. */
+const DONE: readonly Action['action'][] = ['quarantine', 'mark_damaged', 'mark_suspect'];
+
+/** True for an action that changes something. */
+export function changesSomething({ action }: Action): boolean {
+  return DONE.includes(action);
+}
+
+/** Compares catalogue and files. Pure: the same facts give the same plan; a repository in order gives an empty one. */
+export function planReconcile(directories: readonly DirectoryFacts[], clock: PlanClock): Action[] {
+  return directories.flatMap((facts) => planDirectory(facts, clock));
+}
+
+/** The plan for one disk's directory. Pure. */
+export function planDirectory(facts: DirectoryFacts, clock: PlanClock): Action[] {
+  return [...planRows(facts), ...planFiles(facts, clock)];
+}
+
+/** Completed backups whose image is certainly gone, and those that stand on them. Health only gets worse here: a validation clears it. */
+function planRows(facts: DirectoryFacts): Action[] {
+  const { chain, backups, exists } = facts;
+  if (!chain || backups.every(({ image }) => image === 'present')) return [];
+  const about = (action: Action['action'], reason: ReasonCode, backup: BackupFact): Action => ({
+    action,
+    reason,
+    chain_id: chain.id,
+    backup_id: backup.id,
+    file: backup.path,
+  });
+  const bad = new Set<string>();
+  return backups.flatMap((backup) => {
+    const missing = backup.image === 'missing';
+    const standsOnBad = backup.parentBackupId !== null && bad.has(backup.parentBackupId);
+    if (missing || standsOnBad) bad.add(backup.id);
+    else return [];
+    if (chain.busy) return [about('leave', 'chain_busy', backup)];
+    // Without the directory there is no proof that it is this backup, and not a mount or a link, that is gone.
+    if (!exists) return backup.health === 'ok' ? [about('mark_suspect', 'directory_missing', backup)] : [];
+    if (missing) return backup.health === 'damaged' ? [] : [about('mark_damaged', 'image_missing', backup)];
+    return backup.health === 'ok' ? [about('mark_suspect', 'stands_on_missing', backup)] : [];
+  });
+}
+
+function planFiles(facts: DirectoryFacts, clock: PlanClock): Action[] {
+  const groups = groupFiles(facts.unknown);
+  const needed = new Set(groups.flatMap((group) => parentFileOf(facts, group)));
+  return groups.flatMap((group) => {
+    const { action, reason, backupId } = judgeGroup(facts, group, needed, clock);
+    return group.files.map(({ name }) => ({
+      action,
+      reason,
+      chain_id: facts.chain?.id ?? null,
+      backup_id: backupId,
+      file: join(facts.directory, name),
+    }));
+  });
+}
+
+/** The parent of a backup that could be taken in must stay, whatever became of its own manifest. */
+function parentFileOf(facts: DirectoryFacts, group: Group): string[] {
+  const { manifest } = group;
+  if (manifest.state !== 'valid' || manifest.row !== 'unknown' || !manifest.belongs || !group.image)
+    return [];
+  const name = manifest.manifest.parent_file;
+  return name !== null && facts.unknown.some((file) => file.name === name) ? [name] : [];
+}

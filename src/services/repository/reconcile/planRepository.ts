@@ -1,0 +1,58 @@
+import { join } from 'node:path';
+import type { DataSource } from '../../../db/database.js';
+import { abortable, throwIfAborted } from '../../../shared/abort.js';
+import { listNames } from '../../validation/collectFile.js';
+import { diskDirectory } from '../layout.js';
+import { assertRepository } from '../marker.js';
+import { loadDisksWithBackups } from './catalogue.js';
+import { collectDirectory } from './collect.js';
+import type { Action, PlanClock } from './facts.js';
+import { planDirectory } from './plan.js';
+import { scanVms } from './scan.js';
+
+/** Files of a repository that is left alone for this long after they were written may still belong to somebody. */
+export const GRACE_MS = 3_600_000;
+
+export interface RepositoryPlan {
+  directories: number;
+  files: number;
+  actions: Action[];
+}
+
+export interface PlanOptions extends PlanClock {
+  ds: DataSource;
+  repository: { id: string; rootPath: string };
+  signal: AbortSignal;
+}
+
+/**
+ * Compares a whole repository with the catalogue, directory by directory, and changes nothing. Memory is that of one
+ * VM's names and of the actions.
+ * @throws repository_unavailable, repository_marker_foreign, database_unavailable
+ */
+export async function planRepository(options: PlanOptions): Promise<RepositoryPlan> {
+  const { ds, repository, signal } = options;
+  const { id: repositoryId, rootPath: root } = repository;
+  const seen = new Set<string>();
+  const plan: RepositoryPlan = { directories: 0, files: 0, actions: [] };
+  for await (const vm of scanVms(root, repositoryId, { signal })) {
+    for (const disk of vm.disks) {
+      seen.add(disk.directory);
+      plan.directories++;
+      plan.files += disk.names.length;
+      const facts = await collectDirectory({ ds, root, repositoryId, ...disk, signal });
+      plan.actions.push(...planDirectory(facts, options));
+    }
+  }
+  for (const disk of await loadDisksWithBackups(ds, repositoryId)) {
+    throwIfAborted(signal);
+    const directory = diskDirectory(disk.vmContextId, disk.diskId);
+    if (seen.has(directory)) continue;
+    // Listed again: it may have been made since the scan.
+    const names = await listNames(join(root, directory), signal);
+    const facts = await collectDirectory({ ds, root, repositoryId, ...disk, directory, names, signal });
+    plan.actions.push(...planDirectory(facts, options));
+  }
+  await abortable(assertRepository(root, repositoryId), signal);
+  return plan;
+}

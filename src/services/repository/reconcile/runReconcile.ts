@@ -1,0 +1,139 @@
+import { join } from 'node:path';
+import { completeWithResult } from '../../../db/jobs/settle.js';
+import { read, select } from '../../../db/stores/page.js';
+import { type Health, MaintenanceJob } from '../../../entities/index.js';
+import { throwIfAborted } from '../../../shared/abort.js';
+import { StrataError } from '../../../shared/errors.js';
+import type { HeldLease } from '../../chain/holdLease.js';
+import type { Outcome, ReportProgress, ServiceDeps } from '../../deps.js';
+import { listNames } from '../../validation/collectFile.js';
+import { diskDirectory } from '../layout.js';
+import { assertRepository } from '../marker.js';
+import { collectDirectory } from './collect.js';
+import { type Action, REASONS } from './facts.js';
+import { planDirectory } from './plan.js';
+import { GRACE_MS } from './planRepository.js';
+import { quarantineFile } from './quarantine.js';
+
+type Transaction = Parameters<NonNullable<Parameters<typeof completeWithResult>[3]>>[0];
+
+/** The `result` of a job. */
+export interface ReconcileResult {
+  actions: Action[];
+  /** Where the files that were set aside are now, relative to the root. */
+  quarantined: string[];
+}
+
+interface Place {
+  jobId: string;
+  chainId: string;
+  repositoryId: string;
+  root: string;
+  vmContextId: string;
+  diskId: number;
+}
+
+/** Ids in one statement; keeps it far below the server's packet limit. */
+const IDS_AT_ONCE = 500;
+
+/**
+ * Brings one chain's catalogue and directory in line, under the chain's lease.
+ * The plan that led to the job is not believed: it is made anew, here, where nobody else works on the chain.
+ *
+ * Steps, and what a kill after each leaves:
+ *  1. facts and plan                        nothing new
+ *  2. unknown files into quarantine         some of them there; the next attempt plans with the rest
+ *  3. fenced commit: health and the result  all of it
+ * @throws repository_unavailable when the repository is not there or anything in it cannot be looked at; then nothing is marked
+ */
+export async function runReconcile(
+  deps: Pick<ServiceDeps, 'ds' | 'clock'>,
+  held: HeldLease,
+  jobId: string,
+  report: ReportProgress,
+): Promise<Outcome & { result: ReconcileResult }> {
+  const place = await loadPlace(deps.ds, jobId);
+  report({ phase: 'comparing', bytes_done: 0, bytes_total: null });
+  const actions = await planChain(deps, held, place);
+  const quarantined = await setAside(deps, held, place, actions);
+  const result = { actions, quarantined };
+  const next = await completeWithResult(deps.ds, held.lease, { ...result }, (tx) =>
+    markHealth(tx, place.chainId, actions),
+  );
+  return { next, result };
+}
+
+async function loadPlace(ds: ServiceDeps['ds'], jobId: string): Promise<Place> {
+  const job = await read(() => ds.getRepository(MaintenanceJob).findOneBy({ id: jobId }));
+  const rows = await select<Omit<Place, 'jobId' | 'repositoryId'>>(
+    ds,
+    `SELECT c.id AS chainId, r.root_path AS root, c.vm_context_id AS vmContextId, c.disk_id AS diskId
+     FROM backup_chains c JOIN repositories r ON r.id = ? WHERE c.id = ?`,
+    [job?.repositoryId, job?.chainId],
+  );
+  const row = rows[0];
+  if (!job || !row) throw new StrataError('not_found', `There is no maintenance job ${jobId}.`);
+  return { ...row, jobId, repositoryId: job.repositoryId };
+}
+
+async function planChain(
+  { ds, clock }: Pick<ServiceDeps, 'ds' | 'clock'>,
+  { lease, signal }: HeldLease,
+  place: Place,
+): Promise<Action[]> {
+  const { root, repositoryId } = place;
+  const directory = diskDirectory(place.vmContextId, place.diskId);
+  await assertRepository(root, repositoryId);
+  const names = await listNames(join(root, directory), signal);
+  const facts = await collectDirectory({ ds, ...place, directory, names, holder: lease, signal });
+  // A repository that went away in the meantime looks as if its files were gone (invariant 6).
+  await assertRepository(root, repositoryId);
+  return planDirectory(facts, { nowMs: clock.now().getTime(), graceMs: GRACE_MS });
+}
+
+async function setAside(
+  { clock }: Pick<ServiceDeps, 'clock'>,
+  held: HeldLease,
+  { root, repositoryId, jobId }: Place,
+  actions: readonly Action[],
+): Promise<string[]> {
+  const moved: string[] = [];
+  for (const { action, file, reason, chain_id, backup_id } of actions) {
+    if (action !== 'quarantine') continue;
+    throwIfAborted(held.signal);
+    await held.assertHeld();
+    await assertRepository(root, repositoryId);
+    const to = await quarantineFile(root, file, {
+      file,
+      reason,
+      message: REASONS[reason],
+      chain_id,
+      backup_id,
+      job_id: jobId,
+      quarantined_at: clock.now().toISOString(),
+    });
+    if (to !== undefined) moved.push(to);
+  }
+  return moved;
+}
+
+async function markHealth(tx: Transaction, chainId: string, actions: readonly Action[]): Promise<void> {
+  const mark = async (action: Action['action'], health: Health, better: readonly Health[]) => {
+    const ids = actions.filter((each) => each.action === action).map(({ backup_id }) => backup_id);
+    for (let from = 0; from < ids.length; from += IDS_AT_ONCE) {
+      await tx.query(
+        `UPDATE backup_jobs SET health = ? WHERE chain_id = ? AND status = 'completed' AND health IN (?) AND id IN (?)`,
+        [health, chainId, better, ids.slice(from, from + IDS_AT_ONCE)],
+      );
+    }
+    if (ids.length > 0) {
+      await tx.query('UPDATE backup_chains SET health = ? WHERE id = ? AND health IN (?)', [
+        health,
+        chainId,
+        better,
+      ]);
+    }
+  };
+  await mark('mark_damaged', 'damaged', ['ok', 'suspect']);
+  await mark('mark_suspect', 'suspect', ['ok']);
+}
