@@ -43,10 +43,10 @@ export interface Bed {
   close(): Promise<void>;
 }
 
-/** How often the end of a job is asked for: rarely for long ones, because the worker shares this process. */
-const POLL_MS = 3;
-const POLL_LATER_MS = 20;
-const LATER_MS = 1_000;
+/** How often the end of a job is asked for. On the average half of it is in our times; more often would cost more. */
+const POLL_MS = 8;
+const POLL_LATER_MS = 25;
+const LATER_MS = 500;
 const DEADLINE_MS = 600_000;
 
 export async function openBed(): Promise<Bed> {

@@ -45,7 +45,8 @@ export function report(results: Results): string {
     'The programs that ran during the run nearest to the median: from and to, in seconds since the request. What no program',
     'covers is the worker itself: catalogue, digests, fsync.',
     '',
-    ...rows.flatMap(toolLines),
+    // Lines that tell of the same runs against different others follow each other.
+    ...rows.filter((row, at) => row.ours !== rows[at - 1]?.ours).flatMap(toolLines),
     '',
     '## Machine',
     '',

@@ -87,27 +87,29 @@ async function restoreContest(bed: Bed, sizes: Sizes, { topId, images }: LongCha
     },
   });
   const point = `restore of a point at depth ${images.length} to raw`;
+  const proved = `${point}, flushed and proved by its content id (default)`;
+  const unproved = `${point}, flushed, \`verify: false\``;
   const convert = '`qemu-img convert -W -m 16`';
   const flush = 'The fsync: the other side returns while most of the file is still in memory.';
   return [
     {
-      what: `${point}, flushed and proved by its content id (default)`,
+      what: proved,
       against: `${convert}, not flushed`,
       ours: verified,
       theirs: upTo('unflushed', theirs),
       goal: 1.05,
       bounds: `${flush} Then reading the restored file back and digesting it.`,
     },
-    { what: `the same`, against: `${convert}, then fsync`, ours: verified, theirs, bounds: '' },
+    { what: proved, against: `${convert}, then fsync`, ours: verified, theirs, bounds: '' },
     {
-      what: `${point}, flushed, \`verify: false\``,
+      what: unproved,
       against: `${convert}, not flushed`,
       ours: unverified,
       theirs: upTo('unflushed', theirs),
       bounds: flush,
     },
     {
-      what: `the same`,
+      what: unproved,
       against: `${convert}, then fsync`,
       ours: unverified,
       theirs,

@@ -8,7 +8,9 @@ import { type Row, upTo } from '../row.js';
 import type { Sizes } from '../sizes.js';
 import { run, timeFile } from '../tools.js';
 
-const BOUNDS = 'The copy itself: reading, digesting and writing the changed blocks through one `qemu-nbd`.';
+const BOUNDS =
+  'Processor time: about half of it is the copy through one `qemu-nbd` (a flat profile: system calls, promises, BLAKE3), ' +
+  'the rest the start of the tools and the content id, which walks the digest indexes of all layers.';
 
 /** An increment of a known change set against nbdkit's extentlist filter that feeds `qemu-img convert -n -B`. */
 export async function changesContest(bed: Bed, sizes: Sizes, vm: Vm, full: Backed): Promise<Row[]> {

@@ -7,8 +7,8 @@ import { run, timeFile } from '../tools.js';
 
 const OURS = 'full backup, request to `completed`';
 const BOUNDS =
-  'The image is written once and read back once for its digests, so that they prove what was written; direct writes leave ' +
-  'it out of the page cache, and the reading back is bound by the disk. The conversion itself is the same as the other side’s.';
+  'The image is written once and read back once for its digests, by direct I/O, so that they prove what is on the disk; ' +
+  'see below how long each takes. The conversion alone is the same as the other side’s.';
 
 /** A full backup against the two ways in which qemu-img would make the same file, flushed. */
 export async function fullContest(bed: Bed, sizes: Sizes, disk: string): Promise<Row[]> {
