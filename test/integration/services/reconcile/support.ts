@@ -1,0 +1,67 @@
+import { readdir, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DataSource } from 'typeorm';
+import { takePosition } from '../../../../src/db/jobs/position.js';
+import { inTransaction } from '../../../../src/db/transaction.js';
+import { MaintenanceJob } from '../../../../src/entities/index.js';
+import {
+  type Action,
+  GRACE_MS,
+  planRepository,
+  runReconcile,
+} from '../../../../src/services/repository/reconcile/index.js';
+import { systemClock } from '../../../../src/shared/clock.js';
+import { newId } from '../../../../src/shared/ids.js';
+import type { ChainFixture } from '../../../helpers/chainFixture.js';
+import { hold } from '../../../helpers/chainJobs.js';
+
+export const signal = new AbortController().signal;
+
+/** Writes a file that is older than the grace period. */
+export async function writeOld(path: string, content = 'left behind'): Promise<void> {
+  await writeFile(path, content);
+  const old = new Date(Date.now() - GRACE_MS - 60_000);
+  await utimes(path, old, old);
+}
+
+/** The plan for the whole repository, as lines: action, reason, file below the disk's directory. */
+export async function plan(ds: DataSource, chain: ChainFixture): Promise<string[]> {
+  const repository = { id: chain.repositoryId, rootPath: chain.root };
+  const { actions } = await planRepository({ ds, repository, nowMs: Date.now(), graceMs: GRACE_MS, signal });
+  return actions.map(line);
+}
+
+export function line({ action, reason, file }: Action): string {
+  return `${action} ${reason} ${file.slice(file.lastIndexOf('/') + 1)}`;
+}
+
+/** Adds a reconciliation to the chain's FIFO. */
+export async function addReconcile(ds: DataSource, chain: ChainFixture): Promise<string> {
+  const id = newId('mnt', new Date());
+  const { seq, status } = await inTransaction(ds, (tx) => takePosition(tx, chain.chainId));
+  const { chainId, repositoryId } = chain;
+  const createdAt = new Date();
+  const row = { id, chainId, repositoryId, seq, status, type: 'reconcile' as const, params: {}, createdAt };
+  await ds.getRepository(MaintenanceJob).insert(row);
+  return id;
+}
+
+/** Reconciles a chain as a worker does. */
+export async function reconcile(
+  ds: DataSource,
+  chain: ChainFixture,
+): Promise<{ did: string[]; quarantined: string[] }> {
+  const jobId = await addReconcile(ds, chain);
+  const held = await hold(ds, 'maintenance', jobId);
+  const { result } = await runReconcile({ ds, clock: systemClock }, held, jobId, () => undefined);
+  return { did: result.actions.map(line), quarantined: result.quarantined };
+}
+
+/** All files below the quarantine, relative to the root. */
+export async function quarantined(chain: ChainFixture): Promise<string[]> {
+  const found = await readdir(join(chain.root, '.quarantine'), { recursive: true, withFileTypes: true });
+  return found
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(chain.root.length + 1))
+    .sort();
+}
