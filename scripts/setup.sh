@@ -9,7 +9,7 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 # program:package(s that may hold it, the first that exists is taken)
 tools=(qemu-img:qemu-utils qemu-nbd:qemu-utils qemu-io:qemu-utils redis-server:redis-server
   mariadbd:mariadb-server mariadb-install-db:mariadb-server setpriv:util-linux prlimit:util-linux mke2fs:e2fsprogs
-  debugfs:e2fsprogs sfdisk:fdisk)
+  debugfs:e2fsprogs)
 if [[ "${1:-}" == --test ]]; then
   tools+=(nbdkit:nbdkit nbdinfo:libnbd-bin
     'qemu-storage-daemon:qemu-system-common,qemu-system-x86,qemu-storage-daemon')

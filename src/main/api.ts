@@ -1,5 +1,7 @@
 import 'reflect-metadata';
 import { createHttpServer } from '../producers/http/index.js';
+import { startIntake } from '../producers/intake/startIntake.js';
+import { connectRedis } from '../queue/connection.js';
 import { joinFleet } from './fleet.js';
 import { runMain } from './shutdown.js';
 import { readProcess, wire } from './wire.js';
@@ -12,6 +14,11 @@ await runMain(log, async () => {
   const server = createHttpServer({ ...wiring, pingRedis: () => wiring.redis.ping() });
   await server.listen(settings.listen);
   wiring.shutdown.onClose('http', () => server.close());
+  const onError = (error: Error) => log.warn({ err: error }, 'redis');
+  const redis = connectRedis({ url: settings.redisUrl ?? '' }, { use: 'worker', onError });
+  wiring.shutdown.onClose('intake redis', () => redis.disconnect());
+  const intake = startIntake(wiring, { redis, redisPrefix: settings.redisPrefix, pools: settings.pools });
+  wiring.shutdown.onClose('intake', intake.stop);
   const metricsAddress = `${settings.listen.host}:${settings.listen.port}`;
   await joinFleet(wiring, { role: 'api', metricsAddress });
   log.info({ address: metricsAddress }, 'listening');

@@ -16,6 +16,11 @@ export function queueName(kind: QueueKind, pool: string): string {
   return `${kind}.${pool}`;
 }
 
+/** Name of the queue into which upstreams that speak BullMQ put their requests. */
+export function intakeQueueName(pool: string): string {
+  return `intake.${pool}`;
+}
+
 /** One hash tag for all keys of a queue, so that Redis Cluster keeps them on one node. */
 export function queuePrefix(prefix: string, name: string): string {
   return `{${prefix}:${name}}`;
