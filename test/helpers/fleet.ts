@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JobStatus } from '../../src/entities/index.js';
+import type { EmbeddedServices } from '../../src/main/embedded/index.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { createMetrics } from '../../src/observability/metrics.js';
 import { type AcceptDeps, registerRepository } from '../../src/producers/accept/index.js';
@@ -47,11 +48,13 @@ export interface EndedJob {
 export interface FleetOptions {
   lease?: Partial<LeaseSettings>;
   nbdAllow?: string[];
+  /** Servers of the fleet's own, which a test may kill. */
+  servers?: Pick<EmbeddedServices, 'redis' | 'database'>;
 }
 
 /** Opens a fleet with one repository, `main`, and no worker running yet. */
 export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> {
-  const suite = await openDatabaseSuite();
+  const suite = await openDatabaseSuite(options.servers);
   const dirs = {
     sources: join(suite.tempDir, 'sources'),
     restores: join(suite.tempDir, 'restores'),

@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { MIGRATIONS } from '../../migrations/index.js';
 import { parseDatabaseUrl } from '../../src/config/addresses.js';
+import type { EmbeddedServices } from '../../src/main/embedded/index.js';
 import { openDatabase } from '../../src/db/dataSource.js';
 import { createSuite, type Suite } from './suite.js';
 
@@ -10,8 +11,10 @@ export interface DatabaseSuite extends Suite {
 }
 
 /** Opens a suite whose database has the newest schema; `close` also closes the connection. */
-export async function openDatabaseSuite(): Promise<DatabaseSuite> {
-  const suite = await createSuite();
+export async function openDatabaseSuite(
+  services?: Pick<EmbeddedServices, 'redis' | 'database'>,
+): Promise<DatabaseSuite> {
+  const suite = await createSuite(services ? { services } : {});
   const ds = await openDatabase({
     address: parseDatabaseUrl(suite.databaseUrl),
     migrations: MIGRATIONS,

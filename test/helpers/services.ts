@@ -23,13 +23,17 @@ export function testServices(): Promise<EmbeddedServices> {
 
 async function start(): Promise<EmbeddedServices> {
   const services = await startEmbedded({ dataDir });
-  const { socketPath, user } = services.database;
-  await asAdministrator(socketPath, async (connection) => {
+  await grantSuites(services);
+  return services;
+}
+
+/** Lets the embedded user do everything in the databases of suites. */
+export async function grantSuites({ database }: Pick<EmbeddedServices, 'database'>): Promise<void> {
+  await asAdministrator(database.socketPath, async (connection) => {
     await connection.query(
-      `GRANT ALL PRIVILEGES ON \`${TEST_DATABASE_PREFIX}%\`.* TO ${user}@localhost WITH GRANT OPTION`,
+      `GRANT ALL PRIVILEGES ON \`${TEST_DATABASE_PREFIX}%\`.* TO ${database.user}@localhost WITH GRANT OPTION`,
     );
   });
-  return services;
 }
 
 /** Names of the suites' databases that have not been dropped. */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import type { EmbeddedServices } from '../../src/main/embedded/index.js';
 import { asAdministrator } from '../../src/main/embedded/mariadb.js';
 import { TEST_DATABASE_PREFIX, testServices } from './services.js';
 import { testRun } from './testRun.js';
@@ -29,9 +30,13 @@ export interface Suite {
  * @param options.migrate brings the empty database to the newest schema
  */
 export async function createSuite(
-  options: { migrate?: (databaseUrl: string) => Promise<unknown> } = {},
+  options: {
+    migrate?: (databaseUrl: string) => Promise<unknown>;
+    /** Servers of the suite's own, which it may kill; the run's by default. */
+    services?: Pick<EmbeddedServices, 'redis' | 'database'>;
+  } = {},
 ): Promise<Suite> {
-  const { redis, database } = await testServices();
+  const { redis, database } = options.services ?? (await testServices());
   const id = randomBytes(5).toString('hex');
   const databaseName = `${TEST_DATABASE_PREFIX}${id}`;
   await administer(database.socketPath, `CREATE DATABASE ${databaseName}`);
