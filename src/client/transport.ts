@@ -35,6 +35,8 @@ export interface ApiRequest {
   /** Makes a POST that creates work safe to repeat: the server accepts it once. */
   idempotencyKey?: string | undefined;
   headers?: Record<string, string> | undefined;
+  /** Deadline of this call, in milliseconds, where it takes longer than others. */
+  timeoutMs?: number | undefined;
 }
 
 export interface Transport {
@@ -62,7 +64,11 @@ export function createTransport(options: ClientOptions): Transport {
   return {
     clock,
     call: async <T>(request: ApiRequest, { signal }: CallOptions = {}): Promise<T> => {
-      const deadline = withDeadline(signal, timeoutMs, `${request.method} ${request.path}`);
+      const deadline = withDeadline(
+        signal,
+        request.timeoutMs ?? timeoutMs,
+        `${request.method} ${request.path}`,
+      );
       try {
         return await withRetries(request, clock, deadline.signal, async () => {
           const response = await send(request, deadline.signal);

@@ -8,4 +8,5 @@ export * from './restores.js';
 export * from './sources.js';
 export * from './system.js';
 export * from './tokens.js';
+export * from './upkeep.js';
 export * from './vms.js';

@@ -7,6 +7,7 @@ import { findRepository } from '../lookUp.js';
 import { parseCount, parseSize } from '../numbers.js';
 import { renderFields, renderTable } from '../render/table.js';
 import { formatTime } from '../render/time.js';
+import { addUpkeepCommands } from './repoUpkeep.js';
 
 interface AddOptions {
   type: 'local' | 'nfs';
@@ -16,7 +17,7 @@ interface AddOptions {
   immutableDays?: number;
 }
 
-/** `strata repo add|list|show|remove` */
+/** `strata repo add|list|show|remove|reconcile|rebuild` */
 export function addRepoCommand(program: Command, io: CliIo): void {
   const repo = program.command('repo').description('repositories: the directories that hold backups');
   repo
@@ -34,6 +35,7 @@ export function addRepoCommand(program: Command, io: CliIo): void {
     .command('remove <repository>')
     .description('forget a repository that holds no backups; its directory stays')
     .action(action(io, removeRepository));
+  addUpkeepCommands(repo, io);
 }
 
 async function addRepository(

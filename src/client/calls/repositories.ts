@@ -1,4 +1,13 @@
-import type { Page, Repository, RepositoryCreate, RepositoryPatch } from '../../contract/index.js';
+import type {
+  Page,
+  RebuildReport,
+  ReconcileReport,
+  Repository,
+  RepositoryCreate,
+  RepositoryPatch,
+  RepositoryRebuild,
+  RepositoryReconcile,
+} from '../../contract/index.js';
 import { type CallOptions, path, type Query, type Transport } from '../transport.js';
 import { type PageRequest, type WorkOptions, keyOf } from './options.js';
 
@@ -9,7 +18,14 @@ export interface RepositoryCalls {
   update(id: string, body: RepositoryPatch, options?: CallOptions): Promise<Repository>;
   /** @throws repository_not_empty while it holds backups */
   remove(id: string, options?: CallOptions): Promise<void>;
+  /** Compares catalogue and files; jobs put right what differs, unless it is a dry run. */
+  reconcile(id: string, body: RepositoryReconcile, options?: WorkOptions): Promise<ReconcileReport>;
+  /** Takes unknown backups into the catalogue; a second call changes nothing. */
+  rebuild(id: string, body: RepositoryRebuild, options?: CallOptions): Promise<RebuildReport>;
 }
+
+/** Both look at every file of the repository before they answer; the API gives itself 280 s. */
+const UPKEEP_TIMEOUT_MS = 290_000;
 
 export function repositoryCalls(transport: Transport): RepositoryCalls {
   const base = path('repositories');
@@ -22,5 +38,15 @@ export function repositoryCalls(transport: Transport): RepositoryCalls {
     get: (id, options) => transport.call({ method: 'GET', path: one(id) }, options),
     update: (id, body, options) => transport.call({ method: 'PATCH', path: one(id), body }, options),
     remove: (id, options) => transport.call({ method: 'DELETE', path: one(id) }, options),
+    reconcile: (id, body, options) => {
+      const of = path('repositories', id, 'reconcile');
+      const idempotencyKey = keyOf(options);
+      const timeoutMs = UPKEEP_TIMEOUT_MS;
+      return transport.call({ method: 'POST', path: of, body, idempotencyKey, timeoutMs }, options);
+    },
+    rebuild: (id, body, options) => {
+      const of = path('repositories', id, 'rebuild');
+      return transport.call({ method: 'POST', path: of, body, timeoutMs: UPKEEP_TIMEOUT_MS }, options);
+    },
   };
 }

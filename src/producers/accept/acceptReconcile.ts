@@ -61,8 +61,8 @@ export async function acceptReconcile(
     actions: plan.actions.slice(0, MOST_ACTIONS),
     jobs: [],
   };
+  if (request.dryRun) return answer;
   const chains = chainsToChange(plan.actions);
-  if (request.dryRun || chains.length === 0) return answer;
   return acceptOnce(deps, idempotency, async (tx) => {
     const jobs: ReconcileAnswer['jobs'] = [];
     const deliveries: Delivery[] = [];

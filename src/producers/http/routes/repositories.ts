@@ -20,6 +20,7 @@ import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { Type } from 'typebox';
 import { toRepository } from '../views/repository.js';
+import { upkeepRoutes } from './upkeep.js';
 
 const tags = ['repositories'];
 const PATH = `${API_PREFIX}/repositories`;
@@ -64,6 +65,7 @@ export function repositoryRoutes(app: Api, deps: HttpDeps): void {
     async ({ params }) => toRepository(await getRepository(deps.ds, params.id)),
   );
   changingRoutes(app, deps);
+  upkeepRoutes(app, deps);
 }
 
 function changingRoutes(app: Api, deps: HttpDeps): void {

@@ -1,0 +1,41 @@
+import type { Command } from 'commander';
+import { action, type CommandContext, type Output } from '../command.js';
+import type { CliIo } from '../io.js';
+import { findRepository } from '../lookUp.js';
+import { renderRebuild, renderReconcile } from '../render/upkeep.js';
+
+interface Options {
+  dryRun?: true;
+}
+
+/** `strata repo reconcile` and `strata repo rebuild` */
+export function addUpkeepCommands(repo: Command, io: CliIo): void {
+  repo
+    .command('reconcile <repository>')
+    .description('compare catalogue and files: set unknown files aside, mark backups whose image is gone')
+    .option('--dry-run', 'say what would be done')
+    .action(action(io, reconcile));
+  repo
+    .command('rebuild <repository>')
+    .description(
+      'take backups whose files are there, and which the catalogue does not know, into the catalogue',
+    )
+    .option('--dry-run', 'say what would be done')
+    .action(action(io, rebuild));
+}
+
+async function reconcile(context: CommandContext, idOrName: string, options: Options): Promise<Output> {
+  const client = await context.client();
+  const { signal } = context.io;
+  const { id } = await findRepository(client, idOrName, signal);
+  const report = await client.repositories.reconcile(id, { dry_run: options.dryRun ?? false }, { signal });
+  return { json: report, text: renderReconcile(report) };
+}
+
+async function rebuild(context: CommandContext, idOrName: string, options: Options): Promise<Output> {
+  const client = await context.client();
+  const { signal } = context.io;
+  const { id } = await findRepository(client, idOrName, signal);
+  const report = await client.repositories.rebuild(id, { dry_run: options.dryRun ?? false }, { signal });
+  return { json: report, text: renderRebuild(report) };
+}

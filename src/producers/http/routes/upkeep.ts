@@ -1,0 +1,80 @@
+import {
+  RebuildReport,
+  ReconcileReport,
+  RepositoryParams,
+  RepositoryRebuild,
+  RepositoryReconcile,
+} from '../../../contract/index.js';
+import { getRepository } from '../../../db/stores/repositories.js';
+import { runRebuild } from '../../../services/repository/rebuild/index.js';
+import { withDeadline } from '../../../shared/abort.js';
+import { acceptReconcile } from '../../accept/index.js';
+import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
+import { idempotencyOf } from '../idempotency.js';
+import { toRebuildReport, toReconcileReport } from '../views/upkeep.js';
+
+const tags = ['repositories'];
+const PATH = `${API_PREFIX}/repositories/:id`;
+/**
+ * Both look at every name of a repository, which a slow network file system takes long for. Node.js's fetch waits 300 s
+ * for an answer; a rebuild that is cut off goes on where it was when it is called again.
+ */
+const DEADLINE_MS = 280_000;
+
+/** Keeping catalogue and files in line. This host must have the repository mounted. */
+export function upkeepRoutes(app: Api, deps: HttpDeps): void {
+  app.post(
+    `${PATH}/reconcile`,
+    {
+      schema: {
+        tags,
+        summary: 'Compare catalogue and files',
+        description:
+          'Unknown files are set aside, never deleted; backups whose image is gone are marked. A job for each chain does it; a dry run only tells.',
+        params: RepositoryParams,
+        body: RepositoryReconcile,
+        response: { 200: ReconcileReport, 202: ReconcileReport },
+      },
+      config: { access: 'admin' },
+    },
+    async (request, reply) => {
+      const dryRun = request.body.dry_run ?? false;
+      const report = await withinDeadline('The comparison', (signal) =>
+        acceptReconcile(deps, { repositoryId: request.params.id, dryRun, signal }, idempotencyOf(request)),
+      );
+      return reply.code(dryRun ? 200 : 202).send(toReconcileReport(report));
+    },
+  );
+  app.post(
+    `${PATH}/rebuild`,
+    {
+      schema: {
+        tags,
+        summary: 'Rebuild the catalogue from the files',
+        description:
+          'Takes in every backup that has a valid manifest and an image. Rows that exist are left as they are, and no file is touched.',
+        params: RepositoryParams,
+        body: RepositoryRebuild,
+        response: { 200: RebuildReport },
+      },
+      config: { access: 'admin' },
+    },
+    async ({ params, body }) => {
+      const repository = await getRepository(deps.ds, params.id);
+      const dryRun = body.dry_run ?? false;
+      const report = await withinDeadline('The rebuild', (signal) =>
+        runRebuild({ ds: deps.ds, repository, dryRun, signal }),
+      );
+      return toRebuildReport({ repository_id: repository.id, dry_run: dryRun }, report);
+    },
+  );
+}
+
+async function withinDeadline<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const deadline = withDeadline(undefined, DEADLINE_MS, what);
+  try {
+    return await work(deadline.signal);
+  } finally {
+    deadline.clear();
+  }
+}

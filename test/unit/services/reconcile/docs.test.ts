@@ -1,0 +1,14 @@
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { PROBLEMS } from '../../../../src/services/repository/rebuild/index.js';
+import { REASONS } from '../../../../src/services/repository/reconcile/index.js';
+
+describe('docs/operations.md', () => {
+  it('names every reason of a reconciliation and every problem of a rebuild', async () => {
+    const text = await readFile(new URL('../../../../../docs/operations.md', import.meta.url), 'utf8');
+    const missing = [...Object.keys(REASONS), ...Object.keys(PROBLEMS)].filter(
+      (code) => !text.includes(`\`${code}\``),
+    );
+    expect(missing).to.deep.equal([]);
+  });
+});
