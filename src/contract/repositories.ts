@@ -30,6 +30,12 @@ export const RepositoryCreate = closed({
   min_free_bytes: Type.Optional(Bytes('Room that backups leave free')),
   max_parallel_jobs: Type.Optional(MaxParallelJobs),
   immutable_days: Type.Optional(ImmutableDays),
+  adopt: Type.Optional(
+    Type.Boolean({
+      description:
+        'The directory is a repository already, whose database is lost: take its id over. Never while another Strata uses it.',
+    }),
+  ),
 });
 export type RepositoryCreate = Static<typeof RepositoryCreate>;
 

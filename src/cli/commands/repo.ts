@@ -15,6 +15,7 @@ interface AddOptions {
   minFree?: number;
   maxParallelJobs?: number;
   immutableDays?: number;
+  adopt?: boolean;
 }
 
 /** `strata repo add|list|show|remove|reconcile|rebuild` */
@@ -28,6 +29,7 @@ export function addRepoCommand(program: Command, io: CliIo): void {
     .option('--min-free <size>', 'room that backups leave free, such as 10GiB', parseSize)
     .option('--max-parallel-jobs <n>', 'jobs at a time, fleet-wide', parseCount)
     .option('--immutable-days <n>', 'days for which backups cannot be removed', parseCount)
+    .option('--adopt', 'the directory is a repository whose database is lost: take its id over')
     .action(action(io, addRepository));
   repo.command('list').description('list the repositories').action(action(io, listRepositories));
   repo.command('show <repository>').description('show one, by name or id').action(action(io, showRepository));
@@ -52,6 +54,7 @@ async function addRepository(
     ...(options.minFree === undefined ? {} : { min_free_bytes: options.minFree }),
     ...(options.maxParallelJobs === undefined ? {} : { max_parallel_jobs: options.maxParallelJobs }),
     ...(options.immutableDays === undefined ? {} : { immutable_days: options.immutableDays }),
+    ...(options.adopt ? { adopt: true } : {}),
   };
   const client = await context.client();
   const repository = await client.repositories.create(body, { signal: context.io.signal });

@@ -1,7 +1,7 @@
 import { normalize } from 'node:path';
 import { isDuplicate } from '../../db/transaction.js';
 import { Repository, type RepositoryType } from '../../entities/index.js';
-import { checkRoot, createMarker } from '../../services/repository/marker.js';
+import { checkRoot, createMarker, markedRepositoryId } from '../../services/repository/marker.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
 import { checkSimpleName } from '../../shared/names.js';
@@ -15,6 +15,8 @@ export interface RepositoryBody {
   min_free_bytes?: number;
   max_parallel_jobs?: number;
   immutable_days?: number;
+  /** The directory is a repository already, whose database is lost. */
+  adopt?: boolean;
 }
 
 /**
@@ -28,7 +30,7 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryBody)
   await checkRoot(rootPath);
   const rows = deps.ds.getRepository(Repository);
   const repository = rows.create({
-    id: newId('repo', deps.clock.now()),
+    id: await idFor(deps, body, rootPath),
     name: body.name,
     type: body.type,
     rootPath,
@@ -48,6 +50,12 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryBody)
         cause: error,
       });
     }
+    if (isDuplicate(error, 'PRIMARY')) {
+      throw new StrataError('name_taken', `${rootPath} is the directory of a registered repository.`, {
+        field: 'root_path',
+        cause: error,
+      });
+    }
     if (isDuplicate(error, 'uq_repositories_root_path')) {
       throw new StrataError('name_taken', `${rootPath} is the root of another repository.`, {
         field: 'root_path',
@@ -63,6 +71,27 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryBody)
     throw error;
   }
   return rows.findOneByOrFail({ id: repository.id });
+}
+
+/** A new id, or, for a repository that is taken over, the one in its marker: the manifests in it name that. */
+async function idFor(deps: AcceptDeps, body: RepositoryBody, rootPath: string): Promise<string> {
+  if (!body.adopt) return newId('repo', deps.clock.now());
+  const id = await markedRepositoryId(rootPath);
+  if (id === undefined) {
+    throw new StrataError(
+      'invalid_request',
+      `${rootPath} has no marker of a repository that could be taken over.`,
+      { field: 'adopt' },
+    );
+  }
+  if (!/^repo_[0-9a-z]{1,59}$/.test(id)) {
+    throw new StrataError(
+      'repository_marker_foreign',
+      `The marker of ${rootPath} holds no id of a repository.`,
+      { field: 'root_path' },
+    );
+  }
+  return id;
 }
 
 function checkRootPath(path: string): string {

@@ -95,6 +95,11 @@ export async function checkRoot(root: string): Promise<void> {
   }
 }
 
+/** The id in the directory's marker; undefined when there is certainly no marker. */
+export async function markedRepositoryId(root: string): Promise<string | undefined> {
+  return (await readMarker(root))?.repository_id;
+}
+
 async function readMarker(root: string): Promise<Marker | undefined> {
   let text: string;
   try {
