@@ -29,11 +29,16 @@ export async function listBackups(
     vmContextId: filter.vmContextId,
     repositoryId: filter.repositoryId,
     diskId: filter.diskId,
-    status: filter.status,
     backupType: filter.backupType,
   };
   for (const [property, value] of Object.entries(equal)) {
     if (value !== undefined) query.andWhere(`b.${property} = :${property}`, { [property]: value });
+  }
+  if (filter.status !== undefined) {
+    // Not `=`: the optimizer of MariaDB 10.11 then walks the whole index of that status down to the page, 3 s in the
+    // middle of 1M backups. A range is entered where the page begins.
+    query.andWhere('b.status >= :status AND b.status <= :status', { status: filter.status });
+    query.orderBy('b.status', 'DESC');
   }
   if (filter.vmName !== undefined) {
     // The VM's name leads to its contexts first, so that the index on the context serves the list.

@@ -41,7 +41,10 @@ export async function pageById<T extends ObjectLiteral>(
   return cut(rows, page.limit, (row) => ({ id: idOf(row) }));
 }
 
-/** Reads a page, newest first. The key is compared column by column: the optimizer uses no index for row values. */
+/**
+ * Reads a page, newest first within the order that the query may have already. The key is compared column by column,
+ * because the optimizer uses no index for row values.
+ */
 export async function pageByTime<T extends ObjectLiteral & { id: string; createdAt: Date }>(
   query: SelectQueryBuilder<T>,
   page: PageRequest,
@@ -53,7 +56,7 @@ export async function pageByTime<T extends ObjectLiteral & { id: string; created
       { afterTime: page.after.createdAt, afterId: page.after.id },
     );
   }
-  query.orderBy(`${alias}.createdAt`, 'DESC').addOrderBy(`${alias}.id`, 'DESC');
+  query.addOrderBy(`${alias}.createdAt`, 'DESC').addOrderBy(`${alias}.id`, 'DESC');
   const rows = await read(() => query.limit(page.limit + 1).getMany());
   return cut(rows, page.limit, (row) => ({ id: row.id, createdAt: row.createdAt }));
 }
