@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { errnoOf, StrataError } from '../shared/errors.js';
+import { sourceReadError } from '../shared/sourceReadError.js';
 import type { ImageFormat } from './imageRef.js';
 import {
   descriptorOffset,
@@ -20,7 +21,7 @@ const HEAD_BYTES = 512;
 /**
  * Looks at an image's first bytes before any tool opens it, and refuses references to other files: some QEMU versions
  * open a QCOW2 data file (CVE-2024-4467) or a VMDK extent, whatever its path, even to describe the image.
- * @throws source_missing, unknown_format, source_references_other_file
+ * @throws source_missing, source_io_error, unknown_format, source_references_other_file
  */
 export async function refuseReferences(path: string, format: ImageFormat): Promise<void> {
   const file = await openSource(path);
@@ -44,7 +45,7 @@ async function openSource(path: string): Promise<FileHandle> {
     // O_NONBLOCK: a FIFO put there meanwhile must not hang the worker.
     return await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    if (error instanceof StrataError || !isAbsence(error)) throw error;
+    if (error instanceof StrataError || !isAbsence(error)) throw sourceReadError(error);
     throw new StrataError('source_missing', 'The source does not exist or may not be read.', {
       cause: error,
       details: { path },
@@ -82,7 +83,11 @@ async function readAt(file: FileHandle, position: number, length: number): Promi
   const buffer = Buffer.alloc(length);
   let filled = 0;
   while (filled < length) {
-    const { bytesRead } = await file.read(buffer, filled, length - filled, position + filled);
+    const { bytesRead } = await file
+      .read(buffer, filled, length - filled, position + filled)
+      .catch((error: unknown) => {
+        throw sourceReadError(error);
+      });
     if (bytesRead === 0) break;
     filled += bytesRead;
   }

@@ -48,6 +48,7 @@ export const ERRORS = {
   source_too_complex: input('The source image could not be inspected within its resource limits.', 422),
   source_in_use: passing('The source image is locked by another program.', 409),
   source_changed: passing('The source changed while it was read.'),
+  source_io_error: passing('The source could not be read.', 502),
   nbd_not_allowed: input('The NBD address is not allowed by STRATA_NBD_ALLOW.'),
   bitmap_missing: input('The NBD export does not offer the dirty bitmap.', 422),
   // NBD

@@ -47,7 +47,10 @@ export function isStrataError(error: unknown, ...codes: ErrorCode[]): error is S
   return error instanceof StrataError && (codes.length === 0 || codes.includes(error.code));
 }
 
-/** Makes a StrataError of anything thrown: a system error keeps its meaning, the rest is `internal`. */
+/**
+ * Makes a StrataError of anything thrown: a system error keeps its meaning, the rest is `internal`. An I/O error is taken
+ * for the repository's: whoever reads a backup's source uses sourceReadError.
+ */
 export function asStrataError(error: unknown, fallback: ErrorCode = 'internal'): StrataError {
   if (error instanceof StrataError) return error;
   const message = error instanceof Error ? error.message : String(error);

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { asStrataError, StrataError } from '../../shared/errors.js';
+import { StrataError } from '../../shared/errors.js';
 import type { BlockDigests } from '../digests/block.js';
 import { type AlignedBuffers, alignedBuffers } from './alignedBuffers.js';
 import { BATCH_BYTES, type Batch, hashBatch } from './hashBatch.js';
@@ -21,7 +21,8 @@ export interface HashPool {
   close(): Promise<void>;
 }
 
-export function createHashPool(): HashPool {
+/** @param readError what a failure to read a batch means; it is given a system error with its `code` */
+export function createHashPool(readError: (error: unknown) => Error): HashPool {
   const threads = Math.min(MAX_THREADS, availableParallelism());
   const started: HashThread[] = [];
   const buffers = alignedBuffers(BATCH_BYTES);
@@ -30,8 +31,8 @@ export function createHashPool(): HashPool {
     parallel: threads * BATCHES_PER_THREAD,
     hash(batch) {
       const number = count++;
-      if (number < INLINE_BATCHES) return hashInline(batch, buffers);
-      if (started.length < threads) started.push(startThread());
+      if (number < INLINE_BATCHES) return hashInline(batch, buffers, readError);
+      if (started.length < threads) started.push(startThread(readError));
       const idlest = started.reduce((a, b) => (b.busy() < a.busy() ? b : a));
       return idlest.hash(batch);
     },
@@ -41,12 +42,16 @@ export function createHashPool(): HashPool {
   };
 }
 
-async function hashInline(batch: Batch, buffers: AlignedBuffers): Promise<BlockDigests> {
+async function hashInline(
+  batch: Batch,
+  buffers: AlignedBuffers,
+  readError: (error: unknown) => Error,
+): Promise<BlockDigests> {
   const buffer = buffers.take();
   try {
     return await hashBatch(batch, buffer);
   } catch (error) {
-    throw asStrataError(error);
+    throw readError(error);
   } finally {
     buffers.give(buffer);
   }
@@ -58,7 +63,7 @@ interface HashThread {
   close(): Promise<void>;
 }
 
-function startThread(): HashThread {
+function startThread(readError: (error: unknown) => Error): HashThread {
   const worker = new Worker(new URL('./hashThread.js', import.meta.url));
   const waiting = new Map<
     number,
@@ -74,7 +79,7 @@ function startThread(): HashThread {
   worker.on('message', (reply: HashReply) => {
     const waiter = waiting.get(reply.id);
     waiting.delete(reply.id);
-    if ('failed' in reply) waiter?.reject(readError(reply.failed));
+    if ('failed' in reply) waiter?.reject(readError(systemError(reply.failed)));
     else waiter?.resolve({ digests: Buffer.from(reply.digests.buffer), zero: reply.zero });
   });
   worker.on('error', (error) =>
@@ -96,6 +101,6 @@ function startThread(): HashThread {
   };
 }
 
-function readError({ message, code }: { message: string; code: string | undefined }): StrataError {
-  return asStrataError(Object.assign(new Error(message), code === undefined ? {} : { code }));
+function systemError({ message, code }: { message: string; code: string | undefined }): Error {
+  return Object.assign(new Error(message), code === undefined ? {} : { code });
 }

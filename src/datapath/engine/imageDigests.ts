@@ -28,8 +28,10 @@ export interface DigestImage {
  */
 export async function* digestImage(image: DigestImage): AsyncGenerator<DigestRun, void, undefined> {
   const { source, scope } = image;
-  const pool = createHashPool();
-  const opened = await openImageFiles(source.imageRef, scope.signal);
+  const opened = await openImageFiles(source.imageRef, scope.signal).catch((error: unknown) => {
+    throw source.readError(error);
+  });
+  const pool = createHashPool(source.readError);
   const readers = scopedReaders(source, scope);
   try {
     const ranges =

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import {
   type ImageFormat,
   type ImageInfo,
@@ -6,7 +6,8 @@ import {
   inspectUntrusted,
   isImageFormat,
 } from '../../qcow2/index.js';
-import { isStrataError, StrataError } from '../../shared/errors.js';
+import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
+import { sourceReadError } from '../../shared/sourceReadError.js';
 import { BASE_ALLOCATION } from '../nbd/index.js';
 import { untilAborted } from '../untilAborted.js';
 import { checkSize, withField } from './checks.js';
@@ -29,7 +30,7 @@ type FileSpec = Extract<SourceSpec, { type: 'file' }>;
 /**
  * Checks an image file or block device under the roots. A raw one is read directly, others through `qemu-nbd -r`.
  * @throws path_not_allowed, source_missing, unknown_format, size_not_aligned, source_references_other_file,
- *   source_too_complex, source_in_use
+ *   source_too_complex, source_in_use, source_io_error
  */
 export async function openFileSource(
   spec: FileSpec,
@@ -61,7 +62,10 @@ export async function openFileSource(
     format,
     ...(format === 'qcow2' ? { noBacking: true } : {}),
   };
-  return fileSource(imageRef, sizeBytes, policy.scratchDir, signal);
+  return fileSource(imageRef, sizeBytes, policy.scratchDir, signal, {
+    open: (file) => open(file, 'r'),
+    readError: sourceReadError,
+  });
 }
 
 async function inspect(
@@ -77,17 +81,30 @@ async function inspect(
   }
 }
 
+/** How the bytes of an image are reached, and what it means that they are not. */
+interface FileAccess {
+  open(path: string): Promise<FileHandle>;
+  readError: OpenSource['readError'];
+}
+
+const OWN: FileAccess = { open: (path) => open(path, 'r'), readError: asStrataError };
+
 /** A source of an image that needs no check: one of Strata's own. Backing files are followed unless the ref says no. */
 export function fileSource(
   ref: ImageServing['ref'],
   sizeBytes: number,
   scratchDir: string,
   signal: AbortSignal | undefined,
+  { open: openFile, readError }: FileAccess = OWN,
 ): OpenSource {
   const abort = signal ? { signal } : {};
   const serving: ImageServing = { ref, scratchDir, ...abort };
   const server = reopenable(() => serveForReading(serving));
-  const file = reopenable(() => open(ref.path, 'r'));
+  const file = reopenable(() =>
+    openFile(ref.path).catch((error: unknown) => {
+      throw readError(error);
+    }),
+  );
   const connections = nbdReaders(
     async () => (await server.get()).uri,
     { metaContexts: [BASE_ALLOCATION], ...abort },
@@ -101,8 +118,9 @@ export function fileSource(
     sizeBytes,
     imageRef: ref,
     nativeOnly: false,
+    readError,
     async connect() {
-      return ref.format === 'raw' ? [rawReader(await file.get())] : connections.readers();
+      return ref.format === 'raw' ? [rawReader(await file.get(), readError)] : connections.readers();
     },
     async *status(range) {
       yield* rangeStatus(await connections.client(), range);

@@ -1,4 +1,5 @@
 import { StrataError, isStrataError } from '../../shared/errors.js';
+import { sourceReadError } from '../../shared/sourceReadError.js';
 import { nbdUnixUri } from '../../qcow2/index.js';
 import {
   BASE_ALLOCATION,
@@ -63,6 +64,7 @@ export async function connectSource({ uri, bitmap, tls, signal }: ConnectSource)
       sizeBytes: checkSize(sizeBytes, FIELD),
       imageRef: { type: 'nbd', uri },
       nativeOnly: address.tls,
+      readError: sourceReadError,
       ...exportReads(connections),
       release: () => connections.close(),
       close: () => connections.close(),

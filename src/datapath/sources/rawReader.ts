@@ -4,9 +4,9 @@ import type { BlockReader } from './types.js';
 
 /**
  * Reads a raw file or block device directly: no server, no copy through a socket. The caller closes the file.
- * A read of a file system that hangs cannot be taken back, so `destroy` rejects it and lets it go.
+ * What a read fails with goes through `readError`. A read of a file system that hangs cannot be taken back, so `destroy` rejects it and lets it go.
  */
-export function rawReader(file: FileHandle): BlockReader {
+export function rawReader(file: FileHandle, readError: (error: unknown) => Error): BlockReader {
   const waiting = new Set<(reason: Error) => void>();
   let destroyed: Error | undefined;
   return {
@@ -19,6 +19,8 @@ export function rawReader(file: FileHandle): BlockReader {
       });
       try {
         await Promise.race([readFully(file, offset, target), abandoned]);
+      } catch (error) {
+        throw error === destroyed ? error : readError(error);
       } finally {
         if (giveUp) waiting.delete(giveUp);
       }

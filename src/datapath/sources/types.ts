@@ -1,4 +1,5 @@
 import type { ImageRef } from '../../qcow2/index.js';
+import type { StrataError } from '../../shared/errors.js';
 import type { Extent } from '../../shared/extents.js';
 import type { NbdTlsOptions } from '../nbd/index.js';
 
@@ -40,6 +41,8 @@ export interface OpenSource {
   readonly imageRef: ImageRef;
   /** The QEMU tools cannot read it: an `nbds` server, whose secrets only Strata's own client holds. */
   readonly nativeOnly: boolean;
+  /** What a failure to read the source's bytes means: for an image of Strata's own, the repository may be gone. */
+  readonly readError: (error: unknown) => StrataError;
   /** Readers that may be used side by side: one, or several connections to a server that allows it. */
   connect(): Promise<readonly BlockReader[]>;
   /** What is known about a range, in order and without gaps. `zero: false` means that it must be read. */
