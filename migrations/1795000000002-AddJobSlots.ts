@@ -2,14 +2,14 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 const TABLES = ['backup_jobs', 'maintenance_jobs', 'restore_jobs'];
 
-/** A job waits without a queue entry while its repository runs as many jobs as it may. */
+/** A job waits without a queue entry while its repository runs as many jobs as it may; dead workers are counted apart. */
 export class AddJobSlots1795000000002 implements MigrationInterface {
   readonly name = 'AddJobSlots1795000000002';
 
   async up(queryRunner: QueryRunner): Promise<void> {
     for (const table of TABLES) {
       await queryRunner.query(
-        `ALTER TABLE ${table} ADD COLUMN parked_at datetime(3) NULL,
+        `ALTER TABLE ${table} ADD COLUMN parked_at datetime(3) NULL, ADD COLUMN deaths int NOT NULL DEFAULT 0,
            ADD INDEX ix_${table}_slots (repository_id, status, parked_at)`,
       );
     }
@@ -21,7 +21,9 @@ export class AddJobSlots1795000000002 implements MigrationInterface {
       if (table === 'backup_jobs') {
         await queryRunner.query(`ALTER TABLE ${table} ADD INDEX fk_backup_jobs_repository (repository_id)`);
       }
-      await queryRunner.query(`ALTER TABLE ${table} DROP INDEX ix_${table}_slots, DROP COLUMN parked_at`);
+      await queryRunner.query(
+        `ALTER TABLE ${table} DROP INDEX ix_${table}_slots, DROP COLUMN parked_at, DROP COLUMN deaths`,
+      );
     }
   }
 }

@@ -35,6 +35,8 @@ export const RepositoryRef = Type.String({
 export const VmName = Type.String({ minLength: 1, maxLength: 128, description: 'Name of the VM.' });
 export const UpstreamId = Type.String({
   maxLength: 191,
+  // Databases compare text as if it were padded with blanks.
+  pattern: '^(|.*\\S)$',
   description: "The upstream's own id of the VM, where two VMs may have one name.",
 });
 export const DiskId = Type.Integer({

@@ -1,12 +1,21 @@
 import type { DataSource, EntityManager } from 'typeorm';
+import { systemClock } from '../shared/clock.js';
 import { asStrataError, StrataError } from '../shared/errors.js';
 
-const MOST_TRIES = 5;
+const MOST_TRIES = 8;
+/** The victims of one deadlock must not meet again at once. */
+const PAUSE_MS = 15;
 
 /** Numbers of MySQL/MariaDB: ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK; both roll back and may be tried again whole. */
 const TRY_AGAIN = new Set([1205, 1213]);
-/** Client side: the connection was refused or lost, or the server is going away or has too many connections. */
+/** The connection was refused or lost, the server is going away, full or read-only, or the locks never came free. */
 const UNAVAILABLE = new Set([
+  'ER_LOCK_DEADLOCK',
+  'ER_LOCK_WAIT_TIMEOUT',
+  'ER_TOO_MANY_USER_CONNECTIONS',
+  'ER_OPTION_PREVENTS_STATEMENT',
+  'ER_DISK_FULL',
+  'ER_RECORD_FILE_FULL',
   'ECONNREFUSED',
   'ECONNRESET',
   'EPIPE',
@@ -29,9 +38,19 @@ export async function inTransaction<T>(ds: DataSource, work: (tx: EntityManager)
     try {
       return await ds.transaction('READ COMMITTED', work);
     } catch (error) {
-      if (attempt < MOST_TRIES && TRY_AGAIN.has(driverErrno(error) ?? 0)) continue;
-      throw asDatabaseError(error);
+      const mayPass = TRY_AGAIN.has(driverErrno(error) ?? 0);
+      if (!mayPass || attempt >= MOST_TRIES) throw asDatabaseError(error);
+      await systemClock.sleep(attempt * PAUSE_MS * (0.5 + Math.random()));
     }
+  }
+}
+
+/** Runs queries outside of a transaction; what the driver throws becomes `database_unavailable` or `internal`. */
+export async function asking<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asDatabaseError(error);
   }
 }
 

@@ -32,9 +32,13 @@ export abstract class ChainJob {
   @Column({ ...BIGINT, nullable: true })
   fence!: number | null;
 
-  /** Attempts begun; counted here because Redis may be lost. */
+  /** Attempts begun, without those whose worker died; counted here because Redis may be lost. */
   @Column({ type: 'int', default: 0 })
   attempts!: number;
+
+  /** Workers that died or froze at it; not counted as attempts. */
+  @Column({ type: 'int', default: 0 })
+  deaths!: number;
 
   /** Number of the newest queue entry for this job; older entries are stale and do nothing. */
   @Column({ type: 'int', default: 1 })

@@ -1,6 +1,7 @@
 import type { DataSource } from '../db/database.js';
 import type { Delivery } from '../db/jobs/kinds.js';
 import type { JobProgress } from '../entities/index.js';
+import type { StrataError } from '../shared/errors.js';
 import type { Clock } from '../shared/clock.js';
 
 /** What every service is built with. */
@@ -21,4 +22,6 @@ export type ReportProgress = (progress: Pick<JobProgress, 'phase' | 'bytes_done'
 /** What a service hands back: the next job of the chain, which the caller puts into the queue. */
 export interface Outcome {
   next: Delivery | undefined;
+  /** What went wrong after the commit, and harms nothing. */
+  warning?: StrataError;
 }

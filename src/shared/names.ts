@@ -1,6 +1,7 @@
 import { StrataError } from './errors.js';
 
-const VM_NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._@+()-]{0,127}$/u;
+/** No blank at the end: databases compare text as if it were padded with blanks. */
+const VM_NAME = /^[\p{L}\p{N}](?:[\p{L}\p{N} ._@+()-]{0,126}[\p{L}\p{N}._@+()-])?$/u;
 const SIMPLE_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 
 /** Checks a VM's name: 1 to 128 letters, digits and ` ._@+()-`, beginning with a letter or digit, without `..`. */
@@ -8,7 +9,7 @@ export function checkVmName(name: string, field: string): string {
   if (!VM_NAME.test(name) || name.includes('..')) {
     throw new StrataError(
       'invalid_name',
-      'A VM name has 1 to 128 letters, digits, blanks or ._@+()-, begins with a letter or digit, and has no "..".',
+      'A VM name has 1 to 128 letters, digits, blanks or ._@+()-, begins with a letter or digit, does not end with a blank, and has no "..".',
       { field },
     );
   }

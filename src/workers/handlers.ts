@@ -33,9 +33,9 @@ const MAINTENANCE: Record<
 /** One handler per kind of work; the compiler sees to it that none is missing. */
 export const HANDLERS: Record<QueueKind, Handler> = {
   backup: async (deps, held, jobId, report) => {
-    const { backup, next } = await runBackup(deps, held, jobId, report);
+    const { backup, ...outcome } = await runBackup(deps, held, jobId, report);
     return {
-      next,
+      ...outcome,
       type: backup.backupType,
       bytes: backup.bytesTransferred,
       demotedReason: backup.demotedReason,

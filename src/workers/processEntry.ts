@@ -72,7 +72,8 @@ function conclude(
     return result.outcome;
   }
   if (result.outcome === 'completed') {
-    const { type, bytes, demotedReason } = result.result;
+    const { type, bytes, demotedReason, warning } = result.result;
+    if (warning) log.warn({ err: warning }, 'completed, but not all was left tidy');
     const seconds = stopTimer({ type });
     deps.metrics.jobsEnded.inc({ kind, outcome: 'completed', code: '' });
     deps.metrics.bytesTransferred.inc({ type }, bytes);

@@ -18,9 +18,14 @@ export async function makeDisk(
 
 /** Writes random data into a raw disk; beyond its end it grows. */
 export async function writeAt(path: string, offset: number, length: number): Promise<void> {
+  await overwrite(path, offset, randomBytes(length));
+}
+
+/** Writes these bytes into a file. */
+export async function overwrite(path: string, offset: number, bytes: Buffer): Promise<void> {
   const handle = await open(path, 'r+');
   try {
-    await handle.write(randomBytes(length), 0, length, offset);
+    await handle.write(bytes, 0, bytes.length, offset);
   } finally {
     await handle.close();
   }

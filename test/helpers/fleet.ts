@@ -6,7 +6,7 @@ import type { EmbeddedServices } from '../../src/main/embedded/index.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { createMetrics } from '../../src/observability/metrics.js';
 import { type AcceptDeps, registerRepository } from '../../src/producers/accept/index.js';
-import { sweep } from '../../src/producers/keeper/sweep.js';
+import { createSweeper } from '../../src/producers/keeper/sweep.js';
 import { connectRedis } from '../../src/queue/connection.js';
 import { createQueueSet, type QueueSet } from '../../src/queue/deliver.js';
 import { QUEUE_KINDS } from '../../src/queue/catalogue.js';
@@ -110,7 +110,7 @@ export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> 
       workers.push(...QUEUE_KINDS.map((kind) => startWorker(worker, kind, 'default', concurrency)));
     },
     stopWorking,
-    sweep: () => sweep({ ds: suite.ds, queue, log, metrics, stuckMs: lease.leaseMs }),
+    sweep: createSweeper({ ds: suite.ds, queue, log, metrics, stuckMs: lease.leaseMs }),
     ended: (jobId, timeoutMs = 60_000) => waitForEnd(suite, jobId, timeoutMs),
     close: async () => {
       await stopWorking();

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 import type { JobProgress } from '../../entities/index.js';
-import { asDatabaseError } from '../transaction.js';
+import { asDatabaseError, asking } from '../transaction.js';
 import { JOB_TABLES } from './kinds.js';
 import type { ChainLease } from './lease.js';
 
@@ -33,9 +33,11 @@ export async function recordStep(
 
 /** The journal of a job, attempt by attempt (by fence), oldest first. */
 export async function readSteps(ds: DataSource, jobId: string): Promise<StepRecord[]> {
-  const rows = await ds.query<{ step: string; fence: string; state: StepRecord['state']; data: unknown }[]>(
-    'SELECT step, fence, state, data FROM job_steps WHERE job_id = ? ORDER BY fence, started_at',
-    [jobId],
+  const rows = await asking(() =>
+    ds.query<{ step: string; fence: string; state: StepRecord['state']; data: unknown }[]>(
+      'SELECT step, fence, state, data FROM job_steps WHERE job_id = ? ORDER BY fence, started_at',
+      [jobId],
+    ),
   );
   return rows.map((row) => ({
     step: row.step,

@@ -1,9 +1,10 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import type { JobKind, JobStatus } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { affectedRows, asDatabaseError, expectOneRow, inTransaction } from '../transaction.js';
+import { affectedRows, asDatabaseError, asking, expectOneRow, inTransaction } from '../transaction.js';
 import { type Delivery, JOB_TABLES } from './kinds.js';
 import { type LockedChain, lockChain, releaseHead } from './position.js';
+import { settleRestorePointOf } from './restorePoints.js';
 import { takeSlot } from './slots.js';
 
 /** A lease on a chain: the right to work on it for `leaseMs` from the last renewal, and the fence that proves it. */
@@ -13,8 +14,10 @@ export interface ChainLease {
   kind: JobKind;
   owner: string;
   fence: number;
-  /** 1 for the first time that the job is begun. */
+  /** 1 for the first attempt; attempts that ended with their worker are not counted here. */
   attempt: number;
+  /** Workers that died at it. */
+  deaths: number;
   repositoryId: string;
 }
 
@@ -49,7 +52,7 @@ export async function acquireLease(ds: DataSource, options: AcquireOptions): Pro
     if (!chainId) throw new StrataError('not_found', `There is no job ${options.jobId}.`);
     const chain = await lockChain(tx, chainId);
     const jobs = await tx.query<LockedJob[]>(
-      `SELECT status, attempts, delivery, repository_id FROM ${table} WHERE id = ? FOR UPDATE`,
+      `SELECT status, attempts, deaths, delivery, repository_id FROM ${table} WHERE id = ? FOR UPDATE`,
       [options.jobId],
     );
     const job = jobs[0];
@@ -71,6 +74,7 @@ export async function acquireLease(ds: DataSource, options: AcquireOptions): Pro
 interface LockedJob {
   status: JobStatus;
   attempts: number;
+  deaths: number;
   delivery: number;
   repository_id: string;
 }
@@ -82,23 +86,27 @@ async function grant(
   job: LockedJob,
 ): Promise<ChainLease> {
   const fence = Number(chain.fence) + 1;
+  // Still running, and its lease has run out: the worker before is dead or frozen, which is not the job's fault.
+  const died = job.status === 'running';
   await tx.query(
     `UPDATE backup_chains SET fence = ?, lease_owner = ?, lease_job_id = ?,
             lease_until = UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND WHERE id = ?`,
     [fence, options.owner, options.jobId, options.leaseMs * 1000, chain.id],
   );
   await tx.query(
-    `UPDATE ${JOB_TABLES[options.kind]} SET status = 'running', fence = ?, attempts = attempts + 1, not_before = NULL,
+    `UPDATE ${JOB_TABLES[options.kind]} SET status = 'running', fence = ?, not_before = NULL, attempts = attempts + ?, deaths = deaths + ?,
             started_at = COALESCE(started_at, UTC_TIMESTAMP(3)) WHERE id = ?`,
-    [fence, options.jobId],
+    [fence, died ? 0 : 1, died ? 1 : 0, options.jobId],
   );
+  if (options.kind === 'backup') await settleRestorePointOf(tx, options.jobId);
   return {
     chainId: chain.id,
     jobId: options.jobId,
     kind: options.kind,
     owner: options.owner,
     fence,
-    attempt: job.attempts + 1,
+    attempt: job.attempts + (died ? 0 : 1),
+    deaths: job.deaths + (died ? 1 : 0),
     repositoryId: job.repository_id,
   };
 }
@@ -129,17 +137,24 @@ export async function renewLease(
   }
 }
 
-/** Asks the database whether the lease is still ours: the fence check right before a publishing rename. */
+/**
+ * Asks the database whether the lease is still ours: the fence check right before a publishing link.
+ * @throws lease_lost, and cancelled when somebody has asked for it since the last renewal
+ */
 export async function assertLease(ds: DataSource, lease: ChainLease): Promise<void> {
-  try {
-    const rows = await ds.query<unknown[]>(
-      `SELECT 1 FROM backup_chains WHERE id = ? AND fence = ? AND lease_owner = ? AND lease_until > UTC_TIMESTAMP(3)`,
-      [lease.chainId, lease.fence, lease.owner],
-    );
-    if (rows.length !== 1) throw leaseLost(lease);
-  } catch (error) {
-    throw asDatabaseError(error);
-  }
+  const rows = await asking(() =>
+    ds.query<{ cancel_requested: number }[]>(
+      `SELECT j.cancel_requested FROM backup_chains c JOIN ${JOB_TABLES[lease.kind]} j ON j.id = ?
+       WHERE c.id = ? AND c.fence = ? AND c.lease_owner = ? AND c.lease_until > UTC_TIMESTAMP(3)`,
+      [lease.jobId, lease.chainId, lease.fence, lease.owner],
+    ),
+  );
+  if (rows.length !== 1) throw leaseLost(lease);
+  if (Number(rows[0]?.cancel_requested) === 1) throw cancelledJob(lease);
+}
+
+export function cancelledJob(lease: ChainLease): StrataError {
+  return new StrataError('cancelled', `Job ${lease.jobId} was cancelled.`);
 }
 
 export function leaseLost(lease: ChainLease): StrataError {

@@ -14,7 +14,11 @@ export function restorePointStatus(counts: Counts, missingDisks: number): Restor
   return missingDisks > 0 ? 'completed_with_warnings' : 'completed';
 }
 
-/** Brings the restore point of a backup job up to date; called in the transaction that changed the job. */
+/**
+ * Brings the restore point of a backup job up to date; called in the transaction that changed the job. The lock on the
+ * point's row puts the disks of a VM in one line: each counts what those before it have committed. Locking the jobs as
+ * well would deadlock with a disk that ends at the same time.
+ */
 export async function settleRestorePointOf(tx: EntityManager, backupId: string): Promise<void> {
   const points = await tx.query<{ id: string; missing_disks: number }[]>(
     `SELECT id, missing_disks FROM restore_points
@@ -24,7 +28,7 @@ export async function settleRestorePointOf(tx: EntityManager, backupId: string):
   const point = points[0];
   if (!point) return;
   const rows = await tx.query<{ status: JobStatus; n: string }[]>(
-    'SELECT status, COUNT(*) AS n FROM backup_jobs WHERE restore_point_id = ? GROUP BY status LOCK IN SHARE MODE',
+    'SELECT status, COUNT(*) AS n FROM backup_jobs WHERE restore_point_id = ? GROUP BY status',
     [point.id],
   );
   const counts: Counts = Object.fromEntries(rows.map((row) => [row.status, Number(row.n)]));

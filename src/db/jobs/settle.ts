@@ -32,7 +32,7 @@ export async function endUnsuccessfully(
       [status, failure.code, failure.detail.slice(0, 16_000)],
     );
     if (!(await clearLease(tx, lease.chainId, lease.fence))) throw leaseLost(lease);
-    if (lease.kind === 'backup') await settleRestorePointOf(tx, lease.jobId);
+    if (lease.kind === 'backup') await closeBackup(tx, lease.jobId);
     return releaseHead(tx, lease.chainId);
   });
 }
@@ -106,7 +106,7 @@ export async function cancelJob(ds: DataSource, kind: JobKind, jobId: string): P
       [jobId],
     );
     if (affectedRows(waiting) === 1) {
-      if (kind === 'backup') await settleRestorePointOf(tx, jobId);
+      if (kind === 'backup') await closeBackup(tx, jobId);
       return { status: 'cancelled', accepted: true, next: await releaseHead(tx, chainId) };
     }
     const running: unknown = await tx.query(
@@ -116,6 +116,12 @@ export async function cancelJob(ds: DataSource, kind: JobKind, jobId: string): P
     const rows = await tx.query<{ status: JobStatus }[]>(`SELECT status FROM ${table} WHERE id = ?`, [jobId]);
     return { status: rows[0]?.status ?? 'failed', accepted: affectedRows(running) === 1, next: undefined };
   });
+}
+
+/** A backup that will not be tried again: its change list is of no more use, and its restore point has changed. */
+async function closeBackup(tx: EntityManager, backupId: string): Promise<void> {
+  await tx.query('DELETE FROM backup_extents WHERE backup_id = ?', [backupId]);
+  await settleRestorePointOf(tx, backupId);
 }
 
 /** The commit's first statement: exactly one row, or a newer lease exists and nothing may be written. */

@@ -96,7 +96,7 @@ async function parkedJobs(tx: EntityManager, repositoryId: string): Promise<Deli
        WHERE j.repository_id = ? AND j.status = 'released' AND j.parked_at IS NOT NULL`,
   );
   const rows = await tx.query<ParkedRow[]>(
-    `SELECT * FROM (${parts.join(' UNION ALL ')}) parked ORDER BY priority = 0, priority, parked_at LIMIT 100`,
+    `SELECT * FROM (${parts.join(' UNION ALL ')}) parked ORDER BY priority, parked_at LIMIT 100`,
     JOB_KINDS.map(() => repositoryId),
   );
   return rows.map(({ kind, id, pool, delivery, priority }) => ({

@@ -12,22 +12,36 @@ interface Row {
   delay_ms: string;
 }
 
+/** Where the look at one kind's heads goes on, round by round. */
+export interface HeadCursor {
+  createdAt: Date;
+  id: string;
+}
+
 /**
- * Heads that ought to be in the queue: released, and not so young that their producer may still be about to add them.
- * The caller adds those that the queue does not know.
+ * The next heads of a kind that ought to be in the queue: released, not parked. The caller adds those that the queue
+ * does not know.
+ * @returns a cursor for the next round; undefined when the end was reached, so that the next round begins anew
  */
-export async function releasedHeads(ds: DataSource, limit: number): Promise<Delivery[]> {
-  const found: Delivery[] = [];
-  for (const kind of JOB_KINDS) {
-    const rows = await ds.query<Row[]>(
-      `SELECT j.id, j.chain_id, j.delivery, j.priority, r.pool,
-              GREATEST(0, COALESCE(TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), j.not_before) DIV 1000, 0)) AS delay_ms
-       FROM ${JOB_TABLES[kind]} j JOIN repositories r ON r.id = j.repository_id
-       WHERE j.status = 'released' AND j.parked_at IS NULL ORDER BY j.created_at LIMIT ${limit}`,
-    );
-    found.push(...rows.map((row) => toDelivery(kind, row)));
-  }
-  return found;
+export async function releasedHeads(
+  ds: DataSource,
+  kind: Delivery['kind'],
+  limit: number,
+  after: HeadCursor | undefined,
+): Promise<{ heads: Delivery[]; next: HeadCursor | undefined }> {
+  const behind = after ? 'AND (j.created_at > ? OR (j.created_at = ? AND j.id > ?))' : '';
+  const rows = await ds.query<(Row & { created_at: Date })[]>(
+    `SELECT j.id, j.chain_id, j.delivery, j.priority, j.created_at, r.pool,
+            GREATEST(0, COALESCE(TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), j.not_before) DIV 1000, 0)) AS delay_ms
+     FROM ${JOB_TABLES[kind]} j JOIN repositories r ON r.id = j.repository_id
+     WHERE j.status = 'released' AND j.parked_at IS NULL ${behind} ORDER BY j.created_at, j.id LIMIT ${limit}`,
+    after ? [after.createdAt, after.createdAt, after.id] : [],
+  );
+  const last = rows.length === limit ? rows.at(-1) : undefined;
+  return {
+    heads: rows.map((row) => toDelivery(kind, row)),
+    next: last && { createdAt: last.created_at, id: last.id },
+  };
 }
 
 /**
@@ -56,7 +70,7 @@ async function bumpDelivery(ds: DataSource, kind: Delivery['kind'], row: Row): P
     const chain = await lockChain(tx, row.chain_id);
     if (Number(chain.lease_live) === 1) return undefined;
     const result: unknown = await tx.query(
-      `UPDATE ${JOB_TABLES[kind]} SET status = 'released', delivery = delivery + 1
+      `UPDATE ${JOB_TABLES[kind]} SET status = 'released', delivery = delivery + 1, attempts = attempts - 1, deaths = deaths + 1
        WHERE id = ? AND status = 'running' AND delivery = ?`,
       [row.id, row.delivery],
     );

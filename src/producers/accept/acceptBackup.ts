@@ -24,8 +24,9 @@ export async function acceptBackup(
   idempotency?: Idempotency,
 ): Promise<BackupAnswer> {
   checkVmName(body.vm_name, 'vm_name');
-  await assertBacklog(deps);
   return acceptOnce(deps, idempotency, async (tx) => {
+    // After the look-up of the key: what was accepted is answered again however long the backlog is.
+    await assertBacklog(tx, deps.settings.backlogLimit);
     const repositoryId = await findRepository(tx, body.repository_id);
     const vmContextId = await ensureContext(tx, deps, repositoryId, body.vm_name, body.upstream_id ?? '');
     const { chosen, missing } = await chooseDisks(tx, deps, vmContextId, body);

@@ -46,6 +46,8 @@ export async function predictDemotion(
     segmentFull: segmentFull ?? null,
     latest: latest ?? null,
     damagedBelow: false,
+    lineageBroken: false,
+    depth: 0,
   });
   return { backup_type: plan.type, demoted_reason: plan.demotedReason };
 }

@@ -1,6 +1,6 @@
 import { lead } from '../../db/jobs/lease.js';
 import type { Clock } from '../../shared/clock.js';
-import { type SweepDeps, sweep } from './sweep.js';
+import { createSweeper, type SweepDeps } from './sweep.js';
 
 export interface KeeperOptions extends SweepDeps {
   clock: Clock;
@@ -18,15 +18,20 @@ const LEAD_ROUNDS = 4;
 /** Runs until the signal aborts: one keeper at a time leads, by a lease in the database, and sweeps. */
 export async function runKeeper(options: KeeperOptions): Promise<void> {
   const { ds, clock, owner, sweepEveryMs, signal, log } = options;
+  const sweep = createSweeper(options);
+  // One that fails (Redis is away) must not keep the others from their turn.
+  const duties = [{ name: 'sweep', run: sweep }, ...(options.chores ?? [])];
   while (!signal.aborted) {
-    try {
-      if (await lead(ds, 'keeper', owner, sweepEveryMs * LEAD_ROUNDS)) {
-        await sweep(options);
-        for (const chore of options.chores ?? []) await chore.run();
+    const leads = await lead(ds, 'keeper', owner, sweepEveryMs * LEAD_ROUNDS).catch((error: unknown) => {
+      log.warn({ err: error }, 'the keeper cannot tell whether it leads');
+      return false;
+    });
+    for (const { name, run } of leads ? duties : []) {
+      try {
+        await run();
+      } catch (error) {
+        log.warn({ err: error, duty: name }, 'a duty of the keeper failed; it has its turn again');
       }
-    } catch (error) {
-      // Redis or the database is away: say so, and try in the next round.
-      log.warn({ err: error }, 'the round of the keeper failed');
     }
     await clock.sleep(sweepEveryMs, signal).catch((error: unknown) => {
       if (!signal.aborted) throw error;

@@ -1,7 +1,13 @@
 import type { DataSource } from '../../db/database.js';
-import type { Delivery } from '../../db/jobs/kinds.js';
-import { redeliverAbandoned, redeliverLost, releasedHeads, releaseHeadless } from '../../db/jobs/sweep.js';
+import { type Delivery, JOB_KINDS } from '../../db/jobs/kinds.js';
 import { repositoriesWithParked, unpark } from '../../db/jobs/slots.js';
+import {
+  type HeadCursor,
+  redeliverAbandoned,
+  redeliverLost,
+  releasedHeads,
+  releaseHeadless,
+} from '../../db/jobs/sweep.js';
 import type { Logger } from '../../observability/logger.js';
 import type { Metrics } from '../../observability/metrics.js';
 import type { QueueSet } from '../../queue/deliver.js';
@@ -15,25 +21,35 @@ export interface SweepDeps {
   stuckMs: number;
 }
 
-/** Heads looked at in one sweep; the rest has its turn in the next. */
+/** Heads of a kind that are looked at in one round; the next round goes on behind them. */
 const MOST_HEADS = 2_000;
 
 /**
- * Brings the queue in line with the database: jobs of dead workers are delivered again, heads that BullMQ does not
- * know (a crash between commit and add, a Redis that was emptied or restored) are queued, headless chains get a head.
+ * Brings the queue in line with the database, a round with every call: jobs of dead workers are delivered again, headless
+ * chains get a head, parked jobs their slot, and heads that BullMQ does not know (a crash between commit and add, a
+ * Redis that was emptied or restored) are queued.
  */
-export async function sweep(deps: SweepDeps): Promise<void> {
-  for (const delivery of await redeliverAbandoned(deps.ds)) await add(deps, delivery, 'abandoned');
-  for (const delivery of await releaseHeadless(deps.ds)) await add(deps, delivery, 'headless');
-  for (const repositoryId of await repositoriesWithParked(deps.ds)) {
-    for (const delivery of await unpark(deps.ds, repositoryId)) await add(deps, delivery, 'parked');
-  }
-  for (const head of await releasedHeads(deps.ds, MOST_HEADS)) {
-    if (await deps.queue.isPending(head, deps.stuckMs)) continue;
-    // An ended entry blocks its id: the job gets a new delivery number, unless somebody else was quicker.
-    const again = await redeliverLost(deps.ds, head);
-    if (again) await add(deps, again, 'unqueued');
-  }
+export function createSweeper(deps: SweepDeps): () => Promise<void> {
+  const cursors = new Map<Delivery['kind'], HeadCursor | undefined>();
+  return async () => {
+    for (const delivery of await redeliverAbandoned(deps.ds)) await add(deps, delivery, 'abandoned');
+    for (const delivery of await releaseHeadless(deps.ds)) await add(deps, delivery, 'headless');
+    for (const repositoryId of await repositoriesWithParked(deps.ds)) {
+      for (const delivery of await unpark(deps.ds, repositoryId)) await add(deps, delivery, 'parked');
+    }
+    for (const kind of JOB_KINDS) {
+      const { heads, next } = await releasedHeads(deps.ds, kind, MOST_HEADS, cursors.get(kind));
+      for (const head of heads) await addIfLost(deps, head);
+      cursors.set(kind, next);
+    }
+  };
+}
+
+async function addIfLost(deps: SweepDeps, head: Delivery): Promise<void> {
+  if (await deps.queue.isPending(head, deps.stuckMs)) return;
+  // An ended entry blocks its id: the job gets a new delivery number, unless somebody else was quicker.
+  const again = await redeliverLost(deps.ds, head);
+  if (again) await add(deps, again, 'unqueued');
 }
 
 async function add(deps: SweepDeps, delivery: Delivery, what: string): Promise<void> {

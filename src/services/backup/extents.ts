@@ -1,4 +1,5 @@
 import type { DataSource } from '../../db/database.js';
+import { asking } from '../../db/transaction.js';
 import { BackupExtents } from '../../entities/index.js';
 import { BLOCK_SIZE, type Extent, normaliseExtents } from '../../shared/extents.js';
 
@@ -6,7 +7,9 @@ const BYTES_PER_PAIR = 16;
 
 /** The change list that came with the request, as it was given. */
 export async function loadExtents(ds: DataSource, backupId: string): Promise<Extent[]> {
-  const parts = await ds.getRepository(BackupExtents).find({ where: { backupId }, order: { part: 'ASC' } });
+  const parts = await asking(() =>
+    ds.getRepository(BackupExtents).find({ where: { backupId }, order: { part: 'ASC' } }),
+  );
   return parts.flatMap(({ pairs }) => {
     const extents: Extent[] = [];
     for (let at = 0; at < pairs.length; at += BYTES_PER_PAIR) {

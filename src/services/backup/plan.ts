@@ -23,13 +23,21 @@ export interface PlanInput {
   latest: ParentFacts | null;
   /** True when any backup below `latest` in the segment is damaged. */
   damagedBelow: boolean;
+  /** True when `latest` stands on a backup that is not there. */
+  lineageBroken: boolean;
+  /** Layers from `latest` down to its full. */
+  depth: number;
 }
+
+/** Every QEMU tool opens every file of a chain; merging keeps chains far shorter than this last resort. */
+const LONGEST_CHAIN = 250;
 
 export const DEMOTED_REASONS = [
   'no_completed_full',
   'parent_damaged',
   'parent_unreadable',
   'disk_shrunk',
+  'chain_too_long',
   'change_id_mismatch',
   'change_id_missing',
 ] as const;
@@ -54,7 +62,9 @@ export function planBackup(input: PlanInput): BackupPlan {
     return { type: 'full', mode: 'full', parent: null, demotedReason: null };
   const type = input.requestedType === 'differential' ? 'differential' : 'incremental';
   const parent = type === 'differential' ? input.segmentFull : input.latest;
+  if (input.lineageBroken) return demote(input, 'parent_unreadable');
   if (parent === null) return demote(input, 'no_completed_full');
+  if (type === 'incremental' && input.depth >= LONGEST_CHAIN) return demote(input, 'chain_too_long');
   const damaged = parent.health === 'damaged' || (type === 'incremental' && input.damagedBelow);
   if (damaged) return demote(input, 'parent_damaged');
   if (input.virtualSize < parent.virtualSize) return demote(input, 'disk_shrunk');
@@ -84,6 +94,7 @@ const REFUSALS: Record<DemotedReason, string> = {
   no_completed_full: 'The chain has no completed full backup, and on_broken_chain is "fail".',
   parent_damaged: 'The chain is damaged, and on_broken_chain is "fail".',
   parent_unreadable: 'The latest backup or its digest index cannot be read, and on_broken_chain is "fail".',
+  chain_too_long: `The chain has ${LONGEST_CHAIN} layers, and on_broken_chain is "fail".`,
   disk_shrunk: 'The disk has become smaller, which needs a full, and on_broken_chain is "fail".',
   change_id_mismatch:
     'since_change_id is not the change id of the chain\'s latest backup, and on_broken_chain is "fail".',

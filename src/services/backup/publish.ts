@@ -6,6 +6,7 @@ import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ServiceDeps } from '../deps.js';
 import { publishFile, syncDirectory, writeDurably } from '../repository/durable.js';
 import type { BackupFiles } from '../repository/layout.js';
+import { assertRepository } from '../repository/marker.js';
 import { type Manifest, serialiseManifest } from '../repository/manifest.js';
 import type { BackupContext } from './context.js';
 import type { BackupPlan } from './plan.js';
@@ -36,6 +37,7 @@ export async function publish(input: PublishInput): Promise<Outcome & { backup: 
   const manifest = await describe(input);
   await writeDurably(join(root, partial.manifest), serialiseManifest(manifest));
   await recordStep(deps.ds, held.lease, PUBLISH_STEP, 'begun', { ...files });
+  await assertRepository(root, context.repository.id);
   await held.assertHeld();
   await publishFile(join(root, partial.digests), join(root, files.digests));
   await publishFile(join(root, partial.manifest), join(root, files.manifest));

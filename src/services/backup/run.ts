@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type OpenSource, openSource } from '../../datapath/index.js';
 import type { PublishedBackup } from '../../db/jobs/commitBackup.js';
-import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
+import { asStrataError, StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
 import { assertReserve, recordCapacity } from '../repository/capacity.js';
@@ -16,6 +16,7 @@ import {
 } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import { type BackupContext, loadContext } from './context.js';
+import { explainFailure, fullInstead } from './fallback.js';
 import { removeDeadPartials, resumePublished } from './leftovers.js';
 import { type BackupPlan, planBackup } from './plan.js';
 import { publish } from './publish.js';
@@ -44,26 +45,41 @@ export async function runBackup(
   report: ReportProgress,
 ): Promise<BackupOutcome> {
   const context = await loadContext(deps.ds, jobId);
-  const { rootPath, id: repositoryId } = context.repository;
-  await assertRepository(rootPath, repositoryId);
+  await assertRepository(context.repository.rootPath, context.repository.id);
+  try {
+    return await resumeOrBegin(deps, held, context, report);
+  } catch (error) {
+    return explainFailure(context, error);
+  }
+}
+
+async function resumeOrBegin(
+  deps: ServiceDeps,
+  held: HeldLease,
+  context: BackupContext,
+  report: ReportProgress,
+): Promise<BackupOutcome> {
+  const { rootPath } = context.repository;
   const directory = join(rootPath, diskDirectory(context.vm.vmContextId, context.job.diskId));
-  await makeDirectory(directory);
+  await makeDirectory(rootPath, directory);
   await removeDeadPartials(directory, held.lease.fence);
   const finished = await resumePublished(deps, held, context);
   if (finished) return finished;
   assertReserve(context.repository, await recordCapacity(deps.ds, context.repository, deps.clock.now()));
   report({ phase: 'opening', bytes_done: 0, bytes_total: null });
-  const source = await openSource(
-    sourceSpec(context),
-    { ...deps.sourcePolicy, scratchDir: deps.scratchDir },
-    { signal: held.signal },
-  );
+  const policy = { ...deps.sourcePolicy, scratchDir: deps.scratchDir };
+  const source = await openSource(sourceSpec(context), policy, { signal: held.signal });
+  let outcome: BackupOutcome;
   try {
     checkSize(context, source);
-    return await write(deps, held, context, source, report);
-  } finally {
+    outcome = await write(deps, held, context, source, report);
+  } catch (error) {
     await source.close();
+    throw error;
   }
+  // The backup is committed: a source that does not close well is worth a line in the log, not a failed job.
+  const warning = await source.close().then(() => undefined, asStrataError);
+  return warning ? { ...outcome, warning } : outcome;
 }
 
 async function write(
@@ -83,33 +99,17 @@ async function write(
     segmentFull: context.segmentFull,
     latest: context.lineage[0] ?? null,
     damagedBelow: context.lineage.some((layer) => layer.health === 'damaged'),
+    lineageBroken: context.lineageBroken,
+    depth: context.lineage.length,
   });
   const input = { deps, held, context, source, report };
   try {
     return await attempt(input, plan);
   } catch (error) {
-    const fallback = await fullInstead(context, plan, error);
+    const fallback = await fullInstead(context, plan, error, held.signal);
     if (!fallback) throw error;
     return attempt(input, fallback);
   }
-}
-
-/** Errors that say that what the increment stands on is broken, not the disk and not the new file. */
-const PARENT_ERRORS = ['digest_index_invalid', 'file_missing', 'image_corrupt'] as const;
-
-/**
- * The full that replaces an increment whose parent turned out to be unreadable, where the request allows one: otherwise
- * every further backup of the disk would fail until somebody looked. The repository is asked again whether it is there.
- */
-async function fullInstead(
-  context: BackupContext,
-  plan: BackupPlan,
-  error: unknown,
-): Promise<BackupPlan | undefined> {
-  const allowed = plan.type !== 'full' && context.job.request.on_broken_chain === 'full';
-  if (!allowed || !isStrataError(error, ...PARENT_ERRORS)) return undefined;
-  await assertRepository(context.repository.rootPath, context.repository.id);
-  return { type: 'full', mode: 'full', parent: null, demotedReason: 'parent_unreadable' };
 }
 
 type AttemptInput = Pick<WriteInput, 'deps' | 'held' | 'context' | 'source' | 'report'>;

@@ -21,7 +21,9 @@ export interface FailureFacts {
 
 const FIRST_BACKOFF_MS = 2_000;
 const LONGEST_BACKOFF_MS = 60_000;
-const WAIT_MS = 15_000;
+/** A job that waits asks ever more rarely: a full that does not fit must not fill the repository every few seconds. */
+const SHORTEST_WAIT_MS = 15_000;
+const LONGEST_WAIT_MS = 600_000;
 
 /** Pure: from an error to what the queue does with its job. */
 export function decideFailure(facts: FailureFacts): FailureDecision {
@@ -42,7 +44,11 @@ export function decideFailure(facts: FailureFacts): FailureDecision {
       return { action: 'end', status: 'failed' };
     case 'wait':
       if (ageMs >= maxWaitMs) return { action: 'end', status: 'failed' };
-      return { action: 'again', delayMs: WAIT_MS, keepAttempt: false };
+      return {
+        action: 'again',
+        delayMs: Math.min(Math.max(SHORTEST_WAIT_MS, ageMs / 4), LONGEST_WAIT_MS),
+        keepAttempt: false,
+      };
     case 'retry': {
       if (attempt >= maxAttempts) return { action: 'end', status: 'failed' };
       const delayMs = Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 1), LONGEST_BACKOFF_MS);

@@ -1,6 +1,7 @@
 import type { DataSource } from '../../db/database.js';
-import { assertLease, type ChainLease, leaseLost, renewLease } from '../../db/jobs/lease.js';
+import { assertLease, cancelledJob, type ChainLease, leaseLost, renewLease } from '../../db/jobs/lease.js';
 import { isStrataError, StrataError } from '../../shared/errors.js';
+import { abortable } from '../../shared/abort.js';
 import type { Clock } from '../../shared/clock.js';
 
 /** A lease while its work runs. */
@@ -42,7 +43,12 @@ export async function holdLease<T>(
       signal,
       assertHeld: async () => {
         if (signal.aborted) throw signal.reason;
-        await assertLease(options.ds, options.lease);
+        try {
+          await abortable(assertLease(options.ds, options.lease), signal);
+        } catch (error) {
+          if (isStrataError(error, 'cancelled', 'lease_lost')) lost.abort(error);
+          throw error;
+        }
       },
     });
     return result;
@@ -70,7 +76,7 @@ function startHeartbeat(options: HoldLeaseOptions, lost: AbortController): () =>
     const sentAt = clock.monotonicMs();
     const { cancelRequested } = await renewLease(ds, lease, leaseMs);
     safeUntil = sentAt + leaseMs;
-    if (cancelRequested) lost.abort(new StrataError('cancelled', `Job ${lease.jobId} was cancelled.`));
+    if (cancelRequested) lost.abort(cancelledJob(lease));
   };
   const beat = () => {
     if (renewing) return;

@@ -4,7 +4,7 @@ import { endUnsuccessfully, releaseAgain } from '../../db/jobs/settle.js';
 import { unpark } from '../../db/jobs/slots.js';
 import type { JobKind } from '../../entities/index.js';
 import { withDeadline } from '../../shared/abort.js';
-import { asStrataError, StrataError } from '../../shared/errors.js';
+import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
 import { decideFailure, type FailureDecision } from './decideFailure.js';
 import { type HeldLease, holdLease } from './holdLease.js';
@@ -12,8 +12,7 @@ import { jobAgeMs } from './jobTimes.js';
 import { createProgressReporter } from './progress.js';
 
 /**
- * Attempts beyond the allowed ones that ended with their worker: a worker that is killed is not the job's fault, but a
- * job whose workers always die must end some day.
+ * Workers that may die at a job: being killed is not the job's fault, but one whose workers always die must end some day.
  */
 const DEATHS_FORGIVEN = 20;
 
@@ -57,10 +56,10 @@ export async function runUnderLease<T extends Outcome>(
   if (acquired.outcome === 'nothing_to_do')
     return { outcome: 'nothing_to_do', wanted: listOf(acquired.next) };
   const { lease } = acquired;
-  if (lease.attempt > settings.maxAttempts + DEATHS_FORGIVEN) {
+  if (lease.deaths > DEATHS_FORGIVEN) {
     const poison = new StrataError(
       'attempts_exhausted',
-      `Job ${lease.jobId} has outlived ${lease.attempt - 1} attempts.`,
+      `${lease.deaths} workers have died at job ${lease.jobId}.`,
     );
     return settleFailure(deps, settings, lease, poison);
   }
@@ -76,11 +75,7 @@ export async function runUnderLease<T extends Outcome>(
       { ds: deps.ds, clock: deps.clock, lease, ...settings, askedAtMs, signal: deadline.signal },
       (held) => request.work(held, progress.report),
     );
-    return {
-      outcome: 'completed',
-      result,
-      wanted: [...listOf(result.next), ...(await unpark(deps.ds, lease.repositoryId))],
-    };
+    return { outcome: 'completed', result, wanted: [...listOf(result.next), ...(await wake(deps, lease))] };
   } catch (error) {
     return await settleFailure(deps, settings, lease, asStrataError(error));
   } finally {
@@ -104,7 +99,7 @@ async function settleFailure<T extends Outcome>(
   });
   const failure = { code: error.code, detail: error.message };
   const next = await carryOut(deps, lease, decision, failure);
-  const woken = decision.action === 'abandon' ? [] : await unpark(deps.ds, lease.repositoryId);
+  const woken = decision.action === 'abandon' ? [] : await wake(deps, lease);
   return { outcome: 'ended', error, decision, wanted: [...listOf(next), ...woken] };
 }
 
@@ -126,4 +121,14 @@ async function carryOut(
 
 function listOf(next: Delivery | undefined): Delivery[] {
   return next ? [next] : [];
+}
+
+/** Gives the slot to a parked job. The job itself is settled by now: if this fails, the keeper does it. */
+async function wake(deps: ServiceDeps, lease: ChainLease): Promise<Delivery[]> {
+  try {
+    return await unpark(deps.ds, lease.repositoryId);
+  } catch (error) {
+    if (isStrataError(error)) return [];
+    throw error;
+  }
 }

@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import type { DataSource } from '../../db/database.js';
+import { asking } from '../../db/transaction.js';
 import { Repository } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 
@@ -18,7 +19,9 @@ export async function recordCapacity(ds: DataSource, repository: Repository, now
     usedBytes: (blocks - bfree) * bsize,
     availableBytes: bavail * bsize,
   };
-  await ds.getRepository(Repository).update({ id: repository.id }, { ...capacity, capacityReadAt: now });
+  await asking(() =>
+    ds.getRepository(Repository).update({ id: repository.id }, { ...capacity, capacityReadAt: now }),
+  );
   return capacity;
 }
 

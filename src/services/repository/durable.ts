@@ -30,26 +30,43 @@ export async function publishFile(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
   } catch (error) {
-    if (errnoOf(error) === 'EEXIST')
-      throw new StrataError('file_exists', `${to} exists already.`, { cause: error });
-    if (errnoOf(error) === 'ENOENT')
-      throw new StrataError('file_missing', `${from} is gone.`, { cause: error });
-    if (errnoOf(error) === 'EPERM' || errnoOf(error) === 'ENOTSUP') {
-      throw new StrataError(
-        'repository_unsupported',
-        'The file system of the repository has no hard links.',
-        { cause: error },
-      );
-    }
-    throw error;
+    // A retransmitted request to an NFS server may say "exists" of the link that it has just made.
+    if (errnoOf(error) !== 'EEXIST' || !(await isSameFile(from, to))) throw explainLink(error, from, to);
   }
   await unlink(from);
 }
 
-/** Creates a directory below an existing one and makes its name durable. */
-export async function makeDirectory(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: 0o750 });
-  if (first !== undefined) await syncDirectory(dirname(first));
+function explainLink(error: unknown, from: string, to: string): unknown {
+  switch (errnoOf(error)) {
+    case 'EEXIST':
+      return new StrataError('file_exists', `${to} exists already.`, { cause: error });
+    case 'ENOENT':
+      return new StrataError('file_missing', `${from} is gone.`, { cause: error });
+    case 'EPERM':
+    case 'ENOTSUP':
+      return new StrataError(
+        'repository_unsupported',
+        'The file system of the repository has no hard links.',
+        { cause: error },
+      );
+    default:
+      return error;
+  }
+}
+
+async function isSameFile(a: string, b: string): Promise<boolean> {
+  const [one, other] = await Promise.all([stat(a), stat(b)]);
+  return one.dev === other.dev && one.ino === other.ino;
+}
+
+/**
+ * Creates a directory below an existing one, and makes every name on the way durable, also those that an attempt before
+ * has created and not lived to flush.
+ */
+export async function makeDirectory(root: string, path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o750 });
+  for (let parent = dirname(path); parent.length >= root.length; parent = dirname(parent))
+    await syncDirectory(parent);
 }
 
 /** Removes files that may or may not exist. */

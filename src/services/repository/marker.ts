@@ -1,5 +1,5 @@
 import { access, constants, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
 import { makeDirectory, publishFile, removeFiles, syncDirectory, writeDurably } from './durable.js';
 
@@ -19,7 +19,7 @@ interface Marker {
  * @throws repository_unsupported when the file system has no hard links
  */
 export async function createMarker(root: string, repositoryId: string, now: Date): Promise<void> {
-  await makeDirectory(root);
+  await makeDirectory(dirname(root), root);
   const found = await readMarker(root);
   if (found) {
     if (found.repository_id === repositoryId) return;

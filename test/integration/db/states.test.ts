@@ -68,6 +68,7 @@ describe('The states of a job', () => {
           owner: 'a',
           fence: 1,
           attempt: 1,
+          deaths: 0,
           repositoryId: ids.repositoryId,
         };
         if (verb !== 'acquire') {

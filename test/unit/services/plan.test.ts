@@ -12,6 +12,8 @@ const input: PlanInput = {
   segmentFull: { ...parent, id: 'bkp_0', changeId: 'c0' },
   latest: parent,
   damagedBelow: false,
+  lineageBroken: false,
+  depth: 2,
 };
 
 function codeOf(work: () => unknown): string {
@@ -78,6 +80,8 @@ describe('The plan of a backup', () => {
       'parent_damaged',
     );
     expect(planBackup({ ...input, damagedBelow: true }).demotedReason).to.equal('parent_damaged');
+    expect(planBackup({ ...input, lineageBroken: true }).demotedReason).to.equal('parent_unreadable');
+    expect(planBackup({ ...input, depth: 250 }).demotedReason).to.equal('chain_too_long');
     expect(planBackup({ ...input, virtualSize: 512 }).demotedReason).to.equal('disk_shrunk');
   });
 

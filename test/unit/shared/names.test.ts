@@ -39,6 +39,7 @@ describe('Names', () => {
       'a..b',
       'x'.repeat(129),
       ' a',
+      'a ',
     ]) {
       expect(accepted(name), JSON.stringify(name)).to.equal(false);
     }

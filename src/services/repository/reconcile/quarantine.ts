@@ -36,7 +36,7 @@ export async function quarantineFile(
   const source = await statOf(from);
   if (!source) return undefined;
   const directory = join(QUARANTINE_NAME, reason.quarantined_at.slice(0, 10), dirname(file));
-  await makeDirectory(join(root, directory));
+  await makeDirectory(root, join(root, directory));
   const name = await freeName(join(root, directory), basename(file), source);
   const note = Buffer.byteLength(name) > LONGEST_NAME ? [...name].slice(0, 60).join('') : name;
   const notePath = join(root, directory, `${note}.reason.json`);

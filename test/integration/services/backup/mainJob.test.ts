@@ -10,7 +10,7 @@ import {
 import { BackupJob, MaintenanceJob } from '../../../../src/entities/index.js';
 import { compareImages, convertImage } from '../../../../src/qcow2/index.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
-import { makeDisk, writeAt } from '../../../helpers/disks.js';
+import { makeDisk, overwrite, writeAt } from '../../../helpers/disks.js';
 
 const SIZE = 8 * 1024 * 1024;
 
@@ -141,12 +141,18 @@ describe('The main job', () => {
     });
   });
 
-  it('heals itself: an increment whose parent has lost its digest index or its image becomes a full, and says so', async () => {
-    for (const suffix of ['.digests', '.qcow2']) {
+  it('heals itself: an increment whose parent is lost or unreadable becomes a full, and says so', async () => {
+    const harms: [string, (path: string) => Promise<unknown>][] = [
+      ['.digests', (path) => rm(path)],
+      ['.qcow2', (path) => rm(path)],
+      ['.qcow2', (path) => overwrite(path, 0, Buffer.alloc(4096))],
+      ['.digests', (path) => overwrite(path, 40, Buffer.alloc(8, 0xee))],
+    ];
+    for (const [suffix, harm] of harms) {
       await writeAt(disk, 100_000, 10);
       const before = await backup();
       const { repositoryPath } = await row(before.backup_id);
-      await rm(join(fleet.repositoryRoot, (repositoryPath ?? '').replace('.qcow2', suffix)));
+      await harm(join(fleet.repositoryRoot, (repositoryPath ?? '').replace('.qcow2', suffix)));
       const after = await backup();
       expect(after.end.status, after.end.error_detail ?? '').to.equal('completed');
       expect(await row(after.backup_id), suffix).to.deep.include({

@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import { chainInfo } from '../../qcow2/index.js';
+import { isStrataError } from '../../shared/errors.js';
+import { assertRepository } from '../repository/marker.js';
+import type { BackupContext } from './context.js';
+import type { BackupPlan } from './plan.js';
+import { layersOf } from './transfer.js';
+
+/** Errors that say that what the increment stands on is broken, not the disk and not the new file. */
+const PARENT_ERRORS = ['digest_index_invalid', 'file_missing', 'image_corrupt'] as const;
+/** Errors of a tool that may have stumbled over the parent: a parent with a destroyed header is "not in qcow2 format". */
+const PERHAPS_PARENT = ['unknown_format', 'tool_failed', 'chain_broken', 'nbd_connection_lost'] as const;
+
+/**
+ * The full that replaces an increment whose parent turned out to be unreadable, where the request allows one: otherwise
+ * every further backup of the disk would fail until somebody looked. The repository is asked again whether it is there.
+ */
+export async function fullInstead(
+  context: BackupContext,
+  plan: BackupPlan,
+  error: unknown,
+  signal: AbortSignal,
+): Promise<BackupPlan | undefined> {
+  if (plan.type === 'full' || context.job.request.on_broken_chain !== 'full') return undefined;
+  const suspicious =
+    isStrataError(error, ...PARENT_ERRORS) ||
+    (isStrataError(error, ...PERHAPS_PARENT) && (await isUnreadable(context, plan.parent.id, signal)));
+  if (!suspicious) return undefined;
+  await assertRepository(context.repository.rootPath, context.repository.id);
+  return { type: 'full', mode: 'full', parent: null, demotedReason: 'parent_unreadable' };
+}
+
+async function isUnreadable(context: BackupContext, parentId: string, signal: AbortSignal): Promise<boolean> {
+  const [parent] = layersOf(context, parentId);
+  try {
+    await chainInfo(join(context.repository.rootPath, parent.path), { signal });
+    return false;
+  } catch (error) {
+    // A tool that was stopped or was too slow has said nothing about the file.
+    return isStrataError(
+      error,
+      'unknown_format',
+      'tool_failed',
+      'file_missing',
+      'chain_broken',
+      'image_corrupt',
+    );
+  }
+}
+
+/**
+ * What a failure of a backup really means: where the repository has gone away meanwhile, that is the cause, and the
+ * job waits for it instead of failing for a file that "does not exist".
+ * @throws repository_unavailable, with the failure as its cause; else the failure itself
+ */
+export async function explainFailure(context: BackupContext, error: unknown): Promise<never> {
+  const mayBeRepository =
+    !isStrataError(error) ||
+    isStrataError(error, 'file_missing', 'tool_failed', 'internal', 'chain_broken', 'digest_index_invalid');
+  if (mayBeRepository) {
+    try {
+      await assertRepository(context.repository.rootPath, context.repository.id);
+    } catch (unavailable) {
+      if (unavailable instanceof Error) unavailable.cause ??= error;
+      throw unavailable;
+    }
+  }
+  throw error;
+}
