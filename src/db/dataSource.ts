@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { Pool } from 'mysql2';
 import { createConnection } from 'mysql2/promise';
 import { DataSource, type MigrationInterface } from 'typeorm';
 import * as entities from '../entities/index.js';
@@ -31,10 +32,33 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<DataSo
   const type = await probeServer(options.address);
   const dataSource = createDataSource(type, options);
   try {
-    return await dataSource.initialize();
+    await dataSource.initialize();
+    await limitSessions(dataSource, type);
+    return dataSource;
   } catch (error) {
     throw new StrataError('database_unavailable', 'The database refused the connection.', { cause: error });
   }
+}
+
+/** Seconds that a statement waits for a row, and that a transaction may do nothing. */
+const LOCK_WAIT_SECONDS = 10;
+const IDLE_TRANSACTION_SECONDS = 10;
+
+/**
+ * Bounds what one process can do to the others: a worker that is frozen in the middle of a transaction would keep its
+ * row locks for as long as it stays frozen. MariaDB ends such a transaction; MySQL has no such setting.
+ */
+async function limitSessions(dataSource: DataSource, type: 'mysql' | 'mariadb'): Promise<void> {
+  const idle = type === 'mariadb' ? `, idle_transaction_timeout = ${IDLE_TRANSACTION_SECONDS}` : '';
+  const statement = `SET SESSION innodb_lock_wait_timeout = ${LOCK_WAIT_SECONDS}${idle}`;
+  const { pool } = dataSource.driver as unknown as { pool: Pool };
+  // Statements of one connection run in order: this one comes before whatever the connection was opened for.
+  pool.on('connection', (connection) => {
+    // A connection on which this fails is lost; whoever wanted it is told by his own statement.
+    connection.query(statement, () => undefined);
+  });
+  // The one that `initialize` has opened.
+  await dataSource.query(statement);
 }
 
 function createDataSource(type: 'mysql' | 'mariadb', options: OpenDatabaseOptions): DataSource {

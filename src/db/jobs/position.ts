@@ -38,15 +38,31 @@ export interface LockedChain {
 
 /** SELECT ... FOR UPDATE of the chain: the one lock that orders everything on it. */
 export async function lockChain(tx: EntityManager, chainId: string): Promise<LockedChain> {
+  const chain = await selectChain(tx, chainId, 'FOR UPDATE');
+  if (!chain) throw new StrataError('not_found', `There is no chain ${chainId}.`);
+  return chain;
+}
+
+/**
+ * The same for the keeper, which must not wait: undefined where another holds the lock, perhaps a worker that was
+ * frozen in the middle of a transaction.
+ */
+export async function tryLockChain(tx: EntityManager, chainId: string): Promise<LockedChain | undefined> {
+  return selectChain(tx, chainId, 'FOR UPDATE SKIP LOCKED');
+}
+
+async function selectChain(
+  tx: EntityManager,
+  chainId: string,
+  lock: string,
+): Promise<LockedChain | undefined> {
   const rows = await tx.query<LockedChain[]>(
     `SELECT id, last_seq, fence, committed, lease_owner, lease_job_id, full_backup_id, latest_backup_id,
             (lease_until IS NOT NULL AND lease_until > UTC_TIMESTAMP(3)) AS lease_live
-     FROM backup_chains WHERE id = ? FOR UPDATE`,
+     FROM backup_chains WHERE id = ? ${lock}`,
     [chainId],
   );
-  const chain = rows[0];
-  if (!chain) throw new StrataError('not_found', `There is no chain ${chainId}.`);
-  return chain;
+  return rows[0];
 }
 
 async function countUnfinished(tx: EntityManager, chainId: string): Promise<number> {

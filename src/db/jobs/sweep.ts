@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { affectedRows, inTransaction } from '../transaction.js';
 import { type Delivery, JOB_KINDS, JOB_TABLES } from './kinds.js';
-import { lockChain, releaseHead } from './position.js';
+import { releaseHead, tryLockChain } from './position.js';
 
 interface Row {
   id: string;
@@ -67,8 +67,8 @@ export async function redeliverAbandoned(ds: DataSource): Promise<Delivery[]> {
 
 async function bumpDelivery(ds: DataSource, kind: Delivery['kind'], row: Row): Promise<Delivery | undefined> {
   return inTransaction(ds, async (tx) => {
-    const chain = await lockChain(tx, row.chain_id);
-    if (Number(chain.lease_live) === 1) return undefined;
+    const chain = await tryLockChain(tx, row.chain_id);
+    if (!chain || Number(chain.lease_live) === 1) return undefined;
     const result: unknown = await tx.query(
       `UPDATE ${JOB_TABLES[kind]} SET status = 'released', delivery = delivery + 1, attempts = attempts - 1, deaths = deaths + 1
        WHERE id = ? AND status = 'running' AND delivery = ?`,
@@ -91,8 +91,8 @@ export async function releaseHeadless(ds: DataSource): Promise<Delivery[]> {
   const found: Delivery[] = [];
   for (const { chain_id } of chains) {
     const next = await inTransaction(ds, async (tx) => {
-      await lockChain(tx, chain_id);
-      return releaseHead(tx, chain_id);
+      const chain = await tryLockChain(tx, chain_id);
+      return chain && releaseHead(tx, chain_id);
     });
     if (next) found.push(next);
   }
