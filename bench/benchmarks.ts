@@ -26,15 +26,24 @@ export async function runBenchmarks(
   only: readonly ContestName[],
   say: (line: string) => void,
 ): Promise<Results> {
-  const before = loadavg()[0] ?? Number.NaN;
   const bed = await openBed();
   try {
     const machine = await describeMachine(bed.scratch);
-    const { rows, parts } = await runContests(bed, sizes, only, say);
-    return { sizes, rows, parts, machine, load: [before, loadavg()[0] ?? Number.NaN], at: new Date() };
+    const load = [loadNow()];
+    const { rows, parts } = await runContests(bed, sizes, only, (line) => {
+      load.push(loadNow());
+      say(line);
+    });
+    load.push(loadNow());
+    return { sizes, rows, parts, machine, load, at: new Date() };
   } finally {
     await bed.close();
   }
+}
+
+/** Processes that wanted to run, on the average of the last minute. */
+function loadNow(): number {
+  return loadavg()[0] ?? Number.NaN;
 }
 
 async function runContests(

@@ -49,7 +49,7 @@ export async function traceParts(
 
 function startTracedWorker(bed: Bed, mark: (name: string) => void): Worker {
   const { services, redis, redisPrefix, lease } = bed.fleet.worker;
-  const deps: ServiceDeps = { ...services, ds: markTransactions(services.ds, () => mark('transaction')) };
+  const deps: ServiceDeps = { ...services, ds: markStatements(services.ds, mark) };
   const name = queueName('backup', 'default');
   return new Worker(
     name,
@@ -91,12 +91,16 @@ function markFence(held: HeldLease, mark: () => void): HeldLease {
   };
 }
 
-function markTransactions(ds: ServiceDeps['ds'], mark: () => void): ServiceDeps['ds'] {
+function markStatements(ds: ServiceDeps['ds'], mark: (name: string) => void): ServiceDeps['ds'] {
   return new Proxy(ds, {
     get(target, key) {
-      if (key === 'transaction') mark();
       const value: unknown = Reflect.get(target, key, target);
-      return typeof value === 'function' ? value.bind(target) : value;
+      if (key === 'transaction') mark('transaction');
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown => {
+        if (key === 'query' && String(args[0]).includes('INTO job_steps')) mark('journal');
+        return Reflect.apply(value, target, args);
+      };
     },
   });
 }
@@ -118,8 +122,9 @@ function cut(marks: { name: string; at: number }[], tools: ToolSpan[]): Parts {
     ['create the overlay', create?.toMs ?? Number.NaN],
     ['serve it, copy, flush, end the server', server?.toMs ?? Number.NaN],
     ['fsync of image and digest index', first('checking')],
-    ['check the image, its chain, content id', checked],
-    ['manifest, journal', first('fence')],
+    ['check the image and its chain; content id beside it', checked],
+    ['what is left of the content id; manifest, flushed', first('journal')],
+    ['journal', first('fence')],
     ['fence check, links, fsync of the directory', last('transaction')],
     // The client sees it before the worker hears of it.
     ['commit, and be seen', first('end')],

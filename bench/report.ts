@@ -8,8 +8,8 @@ export interface Results {
   rows: Row[];
   parts: Parts[];
   machine: string[];
-  /** Load of the machine (1 minute) at the beginning and at the end. */
-  load: [number, number];
+  /** Load of the machine (1 minute) at the beginning, before each contest and at the end. */
+  load: number[];
   at: Date;
 }
 
@@ -51,7 +51,9 @@ export function report(results: Results): string {
     '## Machine',
     '',
     ...machine.map((line) => `- ${line}`),
-    `- load before and after: ${load.map((value) => value.toFixed(1)).join(', ')}; ${at.toISOString().slice(0, 10)}`,
+    `- load (one minute) at the beginning, before each contest and at the end: ${load.map((value) => value.toFixed(1)).join(', ')};`,
+    '  above the number of processors, others took part of the machine',
+    `- ${at.toISOString().slice(0, 10)}`,
     '',
   ];
   return lines.join('\n');

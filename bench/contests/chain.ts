@@ -60,8 +60,8 @@ async function validationContest(bed: Bed, sizes: Sizes, { chainId, images }: Lo
       theirs,
       goal: 1.1,
       bounds:
-        'Beyond the checks, the content id of every point is computed from the digest indexes of all its layers, ' +
-        'one point after the other, in the worker’s own process.',
+        'Not the checks but the content ids: the id of every point is computed from the digest indexes of all its ' +
+        'layers, one point after the other, in the worker’s own process (the time before the first `qemu-img check` below).',
     },
   ];
 }
@@ -114,7 +114,9 @@ async function restoreContest(bed: Bed, sizes: Sizes, { topId, images }: LongCha
       ours: unverified,
       theirs,
       goal: 1.05,
-      bounds: 'The same conversion, and the fixed cost of a job.',
+      bounds:
+        'Before the same conversion, `qemu-img measure` walks the whole chain to see whether there is room; see below ' +
+        'how long it takes.',
     },
   ];
 }
