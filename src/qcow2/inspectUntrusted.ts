@@ -6,17 +6,20 @@ import { checkFormat, type ImageFormat } from './imageRef.js';
 import { imageInfo } from './info.js';
 import { UNTRUSTED_LIMITS } from './limits.js';
 import { checkAbsolutePath } from './paths.js';
+import { findsFaultWithImage } from './toolFailure.js';
 
 /** How long an image from outside may keep us; the CPU limit alone does not bound a tool that waits. */
 const DEADLINE_MS = 60_000;
 
-/** What a failure of qemu-img means when the image is not ours; every other code keeps its meaning. */
-const VERDICTS: Partial<Record<ErrorCode, ErrorCode>> = {
-  tool_timeout: 'source_too_complex',
-  tool_failed: 'source_missing',
-  tool_output_invalid: 'source_missing',
-  file_missing: 'source_missing',
-};
+/**
+ * What a failure of qemu-img says about an image that is not ours, or undefined where it says nothing about it and may
+ * pass: a disk or host in trouble. A tool that waits for a minute is such, for the CPU limit stops one that computes.
+ * Pure.
+ */
+export function verdictOn(error: StrataError): ErrorCode | undefined {
+  const refused = isStrataError(error, 'tool_output_invalid', 'file_missing') || findsFaultWithImage(error);
+  return refused ? 'source_missing' : undefined;
+}
 
 /**
  * Describes an image from outside under resource limits, in the stated format, and refuses one that refers to other
@@ -24,7 +27,8 @@ const VERDICTS: Partial<Record<ErrorCode, ErrorCode>> = {
  * VMDK are in `extents`: the caller checks where they really are (symbolic links) against its roots.
  * @param path absolute
  * @throws source_missing (absent, or not a readable image), unknown_format (of another format),
- *   source_references_other_file, source_too_complex (exceeded memory, CPU time or 60 s), source_in_use
+ *   source_references_other_file, source_too_complex (exceeded memory or CPU time), source_in_use;
+ *   source_io_error, tool_failed, tool_timeout (60 s) where the host is in trouble and nothing is said of the image
  */
 export async function inspectUntrusted(
   path: string,
@@ -56,7 +60,7 @@ async function describe(
   } catch (error) {
     // A reason that the signal brought is nobody's verdict on the image.
     if (signal?.aborted === true || !isStrataError(error)) throw error;
-    const code = VERDICTS[error.code];
+    const code = verdictOn(error);
     if (code === undefined) throw error;
     throw new StrataError(code, `The ${format} source cannot be inspected. ${error.message}`, {
       cause: error,

@@ -40,6 +40,20 @@ const LIMIT_SIGNALS = new Set(['SIGXCPU', 'SIGXFSZ', 'SIGKILL', 'SIGABRT', 'SIGT
 const LIMIT_MESSAGES =
   /allocate memory|File too large|failed to map segment|failed to allocate|out of memory|Resource temporarily unavailable/i;
 
+/** What the C library says of the host that QEMU runs on, and of no image (strerror(3)). */
+const HOST_MESSAGES =
+  /Input\/output error|Too many open files|Stale file handle|Transport endpoint is not connected|Remote I\/O error|No such device|No data available|Connection timed out|Host is down|Device or resource busy|Interrupted system call|Cannot allocate memory|Resource temporarily unavailable|loading shared libraries|event notifier/;
+
+/**
+ * True for a `tool_failed` in which the tool itself found fault with what it read: it ran to its end and gave a reason
+ * that is not one of the host.
+ */
+export function findsFaultWithImage({ code, details }: StrataError): boolean {
+  const { exitCode, stderr } = details;
+  if (code !== 'tool_failed' || typeof exitCode !== 'number' || typeof stderr !== 'string') return false;
+  return stderr.includes('Could not open') && !HOST_MESSAGES.test(stderr);
+}
+
 /**
  * The error of a tool that ended badly by itself.
  * @param limited the tool ran under resource limits, so that exhaustion is the image's fault
