@@ -20,7 +20,8 @@ import {
   storedBitmapRanges,
 } from './imageServer.js';
 import { nbdReaders } from './nbdReaders.js';
-import { allowedRealPath, fileSize } from './paths.js';
+import { openInspected } from './openInspected.js';
+import { allowedRealPath, lookAt } from './paths.js';
 import { rawReader } from './rawReader.js';
 import { reopenable } from './reopenable.js';
 import type { OpenSource, SourcePolicy, SourceSpec } from './types.js';
@@ -48,7 +49,7 @@ export async function openFileSource(
     );
   }
   const path = await allowedRealPath(spec.path, policy.roots, 'source.path');
-  const bytes = await fileSize(path, 'source.path');
+  const { bytes, identity } = await lookAt(path, 'source.path');
   // qemu-img rounds the size of a raw file up; a disk whose last sector is cut is refused instead.
   if (format === 'raw' && bytes !== undefined) checkSize(bytes, 'source.path');
   const info = await inspect(path, format, signal);
@@ -63,7 +64,7 @@ export async function openFileSource(
     ...(format === 'qcow2' ? { noBacking: true } : {}),
   };
   return fileSource(imageRef, sizeBytes, policy.scratchDir, signal, {
-    open: (file) => open(file, 'r'),
+    openRaw: (file) => openInspected(file, identity),
     readError: sourceReadError,
   });
 }
@@ -83,11 +84,11 @@ async function inspect(
 
 /** How the bytes of an image are reached, and what it means that they are not. */
 interface FileAccess {
-  open(path: string): Promise<FileHandle>;
+  openRaw: (path: string) => Promise<FileHandle>;
   readError: OpenSource['readError'];
 }
 
-const OWN: FileAccess = { open: (path) => open(path, 'r'), readError: asStrataError };
+const OWN: FileAccess = { openRaw: (path) => open(path, 'r'), readError: asStrataError };
 
 /** A source of an image that needs no check: one of Strata's own. Backing files are followed unless the ref says no. */
 export function fileSource(
@@ -95,13 +96,13 @@ export function fileSource(
   sizeBytes: number,
   scratchDir: string,
   signal: AbortSignal | undefined,
-  { open: openFile, readError }: FileAccess = OWN,
+  { openRaw, readError }: FileAccess = OWN,
 ): OpenSource {
   const abort = signal ? { signal } : {};
   const serving: ImageServing = { ref, scratchDir, ...abort };
   const server = reopenable(() => serveForReading(serving));
   const file = reopenable(() =>
-    openFile(ref.path).catch((error: unknown) => {
+    openRaw(ref.path).catch((error: unknown) => {
       throw readError(error);
     }),
   );

@@ -1,6 +1,7 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve, sep } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
+import { sourceReadError } from '../../shared/sourceReadError.js';
 
 /** True when `path` is `root` or lies below it. Both are absolute and free of symbolic links. */
 export function isUnder(path: string, root: string): boolean {
@@ -35,14 +36,26 @@ export async function allowedRealPath(
   throw notAllowed(field);
 }
 
+/** Tells a file from another that comes to have its name (stat(2)). */
+export interface FileIdentity {
+  dev: bigint;
+  ino: bigint;
+}
+
 /**
- * @returns the size of a regular file in bytes; undefined for a block device
+ * @returns the size of a regular file in bytes, undefined for a block device; and which file it is
  * @throws source_missing for anything else: a directory, a pipe, a character device
  */
-export async function fileSize(path: string, field: string): Promise<number | undefined> {
-  const stats = await stat(path);
-  if (stats.isFile()) return stats.size;
-  if (stats.isBlockDevice()) return undefined;
+export async function lookAt(
+  path: string,
+  field: string,
+): Promise<{ bytes: number | undefined; identity: FileIdentity }> {
+  const stats = await stat(path, { bigint: true }).catch((error: unknown) => {
+    throw sourceReadError(error);
+  });
+  const identity = { dev: stats.dev, ino: stats.ino };
+  if (stats.isFile()) return { bytes: Number(stats.size), identity };
+  if (stats.isBlockDevice()) return { bytes: undefined, identity };
   throw new StrataError('source_missing', 'The source is neither a regular file nor a block device.', {
     field,
   });

@@ -1,8 +1,9 @@
-import { mkdir, rename, symlink, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { openSource, type SourceSpec } from '../../../../src/datapath/index.js';
 import { StrataError } from '../../../../src/shared/errors.js';
+import { codeOf } from '../../../helpers/codeOf.js';
 import { startQemuNbd, startNbdkit } from '../../../helpers/nbdServers.js';
 import { inWorkshop, tool, type Workshop, writeRaw } from '../disks.js';
 
@@ -123,6 +124,35 @@ describe('A file source', () => {
       const linked = await refusal(shop, { type: 'file', path: vmdk, format: 'vmdk' });
       expect(linked).to.deep.include({ code: 'path_not_allowed', field: 'source.path' });
     }));
+});
+
+describe('A raw file source that is exchanged after its inspection', () => {
+  const exchanges: Record<string, (path: string, other: string) => Promise<void>> = {
+    'by another file': (path, other) => rename(other, path),
+    'by a symbolic link to a file elsewhere': async (path, other) => {
+      await rm(path);
+      await symlink(other, path);
+    },
+    'by nothing': (path) => rm(path),
+  };
+  for (const [how, exchange] of Object.entries(exchanges)) {
+    it(`${how} is refused as source_changed, and not read`, () =>
+      inRoot(async (shop) => {
+        const path = shop.path('root/disk.raw');
+        await writeRaw(path, MIB, []);
+        await writeRaw(shop.path('other.raw'), MIB, []);
+        const policy = { roots: [shop.path('root')], nbdAllow: [], scratchDir: shop.scratchDir };
+        const source = await openSource({ type: 'file', path, format: 'raw' }, policy);
+        try {
+          await source.connect();
+          await source.release();
+          await exchange(path, shop.path('other.raw'));
+          expect(await codeOf(source.connect())).to.equal('source_changed');
+        } finally {
+          await source.close();
+        }
+      }));
+  }
 });
 
 describe('An NBD source', () => {
