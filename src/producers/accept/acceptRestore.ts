@@ -1,5 +1,8 @@
+import type { EntityManager } from '../../db/database.js';
 import { takePosition } from '../../db/jobs/position.js';
 import type { Health, JobStatus, RestoreFormat, RestoreTarget } from '../../entities/index.js';
+import { checkRestorable } from '../../services/restore/plan.js';
+import { byId, lineageOf } from '../../services/validation/lineage.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
@@ -22,15 +25,20 @@ interface BackupRow {
   chain_id: string;
   repository_id: string;
   status: JobStatus;
-  health: Health;
   pool: string;
+}
+
+interface LayerRow {
+  id: string;
+  parent_backup_id: string | null;
+  health: Health;
 }
 
 /**
  * Accepts a restore of one backup to a file or block device. Whether the target is free is seen by the worker, whose
  * host writes it.
  * @throws wrong_state when the backup has not completed
- * @throws backup_damaged when it is known to be damaged
+ * @throws backup_damaged when it, or what it stands on, is known to be damaged, or is suspect and `verify` is false
  */
 export async function acceptRestore(
   deps: AcceptDeps,
@@ -40,14 +48,15 @@ export async function acceptRestore(
   checkPathUnder(body.target.path, deps.settings.restoreRoots, 'target.path', 'STRATA_RESTORE_ROOTS');
   return acceptOnce(deps, idempotency, async (tx) => {
     const rows = await tx.query<BackupRow[]>(
-      `SELECT b.chain_id, b.repository_id, b.status, b.health, r.pool FROM backup_jobs b
+      `SELECT b.chain_id, b.repository_id, b.status, r.pool FROM backup_jobs b
        JOIN repositories r ON r.id = b.repository_id WHERE b.id = ?`,
       [body.backup_id],
     );
     const backup = rows[0];
     if (!backup)
       throw new StrataError('not_found', `There is no backup ${body.backup_id}.`, { field: 'backup_id' });
-    assertRestorable(backup, body.backup_id);
+    const verify = body.verify ?? true;
+    await assertRestorable(tx, backup, body.backup_id, verify);
     const { seq, status } = await takePosition(tx, backup.chain_id);
     const id = newId('rst', deps.clock.now());
     await tx.query(
@@ -62,7 +71,7 @@ export async function acceptRestore(
         body.backup_id,
         JSON.stringify(body.target),
         body.format,
-        (body.verify ?? true) ? 1 : 0,
+        verify ? 1 : 0,
       ],
     );
     const delivery = {
@@ -77,19 +86,17 @@ export async function acceptRestore(
   });
 }
 
-function assertRestorable(backup: BackupRow, id: string): void {
-  if (backup.status !== 'completed') {
-    throw new StrataError(
-      'wrong_state',
-      `Backup ${id} is ${backup.status}; only a completed one can be restored.`,
-      {
-        field: 'backup_id',
-      },
-    );
-  }
-  if (backup.health === 'damaged') {
-    throw new StrataError('backup_damaged', `Backup ${id} is damaged; validate the chain to see where.`, {
-      field: 'backup_id',
-    });
-  }
+/** Judges the backup and all that it stands on, as the worker will: what is known now need not fail as a job. */
+async function assertRestorable(
+  tx: EntityManager,
+  { chain_id, status }: BackupRow,
+  id: string,
+  verify: boolean,
+): Promise<void> {
+  const rows = await tx.query<LayerRow[]>(
+    `SELECT id, parent_backup_id, health FROM backup_jobs WHERE chain_id = ? AND status = 'completed'`,
+    [chain_id],
+  );
+  const links = rows.map((row) => ({ id: row.id, parentBackupId: row.parent_backup_id, health: row.health }));
+  checkRestorable({ id, status, ...lineageOf(byId(links), id) }, verify);
 }

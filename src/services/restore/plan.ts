@@ -14,11 +14,13 @@ export interface RestorableFacts {
 }
 
 /**
- * Refuses what must not be restored. Pure; also for the moment at which a restore is asked for.
+ * Refuses what must not be restored. Pure; also for the moment at which a restore is asked for. A `suspect` backup may
+ * be sound (one read that failed makes it so), and a restore that verifies proves it by its content id.
+ * @param verify the restored content will be read back
  * @throws wrong_state when the backup is not completed
- * @throws backup_damaged when its health, or that of a backup below it, is `damaged` or `suspect`
+ * @throws backup_damaged when it, or a backup below it, is `damaged`; or `suspect` and nothing would prove the content
  */
-export function checkRestorable(backup: RestorableFacts): void {
+export function checkRestorable(backup: RestorableFacts, verify: boolean): void {
   if (backup.status !== 'completed') {
     throw new StrataError(
       'wrong_state',
@@ -29,18 +31,21 @@ export function checkRestorable(backup: RestorableFacts): void {
     );
   }
   if (backup.broken !== undefined) {
-    throw new StrataError('backup_damaged', `Backup ${backup.id} cannot be restored: ${backup.broken}.`);
+    throw new StrataError('backup_damaged', `Backup ${backup.id} cannot be restored: ${backup.broken}.`, {
+      field: 'backup_id',
+    });
   }
-  const bad = backup.layers.find((layer) => layer.health !== 'ok');
+  const damaged = backup.layers.find(({ health }) => health === 'damaged');
+  const bad = damaged ?? (verify ? undefined : backup.layers.find(({ health }) => health === 'suspect'));
   if (!bad) return;
+  const next = damaged
+    ? 'validate its chain for the findings'
+    : 'it can be restored with verify, or once a validation of its chain has cleared it';
   const which = bad.id === backup.id ? `is ${bad.health}` : `stands on ${bad.id}, which is ${bad.health}`;
-  throw new StrataError(
-    'backup_damaged',
-    `Backup ${backup.id} ${which}; validate its chain for the findings.`,
-    {
-      details: { backup_id: bad.id, health: bad.health },
-    },
-  );
+  throw new StrataError('backup_damaged', `Backup ${backup.id} ${which}; ${next}.`, {
+    field: 'backup_id',
+    details: { backup_id: bad.id, health: bad.health },
+  });
 }
 
 export type RestorePlan =
@@ -89,10 +94,13 @@ export function partialName(name: string, jobId: string, fence: number): string 
   return `.${name.slice(0, NAME_CHARACTERS)}.${jobId}.${fence}.partial`;
 }
 
-/** Those of the names that attempts of the job have left. Pure. */
-export function partialsOf(jobId: string, names: readonly string[]): string[] {
+/**
+ * Those of the names that attempts of the job have left, up to that of the fence: an attempt that was frozen and wakes
+ * must not touch the directory of the one that took over. Pure.
+ */
+export function partialsOf(jobId: string, fence: number, names: readonly string[]): string[] {
   return names.filter((name) => {
-    const [, id, fence] = /^\..*\.([^.]+)\.(\d+)\.partial$/s.exec(name) ?? [];
-    return id === jobId && fence !== undefined;
+    const [, id, found] = /^\..*\.([^.]+)\.(\d+)\.partial$/s.exec(name) ?? [];
+    return id === jobId && found !== undefined && Number(found) <= fence;
   });
 }

@@ -15,14 +15,17 @@ type FilePlan = Extract<RestorePlan, { kind: 'file' }>;
 const PUBLISHING = 'publishing';
 
 /** Makes the private directory of an attempt, and removes those of the attempts before it. */
-export async function beginPartial(plan: FilePlan, jobId: string): Promise<void> {
-  await removePartials(plan.parent, jobId);
+export async function beginPartial(plan: FilePlan, jobId: string, fence: number): Promise<void> {
+  await removePartials(plan.parent, jobId, fence);
   await mkdir(plan.directory, { mode: 0o700 });
 }
 
-/** Removes what attempts of the job have left in a directory. Another job's files are never touched. */
-export async function removePartials(parent: string, jobId: string): Promise<void> {
-  for (const name of partialsOf(jobId, await readdir(parent))) {
+/**
+ * Removes what attempts of the job, up to that of the fence, have left in a directory. Another job's files and those of a
+ * newer attempt are never touched.
+ */
+export async function removePartials(parent: string, jobId: string, fence: number): Promise<void> {
+  for (const name of partialsOf(jobId, fence, await readdir(parent))) {
     await rm(join(parent, name), { recursive: true, force: true });
   }
 }

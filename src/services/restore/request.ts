@@ -29,7 +29,7 @@ export async function loadRequest(ds: DataSource, jobId: string): Promise<Restor
   const { job, backup, repository } = await loadRows(ds, jobId);
   const rows = byId(await loadBackupRows(ds, job.chainId));
   const { layers, broken } = lineageOf(rows, backup.id);
-  checkRestorable({ id: backup.id, status: backup.status, layers, broken });
+  checkRestorable({ id: backup.id, status: backup.status, layers, broken }, job.verify);
   const top = layers[0];
   if (!top) throw new StrataError('internal', `Backup ${backup.id} has no layer.`);
   return {

@@ -46,7 +46,7 @@ export async function runRestore(
   if (target.kind === 'taken') {
     const earlier = recognise(await readSteps(deps.ds, jobId), target.path, target.identity);
     if (earlier) {
-      await removePartials(target.parent, jobId);
+      await removePartials(target.parent, jobId, held.lease.fence);
       await syncDirectory(target.parent);
       return finish(deps, held, earlier);
     }
@@ -82,7 +82,7 @@ async function restoreToFile(
   const { deps, held, request, report } = attempt;
   const { signal } = held;
   await assertRecordedChain(request.images, signal);
-  await beginPartial(plan, request.jobId);
+  await beginPartial(plan, request.jobId, held.lease.fence);
   return removedAfterwards(plan.directory, async () => {
     await assertRoom(request.images[0] ?? '', plan.parent, signal);
     await writeImage({

@@ -83,6 +83,17 @@ describe('restore, interrupted,', function () {
     expect(await readdir(bench.target)).to.have.members([other, 'disk.raw']);
   });
 
+  it('that was frozen and wakes leaves the directory of the attempt that took over', async () => {
+    const jobId = await bench.add({ path });
+    const older = partialName('disk.raw', jobId, 1);
+    const newer = partialName('disk.raw', jobId, 1_000_000);
+    for (const name of [older, newer]) await mkdir(join(bench.target, name));
+    await writeFile(join(bench.target, newer, 'disk.raw'), 'being written');
+    await bench.attempt(jobId, {});
+    expect(await readdir(bench.target)).to.have.members([newer, 'disk.raw']);
+    expect(await readFile(join(bench.target, newer, 'disk.raw'), 'utf8')).to.equal('being written');
+  });
+
   it('publishes nothing once the lease is lost', async () => {
     const jobId = await bench.add({ path });
     const lost = bench.attempt(jobId, {

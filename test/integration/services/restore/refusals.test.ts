@@ -76,17 +76,33 @@ describe('restore refuses', function () {
     expect(error.fields[0]?.field).to.equal('target.path');
   });
 
-  it('a damaged or suspect backup, and one that stands on such a one', async () => {
+  it('a damaged backup, and a suspect one that nothing would prove, and one that stands on such a one', async () => {
     const path = join(bench.target, 'x.raw');
     const mark = (health: string) =>
       bench.ds.query('UPDATE backup_jobs SET health = ? WHERE id = ?', [health, bench.at(2).id]);
-    for (const health of ['damaged', 'suspect']) {
+    for (const [health, verify] of [
+      ['damaged', true],
+      ['suspect', false],
+    ] as const) {
       await mark(health);
-      expect(await codeOf(bench.restore({ number: 2, path }))).to.equal('backup_damaged');
-      expect(await codeOf(bench.restore({ number: 4, path }))).to.equal('backup_damaged');
+      expect(await codeOf(bench.restore({ number: 2, path, verify }))).to.equal('backup_damaged');
+      expect(await codeOf(bench.restore({ number: 4, path, verify }))).to.equal('backup_damaged');
     }
     expect(await names(bench)).to.deep.equal([]);
     expect(await bench.restore({ number: 1, path })).to.include({ verified: true });
+  });
+
+  it('but not a suspect backup that it proves by its content id; one that is not as it was, it does not publish', async () => {
+    const path = join(bench.target, 'x.raw');
+    await bench.ds.query(`UPDATE backup_jobs SET health = 'suspect'`);
+    expect(await bench.restore({ path })).to.include({ verified: true });
+    await rm(path);
+    await bench.ds.query('UPDATE backup_jobs SET content_id = ? WHERE id = ?', [
+      bench.at(1).contentId,
+      bench.at(4).id,
+    ]);
+    expect(await codeOf(bench.restore({ number: 4, path }))).to.equal('content_mismatch');
+    expect(await names(bench)).to.deep.equal([]);
   });
 
   it('to follow a header that was made to refer to another file', async () => {

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Health } from '../../../../src/entities/index.js';
 import {
   checkRestorable,
   planRestore,
@@ -23,18 +24,32 @@ describe('the plan of a restore', () => {
   };
 
   it('is made for a completed backup that stands on healthy ones', async () => {
-    expect(await refusal(() => checkRestorable(good))).to.equal('no error');
+    expect(await refusal(() => checkRestorable(good, false))).to.equal('no error');
     for (const status of ['queued', 'running', 'failed', 'cancelled', 'expired'] as const) {
-      expect(await refusal(() => checkRestorable({ ...good, status }))).to.equal('wrong_state');
+      expect(await refusal(() => checkRestorable({ ...good, status }, true))).to.equal('wrong_state');
     }
-    for (const health of ['suspect', 'damaged'] as const) {
-      const layers = [
-        { id: 'b2', health: 'ok' as const },
-        { id: 'b1', health },
-      ];
-      expect(await refusal(() => checkRestorable({ ...good, layers }))).to.equal('backup_damaged');
+    expect(await refusal(() => checkRestorable({ ...good, broken: 'no full' }, true))).to.equal(
+      'backup_damaged',
+    );
+  });
+
+  it('is made for a suspect lineage only where the content id will prove it, and never for a damaged one', async () => {
+    const on = (top: Health, below: Health) => ({
+      ...good,
+      layers: [
+        { id: 'b2', health: top },
+        { id: 'b1', health: below },
+      ],
+    });
+    for (const facts of [on('ok', 'suspect'), on('suspect', 'ok'), on('suspect', 'suspect')]) {
+      expect(await refusal(() => checkRestorable(facts, true))).to.equal('no error');
+      expect(await refusal(() => checkRestorable(facts, false))).to.equal('backup_damaged');
     }
-    expect(await refusal(() => checkRestorable({ ...good, broken: 'no full' }))).to.equal('backup_damaged');
+    for (const facts of [on('ok', 'damaged'), on('suspect', 'damaged'), on('damaged', 'suspect')]) {
+      for (const verify of [true, false]) {
+        expect(await refusal(() => checkRestorable(facts, verify))).to.equal('backup_damaged');
+      }
+    }
   });
 
   const free: TargetFacts = { kind: 'free', path: '/r/d.vmdk', parent: '/r', name: 'd.vmdk' };
@@ -85,7 +100,12 @@ describe('the plan of a restore', () => {
       '.a.rst_1.1.partial.raw',
       '.rst_1.1.partial',
     ];
-    expect(partialsOf('rst_1', [...own, ...others])).to.deep.equal(own);
+    expect(partialsOf('rst_1', 22, [...own, ...others])).to.deep.equal(own);
+  });
+
+  it('leaves the directory of a newer attempt alone: one that was frozen wakes and clears up only what is older', () => {
+    const name = (fence: number) => partialName('a', 'rst_1', fence);
+    expect(partialsOf('rst_1', 9, [name(8), name(9), name(10), name(100)])).to.deep.equal([name(8), name(9)]);
   });
 
   it('recognises a file by all of its identity and its path', () => {
