@@ -28,6 +28,8 @@ export interface BackupRequest {
 @Index('ix_backup_jobs_slots', ['repositoryId', 'status', 'parkedAt'])
 @Index('ix_backup_jobs_chain_status', ['chainId', 'status', 'seq'])
 @Index('ix_backup_jobs_vm', ['vmContextId', 'diskId', 'createdAt'])
+@Index('ix_backup_jobs_type', ['backupType', 'createdAt'])
+@Index('ix_backup_jobs_disk', ['diskId', 'createdAt'])
 @Index('ix_backup_jobs_created', ['createdAt', 'id'])
 export class BackupJob extends ChainJob {
   @ManyToOne('BackupChain', { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })

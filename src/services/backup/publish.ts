@@ -35,8 +35,10 @@ export async function publish(input: PublishInput): Promise<Outcome & { backup: 
   const { deps, held, context, files, partial } = input;
   const root = context.repository.rootPath;
   const manifest = await describe(input);
-  await writeDurably(join(root, partial.manifest), serialiseManifest(manifest));
-  await recordStep(deps.ds, held.lease, PUBLISH_STEP, 'begun', { ...files });
+  await Promise.all([
+    writeDurably(join(root, partial.manifest), serialiseManifest(manifest)),
+    recordStep(deps.ds, held.lease, PUBLISH_STEP, 'begun', { ...files }),
+  ]);
   await assertRepository(root, context.repository.id);
   await held.assertHeld();
   await publishFile(join(root, partial.digests), join(root, files.digests));

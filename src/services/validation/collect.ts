@@ -10,7 +10,7 @@ import { checkFile, describeHeaders } from './collectImages.js';
 import { computeContentId, digestsBelong, lookAtDigests, lookAtManifest } from './collectSidecars.js';
 import type { BackupFacts, BackupRow, ChainFacts, CheckFact, ContentFact, FileFact } from './facts.js';
 import { inParallel } from './inParallel.js';
-import { byId, lineageOf } from './lineage.js';
+import { byId, lineageOf, tipsOf } from './lineage.js';
 
 /** qemu-img check waits for the disk most of the time. */
 const CHECKS_AT_ONCE = 4;
@@ -118,12 +118,15 @@ async function lookAtSidecars(
     const digests = await lookAtDigests(indexOf(row), signal);
     sidecars.set(row.id, { manifest, digests, content: { state: 'skipped' } });
   }
-  for (const row of rows) {
-    const { layers, broken } = lineageOf(rowsById, row.id);
+  // From the tips every index is reached, and each has its own checksum and its content id in the manifest: computing the
+  // content id of every point would read every index once for each point above it.
+  for (const id of tipsOf(rows)) {
+    const { layers, broken } = lineageOf(rowsById, id);
+    const [row] = layers;
     const usable = layers.every((layer) =>
       digestsBelong(layer, (sidecars.get(layer.id) ?? NO_SIDECARS).digests),
     );
-    if (broken !== undefined || !usable) continue;
+    if (row === undefined || broken !== undefined || !usable) continue;
     const content: ContentFact = await computeContentId(layers.map(indexOf), row.virtualSize, signal);
     sidecars.set(row.id, { ...(sidecars.get(row.id) ?? NO_SIDECARS), content });
   }
