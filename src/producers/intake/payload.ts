@@ -37,7 +37,7 @@ export function parseIntake(raw: unknown): IntakePayload {
       explain(BackupCreate, backup).map(({ field, message }) => ({ field: `backup.${field}`, message })),
     );
   }
-  return { v, ...(key === undefined ? {} : { idempotency_key: key }), backup: backup as BackupBody };
+  return { v, ...(key === undefined ? {} : { idempotency_key: key }), backup };
 }
 
 function refused(fields: { field: string; message: string }[]): StrataError {
