@@ -8,7 +8,7 @@ export class AddJobSlots1795000000002 implements MigrationInterface {
 
   async up(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(
-      `ALTER TABLE backup_jobs ADD INDEX ix_backup_jobs_type (backup_type, created_at),
+      `ALTER TABLE backup_jobs ADD COLUMN content_wrong_at datetime(3) NULL, ADD INDEX ix_backup_jobs_type (backup_type, created_at),
          ADD INDEX ix_backup_jobs_disk (disk_id, created_at)`,
     );
     for (const table of TABLES) {
@@ -21,7 +21,7 @@ export class AddJobSlots1795000000002 implements MigrationInterface {
 
   async down(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(
-      'ALTER TABLE backup_jobs DROP INDEX ix_backup_jobs_type, DROP INDEX ix_backup_jobs_disk',
+      'ALTER TABLE backup_jobs DROP COLUMN content_wrong_at, DROP INDEX ix_backup_jobs_type, DROP INDEX ix_backup_jobs_disk',
     );
     for (const table of TABLES) {
       // The foreign key needs an index of its own before this one goes.

@@ -108,6 +108,10 @@ export class BackupJob extends ChainJob {
   @Column({ type: 'varchar', length: 16, default: 'ok' })
   health!: Health;
 
+  /** Set when a restore has proved that the content is not what was written; cleared when one proves that it is. */
+  @Column({ name: 'content_wrong_at', ...TIME, nullable: true })
+  contentWrongAt!: Date | null;
+
   @Column({ name: 'protected_until', ...TIME, nullable: true })
   protectedUntil!: Date | null;
 

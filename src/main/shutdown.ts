@@ -72,6 +72,8 @@ export async function runMain(log: Logger, main: () => Promise<void>): Promise<v
     log.fatal({ err: error }, 'unhandled rejection');
     process.exit(1);
   });
+  // Images hold what guests hold: nobody but us and our group reads them, whichever tool writes them.
+  process.umask(0o027);
   try {
     await main();
     process.send?.('ready');

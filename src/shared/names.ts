@@ -41,3 +41,13 @@ export function slug(name: string): string {
       .slice(0, 60) || 'vm'
   );
 }
+
+/** Checks a text of the caller's own, such as an upstream's id: no control characters, no half characters, no blank at the end. */
+export function checkText(text: string, field: string): string {
+  if (/\p{C}/u.test(text) || /\s$/u.test(text)) {
+    throw new StrataError('invalid_name', 'The text has no control characters and no blank at its end.', {
+      field,
+    });
+  }
+  return text;
+}

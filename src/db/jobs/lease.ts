@@ -4,7 +4,7 @@ import { StrataError } from '../../shared/errors.js';
 import { affectedRows, asDatabaseError, asking, expectOneRow, inTransaction } from '../transaction.js';
 import { type Delivery, JOB_TABLES } from './kinds.js';
 import { type LockedChain, lockChain, releaseHead } from './position.js';
-import { settleRestorePointOf } from './restorePoints.js';
+import { closeBackup, settleRestorePointOf } from './restorePoints.js';
 import { takeSlot } from './slots.js';
 
 /** A lease on a chain: the right to work on it for `leaseMs` from the last renewal, and the fence that proves it. */
@@ -52,7 +52,7 @@ export async function acquireLease(ds: DataSource, options: AcquireOptions): Pro
     if (!chainId) throw new StrataError('not_found', `There is no job ${options.jobId}.`);
     const chain = await lockChain(tx, chainId);
     const jobs = await tx.query<LockedJob[]>(
-      `SELECT status, attempts, deaths, delivery, repository_id FROM ${table} WHERE id = ? FOR UPDATE`,
+      `SELECT status, attempts, deaths, delivery, repository_id, cancel_requested FROM ${table} WHERE id = ? FOR UPDATE`,
       [options.jobId],
     );
     const job = jobs[0];
@@ -66,6 +66,7 @@ export async function acquireLease(ds: DataSource, options: AcquireOptions): Pro
     if (job.delivery !== options.delivery)
       return { outcome: 'nothing_to_do', status: job.status, next: undefined };
     if (Number(chain.lease_live) === 1) return { outcome: 'held' };
+    if (Number(job.cancel_requested) === 1) return cancelInstead(tx, options, chainId);
     if (!(await takeSlot(tx, options.kind, options.jobId, job.repository_id))) return { outcome: 'parked' };
     return { outcome: 'acquired', lease: await grant(tx, options, chain, job) };
   });
@@ -77,6 +78,22 @@ interface LockedJob {
   deaths: number;
   delivery: number;
   repository_id: string;
+  cancel_requested: number;
+}
+
+/** A cancellation that the attempt before did not live to honour: it failed, was handed back, or its worker died. */
+async function cancelInstead(tx: EntityManager, options: AcquireOptions, chainId: string): Promise<Acquired> {
+  await tx.query(
+    `UPDATE ${JOB_TABLES[options.kind]} SET status = 'cancelled', error_code = 'cancelled', completed_at = UTC_TIMESTAMP(3)
+     WHERE id = ?`,
+    [options.jobId],
+  );
+  await tx.query(
+    'UPDATE backup_chains SET lease_owner = NULL, lease_job_id = NULL, lease_until = NULL WHERE id = ?',
+    [chainId],
+  );
+  if (options.kind === 'backup') await closeBackup(tx, options.jobId);
+  return { outcome: 'nothing_to_do', status: 'cancelled', next: await releaseHead(tx, chainId) };
 }
 
 async function grant(

@@ -40,3 +40,9 @@ export async function settleRestorePointOf(tx: EntityManager, backupId: string):
     [status, point.id],
   );
 }
+
+/** A backup that will not be tried again: its change list is of no more use, and its restore point has changed. */
+export async function closeBackup(tx: EntityManager, backupId: string): Promise<void> {
+  await tx.query('DELETE FROM backup_extents WHERE backup_id = ?', [backupId]);
+  await settleRestorePointOf(tx, backupId);
+}

@@ -5,7 +5,7 @@ import { affectedRows, expectOneRow, inTransaction } from '../transaction.js';
 import { type Delivery, JOB_TABLES } from './kinds.js';
 import { type ChainLease, leaseLost } from './lease.js';
 import { clearLease, lockChain, releaseHead } from './position.js';
-import { settleRestorePointOf } from './restorePoints.js';
+import { closeBackup } from './restorePoints.js';
 
 export interface JobFailure {
   code: string;
@@ -72,7 +72,7 @@ export async function releaseAgain(
       tx,
       lease,
       `status = 'released', delivery = delivery + 1, attempts = attempts - ?, error_code = ?, error_detail = ?,
-       not_before = UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND`,
+       not_before = UTC_TIMESTAMP(3) + INTERVAL IF(cancel_requested = 1, 0, ?) MICROSECOND`,
       [
         options.keepAttempt ? 0 : 1,
         options.failure.code,
@@ -81,7 +81,7 @@ export async function releaseAgain(
       ],
     );
     if (!(await clearLease(tx, lease.chainId, lease.fence))) throw leaseLost(lease);
-    return deliveryOf(tx, lease.kind, lease.jobId, options.delayMs);
+    return deliveryOf(tx, lease.kind, lease.jobId);
   });
 }
 
@@ -118,12 +118,6 @@ export async function cancelJob(ds: DataSource, kind: JobKind, jobId: string): P
   });
 }
 
-/** A backup that will not be tried again: its change list is of no more use, and its restore point has changed. */
-async function closeBackup(tx: EntityManager, backupId: string): Promise<void> {
-  await tx.query('DELETE FROM backup_extents WHERE backup_id = ?', [backupId]);
-  await settleRestorePointOf(tx, backupId);
-}
-
 /** The commit's first statement: exactly one row, or a newer lease exists and nothing may be written. */
 export async function commitFence(tx: EntityManager, lease: ChainLease): Promise<void> {
   const result: unknown = await tx.query(
@@ -148,18 +142,21 @@ export async function leaveRunning(
   expectOneRow(result, () => leaseLost(lease));
 }
 
-async function deliveryOf(
-  tx: EntityManager,
-  kind: JobKind,
-  jobId: string,
-  delayMs: number,
-): Promise<Delivery> {
-  const rows = await tx.query<{ delivery: number; priority: number; pool: string }[]>(
-    `SELECT j.delivery, j.priority, r.pool FROM ${JOB_TABLES[kind]} j JOIN repositories r ON r.id = j.repository_id
-     WHERE j.id = ?`,
+async function deliveryOf(tx: EntityManager, kind: JobKind, jobId: string): Promise<Delivery> {
+  const rows = await tx.query<{ delivery: number; priority: number; pool: string; delay_ms: string }[]>(
+    `SELECT j.delivery, j.priority, r.pool,
+            GREATEST(0, TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), j.not_before) DIV 1000) AS delay_ms
+     FROM ${JOB_TABLES[kind]} j JOIN repositories r ON r.id = j.repository_id WHERE j.id = ?`,
     [jobId],
   );
   const row = rows[0];
   if (!row) throw new StrataError('not_found', `There is no job ${jobId}.`);
-  return { kind, jobId, pool: row.pool, delivery: row.delivery, delayMs, priority: row.priority };
+  return {
+    kind,
+    jobId,
+    pool: row.pool,
+    delivery: row.delivery,
+    delayMs: Number(row.delay_ms),
+    priority: row.priority,
+  };
 }

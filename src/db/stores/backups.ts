@@ -83,7 +83,7 @@ export async function latestChangeId(
     ds,
     `SELECT b.id, b.change_id FROM vm_contexts v
      JOIN backup_chains c ON c.vm_context_id = v.vm_context_id AND c.disk_id = ?
-     JOIN backup_jobs b ON b.id = c.latest_backup_id AND b.status = 'completed' AND b.health <> 'damaged'
+     JOIN backup_jobs b ON b.id = c.latest_backup_id AND b.status = 'completed' AND b.health <> 'damaged' AND b.content_wrong_at IS NULL
      WHERE v.repository_id = ? AND v.vm_name = ? AND v.upstream_id = ?`,
     [disk.diskId, disk.repositoryId, disk.vmName, disk.upstreamId],
   );

@@ -73,7 +73,7 @@ function checkListed(deps: AcceptDeps, disks: readonly BackupDiskBody[]): void {
       });
     }
     seen.add(disk.disk_id);
-    if (disk.source) checkSource(disk.source, deps.settings.sourceRoots, `${field}.source`);
+    if (disk.source) checkSource(disk.source, deps.settings, `${field}.source`);
     if (disk.virtual_size !== undefined) checkVirtualSize(disk.virtual_size, `${field}.virtual_size`);
     // Without a stated size only the worker knows the disk's end; negative and fractional numbers are refused here.
     if (disk.changed_extents) {

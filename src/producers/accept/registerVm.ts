@@ -3,7 +3,7 @@ import type { DiskSource } from '../../entities/index.js';
 import { inTransaction } from '../../db/transaction.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId, randomPart } from '../../shared/ids.js';
-import { checkVmName, slug } from '../../shared/names.js';
+import { checkText, checkVmName, slug } from '../../shared/names.js';
 import type { AcceptDeps } from './deps.js';
 import { checkSource, checkVirtualSize } from './source.js';
 
@@ -54,7 +54,8 @@ function checkDisks(deps: AcceptDeps, disks: readonly VmDiskBody[]): void {
       });
     }
     seen.add(disk.disk_id);
-    if (disk.source) checkSource(disk.source, deps.settings.sourceRoots, `${field}.source`);
+    if (disk.label !== undefined) checkText(disk.label, `${field}.label`);
+    if (disk.source) checkSource(disk.source, deps.settings, `${field}.source`);
     if (disk.virtual_size !== undefined) checkVirtualSize(disk.virtual_size, `${field}.virtual_size`);
   });
 }
@@ -84,6 +85,7 @@ export async function ensureContext(
   vmName: string,
   upstreamId: string,
 ): Promise<string> {
+  checkText(upstreamId, 'upstream_id');
   // The id names a directory: the slug is for people, the random part makes it unique.
   const candidate = `${slug(vmName)}-${randomPart(12)}`;
   await tx.query(

@@ -1,13 +1,20 @@
 import { normalize } from 'node:path';
 import { type DiskSource, SOURCE_FORMATS } from '../../entities/index.js';
+import { checkNbdSource } from '../../services/backup/sourceRules.js';
 import { StrataError } from '../../shared/errors.js';
+
+/** The settings that decide on sources. */
+export interface SourceRules {
+  sourceRoots: readonly string[];
+  nbdAllow: readonly string[];
+}
 
 /**
  * What can be said of a source without opening it: the API's host may not see the files. The worker looks at the real
  * path and into the image, and may still refuse.
  * @param field where the source stands in the request, such as `disks[0].source`
  */
-export function checkSource(source: DiskSource, roots: readonly string[], field: string): void {
+export function checkSource(source: DiskSource, rules: SourceRules, field: string): void {
   switch (source.type) {
     case 'file':
       if (!SOURCE_FORMATS.includes(source.format)) {
@@ -15,14 +22,10 @@ export function checkSource(source: DiskSource, roots: readonly string[], field:
           field: `${field}.format`,
         });
       }
-      checkPathUnder(source.path, roots, `${field}.path`, 'STRATA_SOURCE_ROOTS');
+      checkPathUnder(source.path, rules.sourceRoots, `${field}.path`, 'STRATA_SOURCE_ROOTS');
       return;
     case 'nbd':
-      if (!/^nbds?(\+unix)?:\/\//.test(source.uri) || !URL.canParse(source.uri)) {
-        throw new StrataError('invalid_request', 'An NBD URI begins with nbd://, nbds:// or nbd+unix:///.', {
-          field: `${field}.uri`,
-        });
-      }
+      checkNbdSource(source.uri, rules.nbdAllow, `${field}.uri`);
       return;
     case 'push':
       throw new StrataError('invalid_request', 'Push sources are not available in this version.', {
@@ -31,14 +34,22 @@ export function checkSource(source: DiskSource, roots: readonly string[], field:
   }
 }
 
+/** Bytes, as on every Linux file system; room is left for the names of temporary files. */
+const LONGEST_PATH = 3_500;
+const LONGEST_NAME = 200;
+
 /** Refuses a path that is relative, not normal, has a NUL byte, or lies outside of all roots. */
 export function checkPathUnder(path: string, roots: readonly string[], field: string, setting: string): void {
   const normal = path.startsWith('/') && !path.includes('\0') && normalize(path) === path;
+  const tooLong =
+    Buffer.byteLength(path) > LONGEST_PATH ||
+    path.split('/').some((part) => Buffer.byteLength(part) > LONGEST_NAME);
   if (!normal) {
     throw new StrataError('path_not_allowed', 'The path is absolute and has no "..", "." or double slash.', {
       field,
     });
   }
+  if (tooLong) throw new StrataError('path_not_allowed', 'The path or a name in it is too long.', { field });
   if (!roots.some((root) => path === root || path.startsWith(root.endsWith('/') ? root : `${root}/`))) {
     throw new StrataError('path_not_allowed', `The path is not under one of ${setting}.`, { field });
   }

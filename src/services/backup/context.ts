@@ -60,6 +60,7 @@ async function loadLayers(ds: DataSource, chainId: string): Promise<Layer[]> {
       parentBackupId: true,
       repositoryPath: true,
       health: true,
+      contentWrongAt: true,
       changeId: true,
       virtualSize: true,
     },
@@ -68,7 +69,8 @@ async function loadLayers(ds: DataSource, chainId: string): Promise<Layer[]> {
     id: row.id,
     parentId: row.parentBackupId,
     path: row.repositoryPath ?? '',
-    health: row.health,
+    // What a restore has proved weighs more than what a quick check did not see.
+    health: row.contentWrongAt === null ? row.health : 'damaged',
     changeId: row.changeId,
     virtualSize: row.virtualSize ?? 0,
   }));

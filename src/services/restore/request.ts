@@ -10,6 +10,7 @@ import { checkRestorable } from './plan.js';
 /** A restore job with all that the catalogue knows of its backup. */
 export interface RestoreRequest {
   jobId: string;
+  backupId: string;
   targetPath: string;
   format: RestoreFormat;
   verify: boolean;
@@ -34,6 +35,7 @@ export async function loadRequest(ds: DataSource, jobId: string): Promise<Restor
   if (!top) throw new StrataError('internal', `Backup ${backup.id} has no layer.`);
   return {
     jobId,
+    backupId: backup.id,
     targetPath: job.target.path,
     format: job.format,
     verify: job.verify,

@@ -7,6 +7,7 @@ import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
 import { allocatedBytes, syncDirectory } from '../repository/durable.js';
 import { assertRepository } from '../repository/marker.js';
 import { planRestore, type RestorePlan } from './plan.js';
+import { noteProof } from './proof.js';
 import { beginPartial, publish, recognise, removePartials } from './publish.js';
 import { assertRecordedChain, loadRequest, type RestoreRequest } from './request.js';
 import type { RestoreResult } from './result.js';
@@ -56,7 +57,9 @@ export async function runRestore(
   const attempt = { deps, held, request, report, startedAt };
   const restore =
     plan.kind === 'file' ? () => restoreToFile(attempt, plan) : () => restoreToDevice(attempt, plan);
-  return finish(deps, held, await explained(restore, request));
+  const result = await explained(restore, deps, request);
+  if (result.verified) await noteProof(deps.ds, request.backupId, true);
+  return finish(deps, held, result);
 }
 
 async function finish(deps: Deps, held: HeldLease, result: RestoreResult) {
@@ -64,13 +67,18 @@ async function finish(deps: Deps, held: HeldLease, result: RestoreResult) {
 }
 
 /** A file that is missing because the repository went away is no statement on the backup. */
-async function explained<T>(work: () => Promise<T>, { repository }: RestoreRequest): Promise<T> {
+async function explained<T>(
+  work: () => Promise<T>,
+  deps: Deps,
+  { repository, backupId }: RestoreRequest,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (isStrataError(error, 'file_missing', 'tool_failed', 'backup_damaged', 'content_mismatch')) {
       await assertRepository(repository.rootPath, repository.id);
     }
+    if (isStrataError(error, 'content_mismatch')) await noteProof(deps.ds, backupId, false);
     throw error;
   }
 }

@@ -16,7 +16,7 @@ export function toBackup({ backup, vmName }: NamedBackup): Backup {
     backup_type: backup.backupType,
     demoted_reason: backup.demotedReason,
     status: backup.status,
-    health: backup.health,
+    health: healthOf(backup),
     parent_backup_id: backup.parentBackupId,
     change_id: backup.changeId,
     since_change_id: backup.sinceChangeId,
@@ -46,7 +46,7 @@ export function toChainBackup(backup: BackupJob): ChainBackup {
     backup_type: backup.backupType,
     demoted_reason: backup.demotedReason,
     status: backup.status,
-    health: backup.health,
+    health: healthOf(backup),
     created_at: backup.createdAt.toISOString(),
     completed_at: iso(backup.completedAt),
     virtual_size: backup.virtualSize,
@@ -57,4 +57,9 @@ export function toChainBackup(backup: BackupJob): ChainBackup {
     repository_path: backup.repositoryPath,
     error_code: backup.errorCode,
   };
+}
+
+/** A backup whose content a restore has proved wrong is damaged, whatever a check of its structure says. */
+function healthOf(backup: Pick<BackupJob, 'health' | 'contentWrongAt'>): BackupJob['health'] {
+  return backup.contentWrongAt === null ? backup.health : 'damaged';
 }

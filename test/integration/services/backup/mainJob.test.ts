@@ -1,4 +1,4 @@
-import { cp, readdir, rm } from 'node:fs/promises';
+import { cp, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import {
@@ -160,5 +160,40 @@ describe('The main job', () => {
         demotedReason: 'parent_unreadable',
       });
     }
+  });
+
+  it('puts nothing upon content that a restore has proved wrong', async () => {
+    await writeAt(disk, 500_000, 300_000);
+    const { backup_id } = await backup();
+    const found = await row(backup_id);
+    const image = join(fleet.repositoryRoot, found.repositoryPath ?? '');
+    const { size } = await stat(image);
+    await overwrite(image, size - 100, Buffer.from('rot'));
+    const path = join(fleet.restores, 'rotten.raw');
+    const { restore_id } = await acceptRestore(fleet.accept, {
+      backup_id,
+      target: { type: 'file', path },
+      format: 'raw',
+    });
+    expect((await fleet.ended(restore_id)).error_code).to.equal('content_mismatch');
+    const next = await backup();
+    expect(await row(next.backup_id)).to.deep.include({
+      backupType: 'full',
+      demotedReason: 'parent_damaged',
+    });
+  });
+
+  it('honours a cancellation that the attempt under way did not live to see', async () => {
+    await fleet.stopWorking();
+    const answer = await acceptBackup(fleet.accept, {
+      vm_name: 'web01',
+      repository_id: 'main',
+      backup_type: 'auto',
+      disks: [{ disk_id: 0, source: { type: 'file', path: disk, format: 'raw' } }],
+    });
+    const id = answer.disk_results[0]?.backup_id ?? '';
+    await fleet.suite.ds.query('UPDATE backup_jobs SET cancel_requested = 1 WHERE id = ?', [id]);
+    fleet.work();
+    expect((await fleet.ended(id)).status).to.equal('cancelled');
   });
 });
