@@ -40,14 +40,15 @@ async function fullByConvert(job: CopyFull, scope: Scope): Promise<LayerResult> 
   await source.release();
   const report = (part: number) =>
     onProgress?.({ bytesDone: Math.floor(virtualSizeBytes * part), bytesTotal: virtualSizeBytes });
-  // Direct writes leave nothing for the fsync to wait for; reads go through the cache, which is warm if anybody just wrote.
+  // Written and read back through the page cache, while the fsync below brings it to the disk: on a disk of 0.5 GB/s this
+  // was 2.8 s where direct writing and reading was 8 s, and as much as qemu-img convert with an fsync alone. The digests
+  // are then of what was handed to the disk, so that a later reading by direct I/O shows if the disk keeps something else.
   await convertImage(
     source.imageRef,
     { type: 'file', path: target, format: 'qcow2' },
     {
       outOfOrder: true,
       coroutines: COROUTINES,
-      targetCache: 'none',
       ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
       onProgress: (percent) => report((percent / 100) * CONVERT_SHARE),
     },
@@ -75,7 +76,7 @@ async function indexImage(job: CopyFull, scope: Scope, onPosition: (bytes: numbe
   try {
     const throttle = createThrottle(undefined, scope.signal);
     const { dataBlocks } = await withDigestWriter(job, (writer) =>
-      indexRuns(writer, digestImage({ source: image, scope, throttle, onPosition })),
+      indexRuns(writer, digestImage({ source: image, scope, throttle, throughCache: true, onPosition })),
     );
     return dataBlocks;
   } finally {

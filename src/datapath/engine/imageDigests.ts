@@ -17,6 +17,8 @@ export interface DigestImage {
   source: OpenSource;
   scope: Scope;
   throttle: Throttle;
+  /** Read through the page cache, for what was just written. By default direct I/O, which tells what the disk holds. */
+  throughCache?: boolean;
   onRead?: (bytes: number) => void;
   /** Called with how far the disk has been digested, in bytes from its beginning. */
   onPosition?: (bytes: number) => void;
@@ -28,9 +30,11 @@ export interface DigestImage {
  */
 export async function* digestImage(image: DigestImage): AsyncGenerator<DigestRun, void, undefined> {
   const { source, scope } = image;
-  const opened = await openImageFiles(source.imageRef, scope.signal).catch((error: unknown) => {
-    throw source.readError(error);
-  });
+  const opened = await openImageFiles(source.imageRef, image.throughCache === true, scope.signal).catch(
+    (error: unknown) => {
+      throw source.readError(error);
+    },
+  );
   const pool = createHashPool(source.readError);
   const readers = scopedReaders(source, scope);
   try {

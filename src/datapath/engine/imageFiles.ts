@@ -13,8 +13,15 @@ export interface ImageFiles {
   close(): Promise<void>;
 }
 
-/** Opens an image and its backing files for reading. */
-export async function openImageFiles(ref: ImageRef, signal: AbortSignal): Promise<ImageFiles> {
+/**
+ * Opens an image and its backing files for reading.
+ * @param throughCache not by direct I/O, even where the file system has it
+ */
+export async function openImageFiles(
+  ref: ImageRef,
+  throughCache: boolean,
+  signal: AbortSignal,
+): Promise<ImageFiles> {
   const handles: FileHandle[] = [];
   const close = async () => {
     await Promise.all(handles.map((handle) => handle.close()));
@@ -24,7 +31,7 @@ export async function openImageFiles(ref: ImageRef, signal: AbortSignal): Promis
     for (const path of await pathsOf(ref, signal)) {
       const cached = await open(path, 'r');
       handles.push(cached);
-      const direct = await openDirect(path);
+      const direct = throughCache ? undefined : await openDirect(path);
       if (direct) handles.push(direct);
       files.push({ fd: cached.fd, ...(direct ? { direct: direct.fd } : {}) });
     }
