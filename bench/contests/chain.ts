@@ -98,7 +98,7 @@ async function restoreContest(bed: Bed, sizes: Sizes, { topId, images }: LongCha
       ours: verified,
       theirs: upTo('unflushed', theirs),
       goal: 1.05,
-      bounds: `${flush} Then reading the restored file back and digesting it.`,
+      bounds: `${flush} Then reading the restored file back by direct I/O and digesting it.`,
     },
     { what: proved, against: `${convert}, then fsync`, ours: verified, theirs, bounds: '' },
     {
