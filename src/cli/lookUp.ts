@@ -1,4 +1,11 @@
-import { eachItem, type Repository, type StrataClient, type Token, type Vm } from '../client/index.js';
+import {
+  eachItem,
+  type Repository,
+  type StrataClient,
+  type Token,
+  type Vm,
+  type Webhook,
+} from '../client/index.js';
 import { isStrataError, StrataError } from '../shared/errors.js';
 
 /**
@@ -58,6 +65,18 @@ export async function findToken(client: StrataClient, idOrName: string, signal: 
     if (token.id === idOrName || token.name === idOrName) return token;
   }
   throw new StrataError('not_found', `There is no token ${idOrName}.`, { field: 'token' });
+}
+
+/** Finds a webhook by id or name. @throws not_found */
+export async function findWebhook(
+  client: StrataClient,
+  idOrName: string,
+  signal: AbortSignal,
+): Promise<Webhook> {
+  for await (const webhook of eachItem((page) => client.webhooks.list(page, { signal }))) {
+    if (webhook.id === idOrName || webhook.name === idOrName) return webhook;
+  }
+  throw new StrataError('not_found', `There is no webhook ${idOrName}.`, { field: 'webhook' });
 }
 
 /** Names of all repositories by id, for tables. */

@@ -15,6 +15,7 @@ import { addShowCommand } from './commands/show.js';
 import { addTokenCommand } from './commands/token.js';
 import { addValidateCommand } from './commands/validate.js';
 import { addVmCommand } from './commands/vm.js';
+import { addWebhookCommand } from './commands/webhook.js';
 import { renderError, renderProblem } from './errorReport.js';
 import type { CliIo } from './io.js';
 
@@ -72,6 +73,7 @@ function createProgram(io: CliIo, json: boolean, addFirst: (program: Command) =>
   addJobsCommand(program, io);
   addJobCommand(program, io);
   addTokenCommand(program, io);
+  addWebhookCommand(program, io);
   addCompletionCommand(program, io);
   return program;
 }

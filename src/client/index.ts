@@ -8,6 +8,7 @@ import { type RestoreCalls, restoreCalls } from './calls/restores.js';
 import { type SystemCalls, systemCalls } from './calls/system.js';
 import { type TokenCalls, tokenCalls } from './calls/tokens.js';
 import { type VmCalls, vmCalls } from './calls/vms.js';
+import { type WebhookCalls, webhookCalls } from './calls/webhooks.js';
 import { type ClientOptions, createTransport } from './transport.js';
 import { type WaitOptions, waitForJob } from './waitForJob.js';
 
@@ -20,6 +21,7 @@ export interface StrataClient extends SystemCalls {
   restores: RestoreCalls;
   jobs: JobCalls;
   tokens: TokenCalls;
+  webhooks: WebhookCalls;
   /** Waits until a job of any kind has ended. */
   waitForJob(id: string, options?: WaitOptions): Promise<Job>;
 }
@@ -43,6 +45,7 @@ export function createClient(options: ClientOptions): StrataClient {
     restores: restoreCalls(transport),
     jobs,
     tokens: tokenCalls(transport),
+    webhooks: webhookCalls(transport),
     waitForJob: (id, wait) => waitForJob((look) => jobs.get(id, look), transport.clock, wait),
   };
 }

@@ -32,8 +32,16 @@ export interface Settings {
   jobDeadlineMs: number;
   redisPrefix: string;
   backlogLimit: number;
+  webhooks: {
+    /** How long a receiver may take to answer. */
+    timeoutMs: number;
+    /** How old an event may become before nobody tries to deliver it any more. */
+    giveUpMs: number;
+  };
 }
 
+/** Node's timers go no further. */
+const LONGEST_TIMER_MS = 2_147_483_647;
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 
 /**
@@ -46,31 +54,10 @@ export function readSettings(env: NodeJS.ProcessEnv, projectDir: string): Settin
   const dataDir = resolve(read.text('STRATA_DATA_DIR', resolve(projectDir, '.strata')));
   const settings: Settings = {
     dataDir,
-    databaseUrl: read.url('STRATA_DATABASE_URL', ['mysql:', 'mariadb:']),
-    redisUrl: read.url('STRATA_REDIS_URL', ['redis:', 'rediss:', 'unix:']),
-    listen: read.address('STRATA_LISTEN', '127.0.0.1:7420'),
-    pools: read.names('STRATA_POOLS', ['default']),
-    sourceRoots: read.paths('STRATA_SOURCE_ROOTS', [resolve(dataDir, 'sources')]),
-    restoreRoots: read.paths('STRATA_RESTORE_ROOTS', [resolve(dataDir, 'restores')]),
-    nbdAllow: read.list('STRATA_NBD_ALLOW', ['127.0.0.1', 'localhost']),
-    logLevel: read.oneOf('STRATA_LOG_LEVEL', LOG_LEVELS, 'info'),
-    logPretty: read.flag('STRATA_LOG_PRETTY', false),
-    concurrency: {
-      backup: read.integer('STRATA_BACKUP_CONCURRENCY', 2, 1, 64),
-      maintenance: read.integer('STRATA_MAINTENANCE_CONCURRENCY', 1, 1, 64),
-      restore: read.integer('STRATA_RESTORE_CONCURRENCY', 2, 1, 64),
-    },
-    lease: {
-      leaseMs: read.integer('STRATA_LEASE_MS', 20_000, 1_000, 600_000),
-      renewEveryMs: read.integer('STRATA_LEASE_RENEW_MS', 5_000, 100, 200_000),
-    },
-    graceMs: read.integer('STRATA_GRACE_MS', 30_000, 0, 86_400_000),
-    sweepEveryMs: read.integer('STRATA_SWEEP_MS', 5_000, 100, 600_000),
-    reconcileEveryMs: read.integer('STRATA_RECONCILE_MS', 21_600_000, 1_000, 2_147_483_647),
-    attempts: read.integer('STRATA_ATTEMPTS', 3, 1, 100),
-    jobDeadlineMs: read.integer('STRATA_JOB_DEADLINE_MS', 86_400_000, 1_000, 2_147_483_647),
-    redisPrefix: read.text('STRATA_REDIS_PREFIX', 'strata'),
-    backlogLimit: read.integer('STRATA_BACKLOG_LIMIT', 100_000, 1, 100_000_000),
+    ...readAddresses(read),
+    ...readAccess(read, dataDir),
+    ...readJobs(read),
+    ...readKeeper(read),
   };
   // Three renewals must fit into a lease, or one slow statement costs it.
   if (settings.lease.renewEveryMs * 3 > settings.lease.leaseMs) {
@@ -87,4 +74,53 @@ export function readSettings(env: NodeJS.ProcessEnv, projectDir: string): Settin
     );
   }
   return settings;
+}
+
+function readAddresses(read: Reader) {
+  return {
+    databaseUrl: read.url('STRATA_DATABASE_URL', ['mysql:', 'mariadb:']),
+    redisUrl: read.url('STRATA_REDIS_URL', ['redis:', 'rediss:', 'unix:']),
+    redisPrefix: read.text('STRATA_REDIS_PREFIX', 'strata'),
+    listen: read.address('STRATA_LISTEN', '127.0.0.1:7420'),
+    logLevel: read.oneOf('STRATA_LOG_LEVEL', LOG_LEVELS, 'info'),
+    logPretty: read.flag('STRATA_LOG_PRETTY', false),
+  };
+}
+
+function readAccess(read: Reader, dataDir: string) {
+  return {
+    pools: read.names('STRATA_POOLS', ['default']),
+    sourceRoots: read.paths('STRATA_SOURCE_ROOTS', [resolve(dataDir, 'sources')]),
+    restoreRoots: read.paths('STRATA_RESTORE_ROOTS', [resolve(dataDir, 'restores')]),
+    nbdAllow: read.list('STRATA_NBD_ALLOW', ['127.0.0.1', 'localhost']),
+  };
+}
+
+function readJobs(read: Reader) {
+  return {
+    concurrency: {
+      backup: read.integer('STRATA_BACKUP_CONCURRENCY', 2, 1, 64),
+      maintenance: read.integer('STRATA_MAINTENANCE_CONCURRENCY', 1, 1, 64),
+      restore: read.integer('STRATA_RESTORE_CONCURRENCY', 2, 1, 64),
+    },
+    lease: {
+      leaseMs: read.integer('STRATA_LEASE_MS', 20_000, 1_000, 600_000),
+      renewEveryMs: read.integer('STRATA_LEASE_RENEW_MS', 5_000, 100, 200_000),
+    },
+    graceMs: read.integer('STRATA_GRACE_MS', 30_000, 0, 86_400_000),
+    attempts: read.integer('STRATA_ATTEMPTS', 3, 1, 100),
+    jobDeadlineMs: read.integer('STRATA_JOB_DEADLINE_MS', 86_400_000, 1_000, LONGEST_TIMER_MS),
+    backlogLimit: read.integer('STRATA_BACKLOG_LIMIT', 100_000, 1, 100_000_000),
+  };
+}
+
+function readKeeper(read: Reader) {
+  return {
+    sweepEveryMs: read.integer('STRATA_SWEEP_MS', 5_000, 100, 600_000),
+    reconcileEveryMs: read.integer('STRATA_RECONCILE_MS', 21_600_000, 1_000, LONGEST_TIMER_MS),
+    webhooks: {
+      timeoutMs: read.integer('STRATA_WEBHOOK_TIMEOUT_MS', 10_000, 100, 300_000),
+      giveUpMs: read.integer('STRATA_WEBHOOK_GIVE_UP_MS', 259_200_000, 1_000, LONGEST_TIMER_MS),
+    },
+  };
 }

@@ -10,3 +10,4 @@ export * from './system.js';
 export * from './tokens.js';
 export * from './upkeep.js';
 export * from './vms.js';
+export * from './webhooks.js';

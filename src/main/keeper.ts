@@ -1,8 +1,10 @@
 import 'reflect-metadata';
 import { forgetDeadProcesses } from '../db/stores/fleet.js';
 import { forgetOldKeys } from '../db/stores/idempotency.js';
+import { forgetDeliveries } from '../db/stores/outbox.js';
 import { runKeeper } from '../producers/keeper/keeper.js';
 import { createReconciler } from '../producers/keeper/reconcile.js';
+import { createNotifier } from '../producers/notify/notifier.js';
 import { joinFleet } from './fleet.js';
 import { serveMetrics } from './metricsServer.js';
 import { runMain } from './shutdown.js';
@@ -11,6 +13,8 @@ import { readProcess, wire } from './wire.js';
 const DEAD_PROCESS_HOURS = 24;
 /** A key is remembered for longer than any client repeats a request. */
 const IDEMPOTENCY_DAYS = 7;
+/** What was told, or given up, can be looked up for so long. */
+const DELIVERY_DAYS = 14;
 
 const { settings, log } = readProcess('keeper');
 
@@ -25,6 +29,8 @@ await runMain(log, async () => {
     signal: shutdown.signal,
   });
   shutdown.onClose('reconciliation', reconciler.settled);
+  const notifier = createNotifier(wiring, { ...settings.webhooks, signal: shutdown.signal });
+  shutdown.onClose('webhooks', notifier.settled);
   const keeping = runKeeper({
     ...wiring,
     sweepEveryMs: settings.sweepEveryMs,
@@ -32,6 +38,8 @@ await runMain(log, async () => {
     signal: shutdown.signal,
     chores: [
       { name: 'dead processes', run: () => forgetDeadProcesses(wiring.ds, DEAD_PROCESS_HOURS) },
+      { name: 'webhooks', run: notifier.run },
+      { name: 'old deliveries', run: () => forgetDeliveries(wiring.ds, DELIVERY_DAYS, 10_000) },
       { name: 'reconciliation', run: reconciler.run },
       { name: 'idempotency keys', run: () => forgetOldKeys(wiring.ds, IDEMPOTENCY_DAYS, 10_000) },
     ],

@@ -10,6 +10,7 @@ export interface Metrics {
   demotions: Counter<'reason'>;
   sweeps: Counter<'what'>;
   running: Gauge<'kind'>;
+  webhookAttempts: Counter<'outcome'>;
 }
 
 /** Creates a registry of its own: no global state, so that tests can have several. */
@@ -21,6 +22,10 @@ export function createMetrics(role: string): Metrics {
 }
 
 function createInstruments(registers: Registry[]): Omit<Metrics, 'registry'> {
+  return { ...jobInstruments(registers), ...keeperInstruments(registers) };
+}
+
+function jobInstruments(registers: Registry[]) {
   return {
     jobsEnded: new Counter({
       name: 'strata_jobs_ended_total',
@@ -52,16 +57,27 @@ function createInstruments(registers: Registry[]): Omit<Metrics, 'registry'> {
       labelNames: ['reason'],
       registers,
     }),
+    running: new Gauge({
+      name: 'strata_jobs_running',
+      help: 'Jobs running in this process.',
+      labelNames: ['kind'],
+      registers,
+    }),
+  };
+}
+
+function keeperInstruments(registers: Registry[]) {
+  return {
     sweeps: new Counter({
       name: 'strata_swept_total',
       help: 'What the keeper repaired.',
       labelNames: ['what'],
       registers,
     }),
-    running: new Gauge({
-      name: 'strata_jobs_running',
-      help: 'Jobs running in this process.',
-      labelNames: ['kind'],
+    webhookAttempts: new Counter({
+      name: 'strata_webhook_attempts_total',
+      help: 'Attempts to tell a webhook of an event.',
+      labelNames: ['outcome'],
       registers,
     }),
   };

@@ -1,10 +1,10 @@
 import type { DataSource } from 'typeorm';
 import type { BackupType } from '../../entities/index.js';
 import { expectOneRow, inTransaction } from '../transaction.js';
+import { closeJob } from './close.js';
 import type { Delivery } from './kinds.js';
 import { type ChainLease, leaseLost } from './lease.js';
 import { releaseHead } from './position.js';
-import { settleRestorePointOf } from './restorePoints.js';
 import { commitFence, leaveRunning } from './settle.js';
 
 /** What a published file is, as its row says. */
@@ -68,8 +68,7 @@ export async function commitBackup(
        SET d.virtual_size = ? WHERE c.id = ?`,
       [backup.virtualSize, lease.chainId],
     );
-    await tx.query('DELETE FROM backup_extents WHERE backup_id = ?', [lease.jobId]);
-    await settleRestorePointOf(tx, lease.jobId);
+    await closeJob(tx, 'backup', lease.jobId, 'completed');
     return releaseHead(tx, lease.chainId);
   });
 }

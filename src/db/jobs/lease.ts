@@ -2,9 +2,10 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { JobKind, JobStatus } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { affectedRows, asDatabaseError, asking, expectOneRow, inTransaction } from '../transaction.js';
+import { closeJob } from './close.js';
 import { type Delivery, JOB_TABLES } from './kinds.js';
 import { type LockedChain, lockChain, releaseHead } from './position.js';
-import { closeBackup, settleRestorePointOf } from './restorePoints.js';
+import { settleRestorePointOf } from './restorePoints.js';
 import { takeSlot } from './slots.js';
 
 /** A lease on a chain: the right to work on it for `leaseMs` from the last renewal, and the fence that proves it. */
@@ -92,7 +93,7 @@ async function cancelInstead(tx: EntityManager, options: AcquireOptions, chainId
     'UPDATE backup_chains SET lease_owner = NULL, lease_job_id = NULL, lease_until = NULL WHERE id = ?',
     [chainId],
   );
-  if (options.kind === 'backup') await closeBackup(tx, options.jobId);
+  await closeJob(tx, options.kind, options.jobId, 'cancelled');
   return { outcome: 'nothing_to_do', status: 'cancelled', next: await releaseHead(tx, chainId) };
 }
 

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { JobStatus, RestorePointStatus } from '../../entities/index.js';
+import type { EndedPoint } from './events.js';
 
 type Counts = Partial<Record<JobStatus, number>>;
 
@@ -18,15 +19,19 @@ export function restorePointStatus(counts: Counts, missingDisks: number): Restor
  * Brings the restore point of a backup job up to date; called in the transaction that changed the job. The lock on the
  * point's row puts the disks of a VM in one line: each counts what those before it have committed. Locking the jobs as
  * well would deadlock with a disk that ends at the same time.
+ * @returns the restore point, if it has come to its end by this
  */
-export async function settleRestorePointOf(tx: EntityManager, backupId: string): Promise<void> {
-  const points = await tx.query<{ id: string; missing_disks: number }[]>(
-    `SELECT id, missing_disks FROM restore_points
+export async function settleRestorePointOf(
+  tx: EntityManager,
+  backupId: string,
+): Promise<EndedPoint | undefined> {
+  const points = await tx.query<{ id: string; missing_disks: number; completed_at: Date | null }[]>(
+    `SELECT id, missing_disks, completed_at FROM restore_points
      WHERE id = (SELECT restore_point_id FROM backup_jobs WHERE id = ?) FOR UPDATE`,
     [backupId],
   );
   const point = points[0];
-  if (!point) return;
+  if (!point) return undefined;
   const rows = await tx.query<{ status: JobStatus; n: string }[]>(
     'SELECT status, COUNT(*) AS n FROM backup_jobs WHERE restore_point_id = ? GROUP BY status',
     [point.id],
@@ -39,10 +44,6 @@ export async function settleRestorePointOf(tx: EntityManager, backupId: string):
      WHERE id = ?`,
     [status, point.id],
   );
-}
-
-/** A backup that will not be tried again: its change list is of no more use, and its restore point has changed. */
-export async function closeBackup(tx: EntityManager, backupId: string): Promise<void> {
-  await tx.query('DELETE FROM backup_extents WHERE backup_id = ?', [backupId]);
-  await settleRestorePointOf(tx, backupId);
+  if (status === 'pending' || status === 'running' || point.completed_at !== null) return undefined;
+  return { id: point.id, status };
 }

@@ -2,10 +2,10 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { JobKind, JobStatus } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { affectedRows, expectOneRow, inTransaction } from '../transaction.js';
+import { closeJob } from './close.js';
 import { type Delivery, JOB_TABLES } from './kinds.js';
 import { type ChainLease, leaseLost } from './lease.js';
 import { clearLease, lockChain, releaseHead } from './position.js';
-import { closeBackup } from './restorePoints.js';
 
 export interface JobFailure {
   code: string;
@@ -32,7 +32,7 @@ export async function endUnsuccessfully(
       [status, failure.code, failure.detail.slice(0, 16_000)],
     );
     if (!(await clearLease(tx, lease.chainId, lease.fence))) throw leaseLost(lease);
-    if (lease.kind === 'backup') await closeBackup(tx, lease.jobId);
+    await closeJob(tx, lease.kind, lease.jobId, status);
     return releaseHead(tx, lease.chainId);
   });
 }
@@ -53,6 +53,7 @@ export async function completeWithResult(
       [JSON.stringify(result)],
     );
     await also?.(tx);
+    await closeJob(tx, lease.kind, lease.jobId, 'completed');
     return releaseHead(tx, lease.chainId);
   });
 }
@@ -106,7 +107,7 @@ export async function cancelJob(ds: DataSource, kind: JobKind, jobId: string): P
       [jobId],
     );
     if (affectedRows(waiting) === 1) {
-      if (kind === 'backup') await closeBackup(tx, jobId);
+      await closeJob(tx, kind, jobId, 'cancelled');
       return { status: 'cancelled', accepted: true, next: await releaseHead(tx, chainId) };
     }
     const running: unknown = await tx.query(

@@ -18,6 +18,7 @@ import { restoreRoutes } from './routes/restores.js';
 import { systemRoutes } from './routes/system.js';
 import { tokenRoutes } from './routes/tokens.js';
 import { vmRoutes } from './routes/vms.js';
+import { webhookRoutes } from './routes/webhooks.js';
 import { addSecurityHeaders, securityHeaders } from './securityHeaders.js';
 import { createTokenCache } from './tokenCache.js';
 import { compileValidator } from './validation.js';
@@ -54,6 +55,7 @@ export function createHttpServer(deps: HttpDeps): Api {
     jobRoutes(api, deps);
     eventRoutes(api, deps, tokens);
     tokenRoutes(api, deps, tokens);
+    webhookRoutes(api, deps);
     systemRoutes(api, deps);
   });
   return app;

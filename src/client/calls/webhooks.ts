@@ -1,0 +1,42 @@
+import type {
+  Page,
+  Redelivered,
+  Webhook,
+  WebhookCreate,
+  WebhookCreated,
+  WebhookDelivery,
+  WebhookPatch,
+} from '../../contract/index.js';
+import { type CallOptions, path, type Query, type Transport } from '../transport.js';
+import type { PageRequest } from './options.js';
+
+export interface WebhookCalls {
+  /** The only answer that shows the secret. */
+  create(body: WebhookCreate, options?: CallOptions): Promise<WebhookCreated>;
+  list(page?: PageRequest, options?: CallOptions): Promise<Page<Webhook>>;
+  get(id: string, options?: CallOptions): Promise<Webhook>;
+  change(id: string, body: WebhookPatch, options?: CallOptions): Promise<Webhook>;
+  remove(id: string, options?: CallOptions): Promise<void>;
+  deliveries(id: string, page?: PageRequest, options?: CallOptions): Promise<Page<WebhookDelivery>>;
+  /** Sends a `webhook.test`. */
+  test(id: string, options?: CallOptions): Promise<Redelivered>;
+  /** Makes what was given up due again. */
+  redeliver(id: string, options?: CallOptions): Promise<Redelivered>;
+}
+
+export function webhookCalls(transport: Transport): WebhookCalls {
+  const base = path('webhooks');
+  const one = (id: string, ...rest: string[]) => path('webhooks', id, ...rest);
+  const list = <T>(at: string, page?: PageRequest, options?: CallOptions) =>
+    transport.call<T>({ method: 'GET', path: at, query: page as Query | undefined }, options);
+  return {
+    create: (body, options) => transport.call({ method: 'POST', path: base, body }, options),
+    list: (page, options) => list(base, page, options),
+    get: (id, options) => transport.call({ method: 'GET', path: one(id) }, options),
+    change: (id, body, options) => transport.call({ method: 'PATCH', path: one(id), body }, options),
+    remove: (id, options) => transport.call({ method: 'DELETE', path: one(id) }, options),
+    deliveries: (id, page, options) => list(one(id, 'deliveries'), page, options),
+    test: (id, options) => transport.call({ method: 'POST', path: one(id, 'test') }, options),
+    redeliver: (id, options) => transport.call({ method: 'POST', path: one(id, 'redeliver') }, options),
+  };
+}

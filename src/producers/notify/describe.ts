@@ -1,0 +1,51 @@
+import type { DataSource } from '../../db/database.js';
+import { backupsOfPoint, getBackup } from '../../db/stores/backups.js';
+import { getJob } from '../../db/stores/jobs.js';
+import type { DueDelivery } from '../../db/stores/outbox.js';
+import { getRestorePoint } from '../../db/stores/restorePoints.js';
+import { getRestore } from '../../db/stores/restores.js';
+import { isStrataError } from '../../shared/errors.js';
+import { toBackup } from '../http/views/backup.js';
+import { toJob } from '../http/views/job.js';
+import { toRestore } from '../http/views/restore.js';
+import { toRestorePoint } from '../http/views/restorePoint.js';
+
+/**
+ * The body of a delivery: `{id, type, occurred_at, data}`, with `data` as the API shows the subject. A subject that is gone
+ * by now is told by its id alone.
+ */
+export async function describe(ds: DataSource, delivery: DueDelivery): Promise<string> {
+  const { eventId, type, createdAt } = delivery;
+  return JSON.stringify({
+    id: eventId,
+    type,
+    occurred_at: createdAt.toISOString(),
+    data: await dataOf(ds, delivery),
+  });
+}
+
+async function dataOf(ds: DataSource, { type, subjectId }: DueDelivery): Promise<object> {
+  try {
+    return await subject(ds, type.slice(0, type.indexOf('.')), subjectId);
+  } catch (error) {
+    if (isStrataError(error, 'not_found')) return { id: subjectId };
+    throw error;
+  }
+}
+
+async function subject(ds: DataSource, kind: string, id: string): Promise<object> {
+  switch (kind) {
+    case 'backup':
+      return toBackup(await getBackup(ds, id));
+    case 'restore_point': {
+      const backups = await backupsOfPoint(ds, id);
+      return { ...toRestorePoint(await getRestorePoint(ds, id)), backups: backups.map(toBackup) };
+    }
+    case 'restore':
+      return toRestore(await getRestore(ds, id));
+    case 'maintenance':
+      return toJob(await getJob(ds, id));
+    default:
+      return { id };
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * Everything that a webhook can be told, `<subject>.<what happened>`. Names are for good: receivers match them.
+ * `webhook.test` is only sent when it is asked for.
+ */
+export const EVENT_TYPES = [
+  'backup.completed',
+  'backup.failed',
+  'backup.cancelled',
+  'restore_point.completed',
+  'restore_point.failed',
+  'restore_point.cancelled',
+  'restore.completed',
+  'restore.failed',
+  'restore.cancelled',
+  'maintenance.completed',
+  'maintenance.failed',
+  'maintenance.cancelled',
+  'webhook.test',
+] as const;
+
+export type EventType = (typeof EVENT_TYPES)[number];
