@@ -78,8 +78,8 @@ describe('Tokens and roles of the API', () => {
     const operators = /^(PUT .*\/vms|POST .*\/(backups|restores|cancel|validate))$/;
     for (const { method, url } of api.routes) {
       const name = `${method} ${url}`;
-      const isToken = url.startsWith(`${BASE}/tokens`);
-      const reads = ['GET', 'HEAD'].includes(method) && !isToken;
+      const isAdmins = [`${BASE}/tokens`, `${BASE}/webhooks`].some((path) => url.startsWith(path));
+      const reads = ['GET', 'HEAD'].includes(method) && !isAdmins;
       if (PROBES.includes(url) || url === `${BASE}/events`) continue;
       const allowed = async (role: 'viewer' | 'operator') =>
         (await inject(method, pathOf(url), { authorization: `Bearer ${api.tokens[role]}` })).statusCode !==
