@@ -1,10 +1,11 @@
-import { Queue } from 'bullmq';
+import { type Job, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Clock } from '../shared/clock.js';
-import { StrataError } from '../shared/errors.js';
+import { isStrataError, StrataError } from '../shared/errors.js';
 import {
   entryId,
   type JobPayload,
+  parsePayload,
   QUEUE_KINDS,
   type QueueKind,
   queueName,
@@ -25,6 +26,18 @@ export interface QueueDelivery {
 const KEEP_COMPLETED = { age: 24 * 3600, count: 1000 };
 const KEEP_FAILED = { age: 7 * 24 * 3600, count: 5000 };
 
+/** An entry that a worker has taken. */
+export interface ActiveEntry {
+  kind: QueueKind;
+  jobId: string;
+  delivery: number;
+  /** Ends it in its worker's place, whose lock does not count. Nothing if it has ended meanwhile. */
+  end(): Promise<void>;
+}
+
+/** BullMQ's word for "whoever holds the lock" (removeLock.lua in 6.7). */
+const ANY_LOCK = '0';
+
 export interface QueueSet {
   /** Adds the entry; the same entry twice is one entry. */
   deliver(delivery: QueueDelivery): Promise<void>;
@@ -33,6 +46,8 @@ export interface QueueSet {
    * `stuckMs` without taking the lease does not count: that worker is dead or frozen, and BullMQ notices it late.
    */
   isPending(delivery: QueueDelivery, stuckMs: number): Promise<boolean>;
+  /** The entries of the pools that BullMQ says are being worked on; perhaps by workers that are dead. */
+  activeEntries(pools: readonly string[]): Promise<ActiveEntry[]>;
   /** All queues of the pools, for Bull Board. */
   queues(pools: readonly string[]): Queue[];
   close(): Promise<void>;
@@ -77,9 +92,37 @@ export function createQueueSet(redis: Redis, prefix: string, clock: Clock): Queu
       if (state === 'active') return clock.now().getTime() - (entry.processedOn ?? 0) < stuckMs;
       return state !== 'unknown' && state !== 'completed' && state !== 'failed';
     },
+    activeEntries: (pools) => activeEntries(queue, pools),
     queues: (pools) => pools.flatMap((pool) => QUEUE_KINDS.map((kind) => queue(kind, pool))),
     close: async () => {
       await Promise.all([...open.values()].map((each) => each.close()));
     },
   };
+}
+
+async function activeEntries(
+  queue: (kind: QueueKind, pool: string) => Queue,
+  pools: readonly string[],
+): Promise<ActiveEntry[]> {
+  const found: ActiveEntry[] = [];
+  for (const pool of pools) {
+    for (const kind of QUEUE_KINDS) {
+      for (const entry of await queue(kind, pool).getActive()) found.push(...toActiveEntry(kind, entry));
+    }
+  }
+  return found;
+}
+
+/** Nothing for an entry that Strata has not put there. */
+function toActiveEntry(kind: QueueKind, entry: Job): ActiveEntry[] {
+  try {
+    const { job_id: jobId, delivery } = parsePayload(entry.data);
+    const end = async () => {
+      if ((await entry.getState()) === 'active') await entry.moveToCompleted('stale', ANY_LOCK, false);
+    };
+    return [{ kind, jobId, delivery, end }];
+  } catch (error) {
+    if (isStrataError(error, 'invalid_request')) return [];
+    throw error;
+  }
 }

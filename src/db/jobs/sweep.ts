@@ -118,3 +118,17 @@ export async function redeliverLost(ds: DataSource, head: Delivery): Promise<Del
   );
   return affectedRows(result) === 1 ? { ...head, delivery: head.delivery + 1 } : undefined;
 }
+
+/** Those of the jobs that are open, each with the number of its newest delivery. */
+export async function openDeliveries(
+  ds: DataSource,
+  kind: Delivery['kind'],
+  jobIds: readonly string[],
+): Promise<Map<string, number>> {
+  if (jobIds.length === 0) return new Map();
+  const rows = await ds.query<{ id: string; delivery: number }[]>(
+    `SELECT id, delivery FROM ${JOB_TABLES[kind]} WHERE id IN (?) AND status IN ('queued', 'released', 'running')`,
+    [jobIds],
+  );
+  return new Map(rows.map(({ id, delivery }) => [id, delivery]));
+}

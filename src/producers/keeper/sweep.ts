@@ -1,4 +1,3 @@
-import type { DataSource } from '../../db/database.js';
 import { type Delivery, JOB_KINDS } from '../../db/jobs/kinds.js';
 import { repositoriesWithParked, unpark } from '../../db/jobs/slots.js';
 import {
@@ -8,15 +7,9 @@ import {
   releasedHeads,
   releaseHeadless,
 } from '../../db/jobs/sweep.js';
-import type { Logger } from '../../observability/logger.js';
-import type { Metrics } from '../../observability/metrics.js';
-import type { QueueSet } from '../../queue/deliver.js';
+import { createStaleEnder, type StaleDeps } from './stale.js';
 
-export interface SweepDeps {
-  ds: DataSource;
-  queue: QueueSet;
-  log: Logger;
-  metrics: Metrics;
+export interface SweepDeps extends StaleDeps {
   /** A worker that has a queue entry for this long without taking the lease is dead or frozen. */
   stuckMs: number;
 }
@@ -26,11 +19,12 @@ const MOST_HEADS = 2_000;
 
 /**
  * Brings the queue in line with the database, a round with every call: jobs of dead workers are delivered again, headless
- * chains get a head, parked jobs their slot, and heads that BullMQ does not know (a crash between commit and add, a
- * Redis that was emptied or restored) are queued.
+ * chains get a head, parked jobs their slot, heads that BullMQ does not know (a crash between commit and add, a Redis
+ * that was emptied or restored) are queued, and entries of dead workers are ended.
  */
 export function createSweeper(deps: SweepDeps): () => Promise<void> {
   const cursors = new Map<Delivery['kind'], HeadCursor | undefined>();
+  const endStale = createStaleEnder(deps);
   return async () => {
     for (const delivery of await redeliverAbandoned(deps.ds)) await add(deps, delivery, 'abandoned');
     for (const delivery of await releaseHeadless(deps.ds)) await add(deps, delivery, 'headless');
@@ -42,6 +36,7 @@ export function createSweeper(deps: SweepDeps): () => Promise<void> {
       for (const head of heads) await addIfLost(deps, head);
       cursors.set(kind, next);
     }
+    await endStale();
   };
 }
 

@@ -1,0 +1,40 @@
+import { runKeeper } from '../../src/producers/keeper/keeper.js';
+import type { TestFleet } from './fleet.js';
+
+/** How often the fleet's own keeper looks, in ms; a twentieth of the default, because the leases are as short. */
+const SWEEP_MS = 250;
+
+/** Runs the real keeper in this process, with its lead in the database, until it is stopped. */
+export function startKeeper(fleet: TestFleet, sweepEveryMs = SWEEP_MS): { stop: () => Promise<void> } {
+  const { ds, queue, clock, log } = fleet.accept;
+  const { metrics, lease } = fleet.worker;
+  const stopping = new AbortController();
+  const keeping = runKeeper({
+    ds,
+    queue,
+    clock,
+    log,
+    metrics,
+    stuckMs: lease.leaseMs,
+    // One name for all keepers of a fleet: the next one need not wait until the lead of the one before has run out.
+    owner: 'test-keeper',
+    sweepEveryMs,
+    signal: stopping.signal,
+  });
+  return {
+    stop: async () => {
+      stopping.abort();
+      await keeping;
+    },
+  };
+}
+
+/** Waits for `done` while a keeper does what it does. */
+export async function keptUntil<T>(fleet: TestFleet, done: () => Promise<T>): Promise<T> {
+  const keeper = startKeeper(fleet);
+  try {
+    return await done();
+  } finally {
+    await keeper.stop();
+  }
+}
