@@ -8,8 +8,6 @@ export NO_UPDATE_NOTIFIER=1 npm_config_update_notifier=false
 
 # Seconds for the tests alone. A test run that hangs is ended: its watchdog cleans up behind it.
 deadline=${STRATA_TEST_DEADLINE_SECONDS:-840}
-totals=$(mktemp)
-trap 'rm -f "$totals"' EXIT
 
 finish() { # passed, failed
   echo "$1 passed, $2 failed"
@@ -59,20 +57,94 @@ stage 'scripts' check_scripts
 stage 'types and build' bash scripts/build.sh
 stage 'import rules' check_imports
 
-files=('dist/test/**/*.test.js')
-for argument in "$@"; do
-  [[ "$argument" != *.test.js ]] || files=()
-done
+# One mocha process: its output to a file of its own, its totals and exit code beside it.
+run_mocha() { # output, files and options...
+  local output=$1 code=0 child
+  shift
+  STRATA_TEST_TOTALS=$output.totals timeout --foreground --kill-after=20 "$deadline" \
+    mocha --require dist/test/helpers/hooks.js --reporter dist/test/helpers/reporter.js "$@" </dev/null &
+  child=$!
+  trap 'kill "$child" 2>/dev/null' INT TERM
+  wait "$child" || code=$?
+  echo "$code" >"$output.code"
+}
+
+# Test files in groups, a line each: much of a test is waiting for a lease, a disk or a process, so two groups run side by
+# side, each with servers of its own. What takes long comes first; a group that is not named here comes before all.
+group_of() { # test file
+  local path=${1#dist/test/}
+  case $path in
+    crash/*) echo "${path%.test.js}" ;;
+    integration/services/*) echo "${path%/*}" | cut -d/ -f1-3 ;;
+    integration/*) echo "$path" | cut -d/ -f1-2 ;;
+    *) echo "${path%%/*}" ;;
+  esac
+}
+longest=(integration/cli integration/services/backup integration/main crash/killedWorker crash/frozenWorker
+  integration/services/validation integration/datapath integration/producers integration/qcow2)
+list_groups() {
+  local file
+  find dist/test -name '*.test.js' | sort | while IFS= read -r file; do echo "$(group_of "$file") $file"; done |
+    awk -v order="${longest[*]}" '
+      BEGIN { n = split(order, names, " "); for (i = 1; i <= n; i++) rank[names[i]] = i }
+      !($1 in files) { groups[++count] = $1 }
+      { files[$1] = files[$1] " " $2 }
+      END { for (i = 1; i <= count; i++) { name = groups[i]
+              print (name in rank ? rank[name] : name ~ /^unit/ ? 999 : name ~ /^crash/ ? 0 : 500), name files[name] } }' |
+    sort -n -k1,1 -s | cut -d' ' -f2-
+}
+
+side_by_side=${STRATA_TEST_PROCESSES:-2}
+outputs=$(mktemp -d)
+# Whoever stops this script stops the tests: their watchdogs clean up behind them.
+trap 'kill $(jobs -p) 2>/dev/null; wait; rm -rf "$outputs"' EXIT
+trap 'exit 130' INT TERM
+
+run_groups() {
+  local line name running=0
+  while IFS= read -r line; do
+    while ((running >= side_by_side)); do
+      wait -n
+      running=$((running - 1))
+    done
+    name=${line%% *}
+    # shellcheck disable=SC2086 # a word per file
+    (
+      began=$SECONDS
+      output=$outputs/${name//\//-}
+      run_mocha "$output" ${line#* } >"$output.log" 2>&1
+      # In one write, so that two groups that end together do not mix their lines.
+      printf '%s\n' "== $name: $((SECONDS - began)) s
+$(<"$output.log")"
+    ) &
+    running=$((running + 1))
+  done < <(list_groups)
+  wait
+}
+
 echo '== tests'
 started=$SECONDS
-STRATA_TEST_TOTALS=$totals timeout --foreground --kill-after=20 "$deadline" \
-  mocha --require dist/test/helpers/hooks.js --reporter dist/test/helpers/reporter.js "${files[@]}" "$@" </dev/null
-code=$?
+if (($# > 0)); then
+  files=('dist/test/**/*.test.js')
+  for argument in "$@"; do
+    [[ "$argument" != *.test.js ]] || files=()
+  done
+  run_mocha "$outputs/all" "${files[@]}" "$@"
+else
+  run_groups
+fi
 echo "== tests: $((SECONDS - started)) s"
-if [[ $code == 124 ]]; then echo "The tests did not finish within $deadline s."; fi
 
 passed=0 failed=0
-read -r passed failed <"$totals" || true
-# No totals (a file that does not load), a hang at the end, a time-out: the run failed whatever was counted.
-if [[ $code != 0 && "${failed:-0}" == 0 ]]; then failed=1; fi
-finish "${passed:-0}" "${failed:-0}"
+for code_file in "$outputs"/*.code; do
+  output=${code_file%.code} more_passed=0 more_failed=0
+  code=$(<"$code_file")
+  [[ ! -f $output.totals ]] || read -r more_passed more_failed <"$output.totals"
+  [[ $code == 0 ]] || echo "Failed: ${output##*/}"
+  if [[ $code == 124 ]]; then echo "The tests of ${output##*/} did not finish within $deadline s."; fi
+  # No totals (a file that does not load), a hang at the end, a time-out: the run failed whatever was counted.
+  if [[ $code != 0 && ${more_failed:-0} == 0 ]]; then more_failed=1; fi
+  passed=$((passed + more_passed)) failed=$((failed + more_failed))
+done
+if ((passed + failed == 0)); then failed=1; fi
+finish "$passed" "$failed"
