@@ -1,4 +1,4 @@
-import { type Job, Queue } from 'bullmq';
+import { ErrorCode, type Job, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Clock } from '../shared/clock.js';
 import { isStrataError, StrataError } from '../shared/errors.js';
@@ -43,9 +43,11 @@ export interface QueueSet {
   deliver(delivery: QueueDelivery): Promise<void>;
   /**
    * True when BullMQ knows an entry for this delivery that will still be worked on. An entry that a worker has had for
-   * `stuckMs` without taking the lease does not count: that worker is dead or frozen, and BullMQ notices it late.
+   * `stuckMs` without taking the lease does not count: that worker is dead or frozen, and BullMQ notices it late. An
+   * entry that is delayed though its delivery is due is brought forward: BullMQ goes by the hosts' clocks, and one of
+   * them was set back.
    */
-  isPending(delivery: QueueDelivery, stuckMs: number): Promise<boolean>;
+  ensurePending(delivery: QueueDelivery, stuckMs: number): Promise<boolean>;
   /** The entries of the pools that BullMQ says are being worked on; perhaps by workers that are dead. */
   activeEntries(pools: readonly string[]): Promise<ActiveEntry[]>;
   /** All queues of the pools, for Bull Board. */
@@ -83,13 +85,17 @@ export function createQueueSet(redis: Redis, prefix: string, clock: Clock): Queu
         throw new StrataError('queue_unavailable', 'Redis does not answer.', { cause: error });
       }
     },
-    isPending: async (delivery, stuckMs) => {
+    ensurePending: async (delivery, stuckMs) => {
       const entry = await queue(delivery.kind, delivery.pool).getJob(
         entryId(delivery.jobId, delivery.delivery),
       );
       if (!entry) return false;
       const state = await entry.getState();
-      if (state === 'active') return clock.now().getTime() - (entry.processedOn ?? 0) < stuckMs;
+      if (state === 'active') {
+        // A difference either way: a clock that was set back must not make the entry young for ever.
+        return Math.abs(clock.now().getTime() - (entry.processedOn ?? 0)) < stuckMs;
+      }
+      if (state === 'delayed' && delivery.delayMs === 0) await promote(entry);
       return state !== 'unknown' && state !== 'completed' && state !== 'failed';
     },
     activeEntries: (pools) => activeEntries(queue, pools),
@@ -124,5 +130,14 @@ function toActiveEntry(kind: QueueKind, entry: Job): ActiveEntry[] {
   } catch (error) {
     if (isStrataError(error, 'invalid_request')) return [];
     throw error;
+  }
+}
+
+/** Ends an entry's delay. Whoever was quicker (its time has come, a worker has it) has done the same. */
+async function promote(entry: Job): Promise<void> {
+  try {
+    await entry.promote();
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== ErrorCode.JobNotInState) throw error;
   }
 }

@@ -110,7 +110,14 @@ export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> 
       workers.push(...QUEUE_KINDS.map((kind) => startWorker(worker, kind, 'default', concurrency)));
     },
     stopWorking,
-    sweep: createSweeper({ ds: suite.ds, queue, log, metrics, stuckMs: lease.leaseMs }),
+    sweep: createSweeper({
+      ds: suite.ds,
+      queue,
+      clock: systemClock,
+      log,
+      metrics,
+      stuckMs: lease.leaseMs,
+    }),
     ended: (jobId, timeoutMs = 60_000) => waitForEnd(suite, jobId, timeoutMs),
     close: async () => {
       await stopWorking();

@@ -16,6 +16,9 @@ export function kindOfJob(id: string): JobKind | undefined {
   return PREFIXES[id.slice(0, id.indexOf('_'))];
 }
 
+/** No job waits longer than this for its next try, in milliseconds. */
+export const LONGEST_DELAY_MS = 600_000;
+
 /** A job that a queue entry is wanted for. */
 export interface Delivery {
   kind: JobKind;

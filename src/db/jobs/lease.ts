@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import type { JobKind, JobStatus } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { affectedRows, asDatabaseError, asking, expectOneRow, inTransaction } from '../transaction.js';
+import { asDatabaseError, asking, expectOneRow, inTransaction } from '../transaction.js';
 import { closeJob } from './close.js';
 import { type Delivery, JOB_TABLES } from './kinds.js';
 import { type LockedChain, lockChain, releaseHead } from './position.js';
@@ -131,7 +131,9 @@ async function grant(
 
 /**
  * Prolongs the lease. Also tells whether somebody asked for the job to be cancelled.
- * @throws lease_lost when the fence has moved on or the lease had run out
+ * One that has run out by the database's clock may be prolonged as long as nobody else has it: that clock may have been
+ * set forward. Whoever asks knows by the monotonic clock that it cannot have run out.
+ * @throws lease_lost when another has taken it, or the keeper has given the job away
  */
 export async function renewLease(
   ds: DataSource,
@@ -141,7 +143,7 @@ export async function renewLease(
   try {
     const result: unknown = await ds.query(
       `UPDATE backup_chains SET lease_until = UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND
-       WHERE id = ? AND fence = ? AND lease_owner = ? AND lease_until > UTC_TIMESTAMP(3)`,
+       WHERE id = ? AND fence = ? AND lease_owner = ?`,
       [leaseMs * 1000, lease.chainId, lease.fence, lease.owner],
     );
     expectOneRow(result, () => leaseLost(lease));
@@ -180,24 +182,4 @@ export function leaseLost(lease: ChainLease): StrataError {
     'lease_lost',
     `Job ${lease.jobId} lost the lease of chain ${lease.chainId} (fence ${lease.fence}).`,
   );
-}
-
-/** Takes or prolongs the lead of a role for one process, by the database's clock. True for the leader. */
-export async function lead(ds: DataSource, name: string, owner: string, leaseMs: number): Promise<boolean> {
-  try {
-    const until = 'UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND';
-    const taken: unknown = await ds.query(
-      `UPDATE leader_leases SET owner = ?, lease_until = ${until}
-       WHERE name = ? AND (owner = ? OR lease_until < UTC_TIMESTAMP(3))`,
-      [owner, leaseMs * 1000, name, owner],
-    );
-    if (affectedRows(taken) === 1) return true;
-    const first: unknown = await ds.query(
-      `INSERT IGNORE INTO leader_leases (name, owner, lease_until) VALUES (?, ?, ${until})`,
-      [name, owner, leaseMs * 1000],
-    );
-    return affectedRows(first) === 1;
-  } catch (error) {
-    throw asDatabaseError(error);
-  }
 }

@@ -30,6 +30,7 @@ export interface LockedChain {
   committed: string;
   lease_owner: string | null;
   lease_job_id: string | null;
+  lease_until: Date | null;
   full_backup_id: string | null;
   latest_backup_id: string | null;
   /** 1 while the lease has not run out, by the database's clock. */
@@ -57,8 +58,8 @@ async function selectChain(
   lock: string,
 ): Promise<LockedChain | undefined> {
   const rows = await tx.query<LockedChain[]>(
-    `SELECT id, last_seq, fence, committed, lease_owner, lease_job_id, full_backup_id, latest_backup_id,
-            (lease_until IS NOT NULL AND lease_until > UTC_TIMESTAMP(3)) AS lease_live
+    `SELECT id, last_seq, fence, committed, lease_owner, lease_job_id, lease_until, full_backup_id,
+            latest_backup_id, (lease_until IS NOT NULL AND lease_until > UTC_TIMESTAMP(3)) AS lease_live
      FROM backup_chains WHERE id = ? ${lock}`,
     [chainId],
   );

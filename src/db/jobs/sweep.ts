@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { affectedRows, inTransaction } from '../transaction.js';
-import { type Delivery, JOB_KINDS, JOB_TABLES } from './kinds.js';
-import { releaseHead, tryLockChain } from './position.js';
+import { type Delivery, JOB_KINDS, JOB_TABLES, LONGEST_DELAY_MS } from './kinds.js';
+import { clearLease, releaseHead, tryLockChain } from './position.js';
 
 interface Row {
   id: string;
@@ -44,37 +44,61 @@ export async function releasedHeads(
   };
 }
 
-/**
- * Running jobs whose lease has run out, because their worker is dead or frozen: each gets a new delivery number, so
- * that the queue entry of the dead worker no longer counts.
- */
-export async function redeliverAbandoned(ds: DataSource): Promise<Delivery[]> {
-  const found: Delivery[] = [];
-  for (const kind of JOB_KINDS) {
-    const rows = await ds.query<Row[]>(
-      `SELECT j.id, j.chain_id, j.delivery, j.priority, r.pool, 0 AS delay_ms
-       FROM ${JOB_TABLES[kind]} j JOIN repositories r ON r.id = j.repository_id
-       JOIN backup_chains c ON c.id = j.chain_id
-       WHERE j.status = 'running' AND (c.lease_until IS NULL OR c.lease_until < UTC_TIMESTAMP(3))`,
-    );
-    for (const row of rows) {
-      const bumped = await bumpDelivery(ds, kind, row);
-      if (bumped) found.push(bumped);
-    }
-  }
-  return found;
+/** A running job, and the lease under which it runs. */
+export interface RunningJob {
+  delivery: Delivery;
+  chainId: string;
+  fence: string;
+  leaseUntil: Date | null;
+  /** Milliseconds that are left of the lease by the database's clock. */
+  leftMs: number;
 }
 
-async function bumpDelivery(ds: DataSource, kind: Delivery['kind'], row: Row): Promise<Delivery | undefined> {
+/** All running jobs, whether their workers live or not. */
+export async function runningJobs(ds: DataSource): Promise<RunningJob[]> {
+  const parts = JOB_KINDS.map(
+    (kind) =>
+      `SELECT '${kind}' AS kind, j.id, j.chain_id, j.delivery, j.priority, r.pool, 0 AS delay_ms, c.fence, c.lease_until,
+              COALESCE(TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), c.lease_until) DIV 1000, 0) AS left_ms
+       FROM ${JOB_TABLES[kind]} j JOIN repositories r ON r.id = j.repository_id
+       JOIN backup_chains c ON c.id = j.chain_id WHERE j.status = 'running'`,
+  );
+  const rows = await ds.query<RunningRow[]>(parts.join(' UNION ALL '));
+  return rows.map((row) => ({
+    delivery: toDelivery(row.kind, row),
+    chainId: row.chain_id,
+    fence: row.fence,
+    leaseUntil: row.lease_until,
+    leftMs: Number(row.left_ms),
+  }));
+}
+
+interface RunningRow extends Row {
+  kind: Delivery['kind'];
+  fence: string;
+  lease_until: Date | null;
+  left_ms: string;
+}
+
+/**
+ * Gives the job of a dead or frozen worker away: it is released with a new delivery number, so that the queue entry of
+ * the dead worker no longer counts, and the chain's lease is cleared, so that a worker which lives after all has lost it.
+ * @returns undefined when the lease was renewed, or the job went on otherwise, since it was seen
+ */
+export async function redeliverAbandoned(ds: DataSource, job: RunningJob): Promise<Delivery | undefined> {
+  const { kind, jobId, delivery } = job.delivery;
   return inTransaction(ds, async (tx) => {
-    const chain = await tryLockChain(tx, row.chain_id);
-    if (!chain || Number(chain.lease_live) === 1) return undefined;
+    const chain = await tryLockChain(tx, job.chainId);
+    const renewed = chain?.lease_until?.getTime() !== job.leaseUntil?.getTime();
+    if (!chain || chain.fence !== job.fence || renewed) return undefined;
     const result: unknown = await tx.query(
       `UPDATE ${JOB_TABLES[kind]} SET status = 'released', delivery = delivery + 1, attempts = attempts - 1, deaths = deaths + 1
        WHERE id = ? AND status = 'running' AND delivery = ?`,
-      [row.id, row.delivery],
+      [jobId, delivery],
     );
-    return affectedRows(result) === 1 ? toDelivery(kind, { ...row, delivery: row.delivery + 1 }) : undefined;
+    if (affectedRows(result) !== 1) return undefined;
+    await clearLease(tx, job.chainId, Number(job.fence));
+    return { ...job.delivery, delivery: delivery + 1 };
   });
 }
 
@@ -105,7 +129,8 @@ function toDelivery(kind: Delivery['kind'], row: Row): Delivery {
     jobId: row.id,
     pool: row.pool,
     delivery: row.delivery,
-    delayMs: Number(row.delay_ms),
+    // More than anybody asks for: the database's clock was set back.
+    delayMs: Number(row.delay_ms) > LONGEST_DELAY_MS ? 0 : Number(row.delay_ms),
     priority: row.priority,
   };
 }

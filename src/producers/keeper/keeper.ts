@@ -1,9 +1,7 @@
-import { lead } from '../../db/jobs/lease.js';
-import type { Clock } from '../../shared/clock.js';
+import { createLeadership } from './leadership.js';
 import { createSweeper, type SweepDeps } from './sweep.js';
 
 export interface KeeperOptions extends SweepDeps {
-  clock: Clock;
   /** Names this process among the keepers. */
   owner: string;
   sweepEveryMs: number;
@@ -17,12 +15,13 @@ const LEAD_ROUNDS = 4;
 
 /** Runs until the signal aborts: one keeper at a time leads, by a lease in the database, and sweeps. */
 export async function runKeeper(options: KeeperOptions): Promise<void> {
-  const { ds, clock, owner, sweepEveryMs, signal, log } = options;
+  const { clock, sweepEveryMs, signal, log } = options;
+  const leadership = createLeadership(options, sweepEveryMs * LEAD_ROUNDS);
   const sweep = createSweeper(options);
   // One that fails (Redis is away) must not keep the others from their turn.
   const duties = [{ name: 'sweep', run: sweep }, ...(options.chores ?? [])];
   while (!signal.aborted) {
-    const leads = await lead(ds, 'keeper', owner, sweepEveryMs * LEAD_ROUNDS).catch((error: unknown) => {
+    const leads = await leadership.claim().catch((error: unknown) => {
       log.warn({ err: error }, 'the keeper cannot tell whether it leads');
       return false;
     });
@@ -37,4 +36,7 @@ export async function runKeeper(options: KeeperOptions): Promise<void> {
       if (!signal.aborted) throw error;
     });
   }
+  await leadership.resign().catch((error: unknown) => {
+    log.warn({ err: error }, 'the lead was not given back; it runs out');
+  });
 }

@@ -6,11 +6,17 @@ import {
   redeliverLost,
   releasedHeads,
   releaseHeadless,
+  type RunningJob,
+  runningJobs,
 } from '../../db/jobs/sweep.js';
+import { databaseNow } from '../../db/stores/jobChanges.js';
+import type { Clock } from '../../shared/clock.js';
+import { createExpiryWatch, type ExpiryWatch } from '../../shared/expiryWatch.js';
 import { createStaleEnder, type StaleDeps } from './stale.js';
 
 export interface SweepDeps extends StaleDeps {
-  /** A worker that has a queue entry for this long without taking the lease is dead or frozen. */
+  clock: Clock;
+  /** The lease of this fleet: a worker that has a queue entry for this long without taking one is dead or frozen. */
   stuckMs: number;
 }
 
@@ -25,8 +31,12 @@ const MOST_HEADS = 2_000;
 export function createSweeper(deps: SweepDeps): () => Promise<void> {
   const cursors = new Map<Delivery['kind'], HeadCursor | undefined>();
   const endStale = createStaleEnder(deps);
+  const leases = createExpiryWatch(deps.clock, deps.stuckMs);
   return async () => {
-    for (const delivery of await redeliverAbandoned(deps.ds)) await add(deps, delivery, 'abandoned');
+    for (const job of await abandonedJobs(deps, leases)) {
+      const delivery = await redeliverAbandoned(deps.ds, job);
+      if (delivery) await add(deps, delivery, 'abandoned');
+    }
     for (const delivery of await releaseHeadless(deps.ds)) await add(deps, delivery, 'headless');
     for (const repositoryId of await repositoriesWithParked(deps.ds)) {
       for (const delivery of await unpark(deps.ds, repositoryId)) await add(deps, delivery, 'parked');
@@ -40,8 +50,20 @@ export function createSweeper(deps: SweepDeps): () => Promise<void> {
   };
 }
 
+/** Running jobs whose lease has run out, because their worker is dead or frozen. */
+async function abandonedJobs(deps: SweepDeps, leases: ExpiryWatch): Promise<RunningJob[]> {
+  const jobs = await runningJobs(deps.ds);
+  const seen = jobs.map(({ chainId, fence, leaseUntil, leftMs }) => ({
+    key: chainId,
+    token: `${fence} ${leaseUntil?.getTime()}`,
+    leftMs,
+  }));
+  const ranOut = leases.look(seen, await databaseNow(deps.ds));
+  return jobs.filter(({ chainId }) => ranOut.has(chainId));
+}
+
 async function addIfLost(deps: SweepDeps, head: Delivery): Promise<void> {
-  if (await deps.queue.isPending(head, deps.stuckMs)) return;
+  if (await deps.queue.ensurePending(head, deps.stuckMs)) return;
   // An ended entry blocks its id: the job gets a new delivery number, unless somebody else was quicker.
   const again = await redeliverLost(deps.ds, head);
   if (again) await add(deps, again, 'unqueued');

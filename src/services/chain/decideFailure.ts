@@ -1,3 +1,4 @@
+import { LONGEST_DELAY_MS } from '../../db/jobs/kinds.js';
 import { ERRORS } from '../../shared/errorCodes.js';
 import type { StrataError } from '../../shared/errors.js';
 
@@ -23,7 +24,6 @@ const FIRST_BACKOFF_MS = 2_000;
 const LONGEST_BACKOFF_MS = 60_000;
 /** A job that waits asks ever more rarely: a full that does not fit must not fill the repository every few seconds. */
 const SHORTEST_WAIT_MS = 15_000;
-const LONGEST_WAIT_MS = 600_000;
 
 /** Pure: from an error to what the queue does with its job. */
 export function decideFailure(facts: FailureFacts): FailureDecision {
@@ -46,7 +46,7 @@ export function decideFailure(facts: FailureFacts): FailureDecision {
       if (ageMs >= maxWaitMs) return { action: 'end', status: 'failed' };
       return {
         action: 'again',
-        delayMs: Math.min(Math.max(SHORTEST_WAIT_MS, ageMs / 4), LONGEST_WAIT_MS),
+        delayMs: Math.min(Math.max(SHORTEST_WAIT_MS, ageMs / 4), LONGEST_DELAY_MS),
         keepAttempt: false,
       };
     case 'retry': {

@@ -68,27 +68,24 @@ export async function holdLease<T>(
 function startHeartbeat(options: HoldLeaseOptions, lost: AbortController): () => void {
   const { ds, clock, lease, leaseMs, renewEveryMs } = options;
   let safeUntil = options.askedAtMs + leaseMs;
-  let renewing = false;
   const watch = () => {
     if (clock.monotonicMs() >= safeUntil - renewEveryMs / 2) lost.abort(leaseLost(lease));
   };
   const renew = async () => {
     const sentAt = clock.monotonicMs();
     const { cancelRequested } = await renewLease(ds, lease, leaseMs);
-    safeUntil = sentAt + leaseMs;
+    safeUntil = Math.max(safeUntil, sentAt + leaseMs);
     if (cancelRequested) lost.abort(cancelledJob(lease));
   };
   const beat = () => {
-    if (renewing) return;
-    renewing = true;
-    renew()
-      .catch((error: unknown) => {
-        // Anything else may pass: the watchdog decides when it has lasted too long.
-        if (isStrataError(error, 'lease_lost')) lost.abort(error);
-      })
-      .finally(() => {
-        renewing = false;
-      });
+    // First: a process that was frozen must not prolong a lease that it is about to give up.
+    watch();
+    if (lost.signal.aborted) return;
+    // Not after the one before: its connection may be dead without anybody having noticed, and the pool has others.
+    renew().catch((error: unknown) => {
+      // Anything else may pass: the watchdog decides when it has lasted too long.
+      if (isStrataError(error, 'lease_lost')) lost.abort(error);
+    });
   };
   const beats = setInterval(beat, renewEveryMs);
   const watches = setInterval(watch, Math.min(1_000, renewEveryMs));

@@ -111,11 +111,28 @@ async function carryOut(
 ): Promise<Delivery | undefined> {
   switch (decision.action) {
     case 'abandon':
-      return undefined;
+      return failure.code === 'lease_lost' ? handBack(deps, lease, failure) : undefined;
     case 'end':
       return endUnsuccessfully(deps.ds, lease, decision.status, failure);
     case 'again':
       return releaseAgain(deps.ds, lease, { ...decision, failure });
+  }
+}
+
+/**
+ * The watchdog gives a lease up before anybody may take it: where nobody has, the next attempt need not wait for the
+ * keeper.
+ */
+async function handBack(
+  deps: ServiceDeps,
+  lease: ChainLease,
+  failure: { code: string; detail: string },
+): Promise<Delivery | undefined> {
+  try {
+    return await releaseAgain(deps.ds, lease, { delayMs: 0, keepAttempt: false, failure });
+  } catch (error) {
+    if (isStrataError(error, 'lease_lost', 'database_unavailable')) return undefined;
+    throw error;
   }
 }
 

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { commitBackup } from '../../../src/db/jobs/commitBackup.js';
-import { acquireLease, assertLease, type ChainLease, lead, renewLease } from '../../../src/db/jobs/lease.js';
+import { lead, readLeader, resignLead, takeLead } from '../../../src/db/jobs/lead.js';
+import { acquireLease, assertLease, type ChainLease, renewLease } from '../../../src/db/jobs/lease.js';
 import { releaseHead, takePosition } from '../../../src/db/jobs/position.js';
 import { cancelJob, endUnsuccessfully, releaseAgain } from '../../../src/db/jobs/settle.js';
-import { redeliverAbandoned } from '../../../src/db/jobs/sweep.js';
+import { redeliverAbandoned, runningJobs } from '../../../src/db/jobs/sweep.js';
 import { inTransaction } from '../../../src/db/transaction.js';
 import type { JobStatus } from '../../../src/entities/index.js';
 import { codeOf } from '../../helpers/codeOf.js';
@@ -37,6 +38,12 @@ describe('The lease of a chain', () => {
       'UPDATE backup_chains SET lease_until = UTC_TIMESTAMP(3) - INTERVAL 1 SECOND WHERE id = ?',
       [lease.chainId],
     );
+  /** What the keeper does with a job whose worker it takes for dead. */
+  const giveAway = async (id: string) => {
+    const job = (await runningJobs(suite.ds)).find(({ delivery }) => delivery.jobId === id);
+    if (!job) throw new Error(`${id} does not run.`);
+    return redeliverAbandoned(suite.ds, job);
+  };
   const statusOf = async (id: string) =>
     (await suite.ds.query<{ status: string }[]>('SELECT status FROM backup_jobs WHERE id = ?', [id]))[0]
       ?.status;
@@ -74,11 +81,34 @@ describe('The lease of a chain', () => {
     );
   });
 
-  it('cannot be prolonged once it has run out, even if nobody has taken it', async () => {
+  it('is prolonged after it has run out, as long as nobody has it: the database’s clock may have been set', async () => {
     const { insertBackup } = await newChain();
-    const lease = await mustAcquire(await insertBackup({ type: null, status: 'released', parent: null }));
+    const job = await insertBackup({ type: null, status: 'released', parent: null });
+    const lease = await mustAcquire(job);
     await expire(lease);
-    expect(await codeOf(renewLease(suite.ds, lease, LEASE_MS))).to.equal('lease_lost');
+    expect(await codeOf(assertLease(suite.ds, lease)), 'nothing is published meanwhile').to.equal(
+      'lease_lost',
+    );
+    await renewLease(suite.ds, lease, LEASE_MS);
+    await assertLease(suite.ds, lease);
+    await expire(lease);
+    expect(await giveAway(job)).to.include({ jobId: job, delivery: 2 });
+    expect(await codeOf(renewLease(suite.ds, lease, LEASE_MS)), 'the keeper gave it away').to.equal(
+      'lease_lost',
+    );
+    expect(await codeOf(commitBackup(suite.ds, lease, publishedFull('x')))).to.equal('lease_lost');
+  });
+
+  it('is left to its holder who has renewed it since the keeper saw it run out', async () => {
+    const { insertBackup } = await newChain();
+    const job = await insertBackup({ type: null, status: 'released', parent: null });
+    const lease = await mustAcquire(job);
+    await expire(lease);
+    const seen = (await runningJobs(suite.ds)).find(({ delivery }) => delivery.jobId === job);
+    expect(seen?.leftMs).to.be.lessThan(0);
+    await renewLease(suite.ds, lease, LEASE_MS);
+    expect(seen && (await redeliverAbandoned(suite.ds, seen))).to.equal(undefined);
+    await assertLease(suite.ds, lease);
   });
 
   it('is not given to a stale queue entry', async () => {
@@ -86,8 +116,7 @@ describe('The lease of a chain', () => {
     const job = await insertBackup({ type: null, status: 'released', parent: null });
     const lease = await mustAcquire(job);
     await expire(lease);
-    const again = (await redeliverAbandoned(suite.ds)).find(({ jobId }) => jobId === job);
-    expect(again).to.include({ jobId: job, delivery: 2 });
+    expect(await giveAway(job)).to.include({ jobId: job, delivery: 2 });
     expect((await acquire(job, 'b', LEASE_MS, 1)).outcome).to.equal('nothing_to_do');
     expect((await acquire(job, 'b', LEASE_MS, 2)).outcome).to.equal('acquired');
   });
@@ -145,5 +174,23 @@ describe('The lease of a chain', () => {
     expect(await lead(suite.ds, 'role', 'd', LEASE_MS)).to.equal(true);
     expect(await lead(suite.ds, 'role', 'd', LEASE_MS)).to.equal(true);
     expect(await lead(suite.ds, 'role', 'a', LEASE_MS)).to.equal(false);
+  });
+
+  it('of the keeper is taken only from a leader who has not renewed it, and is free when it is given back', async () => {
+    await lead(suite.ds, 'other', 'a', LEASE_MS);
+    const seen = await readLeader(suite.ds, 'other');
+    if (!seen) throw new Error('Nobody leads.');
+    await suite.ds.query(
+      "UPDATE leader_leases SET lease_until = lease_until + INTERVAL 1 SECOND WHERE name = 'other'",
+    );
+    expect(await takeLead(suite.ds, 'other', 'b', LEASE_MS, seen)).to.equal(false);
+    const again = await readLeader(suite.ds, 'other');
+    if (!again) throw new Error('Nobody leads.');
+    expect(again.leftMs).to.be.within(LEASE_MS, LEASE_MS + 1_000);
+    expect(await takeLead(suite.ds, 'other', 'b', LEASE_MS, again)).to.equal(true);
+    await resignLead(suite.ds, 'other', 'a');
+    expect(await lead(suite.ds, 'other', 'c', LEASE_MS)).to.equal(false);
+    await resignLead(suite.ds, 'other', 'b');
+    expect(await lead(suite.ds, 'other', 'c', LEASE_MS)).to.equal(true);
   });
 });
