@@ -29,14 +29,14 @@ const UNAVAILABLE = new Set([
 ]);
 
 /**
- * Runs `work` in one READ COMMITTED transaction and again when the database chose it as a deadlock's victim.
+ * Runs `work` in one transaction, READ COMMITTED as the session is (dataSource.ts), and again when the database chose it as a deadlock's victim.
  * `work` must therefore do nothing but SQL. Locks are taken in the order chain -> job -> restore point.
  * @throws database_unavailable when the connection is lost; whether a commit had happened is then unknown
  */
 export async function inTransaction<T>(ds: DataSource, work: (tx: EntityManager) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await ds.transaction('READ COMMITTED', work);
+      return await ds.transaction(work);
     } catch (error) {
       const mayPass = TRY_AGAIN.has(driverErrno(error) ?? 0);
       if (!mayPass || attempt >= MOST_TRIES) throw asDatabaseError(error);

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { QUEUE_KINDS, type QueueKind } from '../queue/catalogue.js';
 import { connectRedis } from '../queue/connection.js';
 import { StrataError } from '../shared/errors.js';
+import { HANDLERS } from '../workers/handlers.js';
 import { startWorker } from '../workers/startWorker.js';
 import { joinFleet } from './fleet.js';
 import { serveMetrics } from './metricsServer.js';
@@ -33,6 +34,7 @@ await runMain(log, async () => {
       sourcePolicy: { roots: settings.sourceRoots, nbdAllow: settings.nbdAllow },
       restoreRoots: settings.restoreRoots,
     },
+    handlers: HANDLERS,
     queue: wiring.queue,
     redis,
     redisPrefix: settings.redisPrefix,

@@ -31,7 +31,9 @@ const MAINTENANCE: Record<
 };
 
 /** One handler per kind of work; the compiler sees to it that none is missing. */
-export const HANDLERS: Record<QueueKind, Handler> = {
+export type Handlers = Record<QueueKind, Handler>;
+
+export const HANDLERS: Handlers = {
   backup: async (deps, held, jobId, report) => {
     const { backup, ...outcome } = await runBackup(deps, held, jobId, report);
     return {

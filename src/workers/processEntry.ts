@@ -4,7 +4,7 @@ import type { QueueDelivery } from '../queue/deliver.js';
 import { type RunResult, runUnderLease } from '../services/chain/runUnderLease.js';
 import { isStrataError } from '../shared/errors.js';
 import type { WorkerDeps } from './deps.js';
-import { HANDLERS, type HandlerOutcome } from './handlers.js';
+import type { HandlerOutcome } from './handlers.js';
 
 /** How long an entry waits that finds the chain held by another process. */
 const HELD_DELAY_MS = 2_000;
@@ -31,7 +31,7 @@ export async function processEntry(
       delivery: payload.delivery,
       signal,
       onProgressError: (error) => log.warn({ err: error }, 'progress was not written'),
-      work: (held, report) => HANDLERS[kind](deps.services, held, payload.job_id, report),
+      work: (held, report) => deps.handlers[kind](deps.services, held, payload.job_id, report),
     });
     if (result.outcome === 'held') {
       await entry.moveToDelayed(deps.services.clock.now().getTime() + HELD_DELAY_MS, token);

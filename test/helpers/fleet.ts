@@ -15,6 +15,7 @@ import { systemClock } from '../../src/shared/clock.js';
 import type { LeaseSettings } from '../../src/services/chain/runUnderLease.js';
 import type { ServiceDeps } from '../../src/services/deps.js';
 import type { WorkerDeps } from '../../src/workers/deps.js';
+import { HANDLERS } from '../../src/workers/handlers.js';
 import { type RunningWorker, startWorker } from '../../src/workers/startWorker.js';
 import { type DatabaseSuite, openDatabaseSuite } from './openSuite.js';
 
@@ -89,7 +90,16 @@ export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> 
     deadlineMs: 600_000,
     ...options.lease,
   };
-  const worker: WorkerDeps = { services, queue, redis, redisPrefix: suite.queuePrefix, lease, log, metrics };
+  const worker: WorkerDeps = {
+    services,
+    handlers: HANDLERS,
+    queue,
+    redis,
+    redisPrefix: suite.queuePrefix,
+    lease,
+    log,
+    metrics,
+  };
   const repository = await registerRepository(accept, { name: 'main', type: 'local', root_path: dirs.root });
   let workers: RunningWorker[] = [];
   const stopWorking = async (graceMs = 10_000) => {
