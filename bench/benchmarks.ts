@@ -1,9 +1,11 @@
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { type Bed, openBed, type Vm } from './bed.js';
+import type { CallsOfBoth } from './calls.js';
 import { chainContests } from './contests/chain.js';
 import { changesContest } from './contests/changes.js';
 import { compareContest } from './contests/compare.js';
+import { costContest } from './contests/cost.js';
 import { fixedCostContest } from './contests/fixedCost.js';
 import { fullContest } from './contests/full.js';
 import { finerContest, largerContest } from './contests/scale.js';
@@ -14,7 +16,7 @@ import type { Results } from './report.js';
 import type { Row } from './row.js';
 import type { Sizes } from './sizes.js';
 
-export const CONTESTS = ['full', 'changes', 'larger', 'finer', 'compare', 'fixed', 'chain'] as const;
+export const CONTESTS = ['full', 'changes', 'larger', 'finer', 'compare', 'fixed', 'chain', 'cost'] as const;
 export type ContestName = (typeof CONTESTS)[number];
 
 /**
@@ -30,12 +32,12 @@ export async function runBenchmarks(
   try {
     const machine = await describeMachine(bed.scratch);
     const load = [loadNow()];
-    const { rows, parts } = await runContests(bed, sizes, only, (line) => {
+    const measured = await runContests(bed, sizes, only, (line) => {
       load.push(loadNow());
       say(line);
     });
     load.push(loadNow());
-    return { sizes, rows, parts, machine, load, at: new Date() };
+    return { sizes, ...measured, machine, load, at: new Date() };
   } finally {
     await bed.close();
   }
@@ -51,13 +53,14 @@ async function runContests(
   sizes: Sizes,
   only: readonly ContestName[],
   say: (line: string) => void,
-): Promise<{ rows: Row[]; parts: Parts[] }> {
+): Promise<Pick<Results, 'rows' | 'parts' | 'calls'>> {
   const disk = join(bed.fleet.sources, 'reference.raw');
   say(`making the ${sizes.name} disk`);
   await makeReferenceDisk(disk, sizes);
   const vm: Vm = { name: 'main', disk, changeId: 0 };
   const full = await bed.backup(vm, 'full');
   let parts: Parts[] = [];
+  let calls: CallsOfBoth | undefined;
   const contests: Record<ContestName, () => Promise<Row[]>> = {
     full: () => fullContest(bed, sizes, disk),
     changes: () => changesContest(bed, sizes, vm, full),
@@ -74,11 +77,16 @@ async function runContests(
       return cost.rows;
     },
     chain: () => chainContests(bed, sizes, disk),
+    cost: async () => {
+      const cost = await costContest(sizes);
+      calls = cost.calls;
+      return cost.rows;
+    },
   };
   const rows: Row[] = [];
   for (const name of CONTESTS.filter((each) => only.includes(each))) {
     say(`${name} ...`);
     rows.push(...(await contests[name]()));
   }
-  return { rows, parts };
+  return { rows, parts, calls };
 }

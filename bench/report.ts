@@ -1,3 +1,4 @@
+import type { Calls, CallsOfBoth } from './calls.js';
 import { median } from './numbers.js';
 import type { Parts } from './parts.js';
 import { judge, type Row, times, typicalRun, type Verdict } from './row.js';
@@ -7,6 +8,7 @@ export interface Results {
   sizes: Sizes;
   rows: Row[];
   parts: Parts[];
+  calls: CallsOfBoth | undefined;
   machine: string[];
   /** Load of the machine (1 minute) at the beginning, before each contest and at the end. */
   load: number[];
@@ -34,6 +36,7 @@ export function report(results: Results): string {
     ...rows.map(tableLine),
     '',
     ...missed(rows),
+    ...callsTable(results.calls),
     '## The fixed cost, in parts',
     '',
     'Medians of the same backup by a worker that notes when each step begins.',
@@ -101,6 +104,24 @@ function partsTable(traced: readonly Parts[]): string[] {
     return `| ${name} | ${median(lengths).toFixed(0)} | ${Math.min(...lengths).toFixed(0)} .. ${Math.max(...lengths).toFixed(0)} |`;
   });
   return ['| part | ms | spread |', '|---|---|---|', ...lines];
+}
+
+function callsTable(calls: CallsOfBoth | undefined): string[] {
+  if (!calls) return [];
+  const line = (who: string, { sql, scripts, commands }: Calls) =>
+    `| ${who} | ${sql.toFixed(1)} | ${scripts.toFixed(1)} | ${commands.toFixed(1)} |`;
+  return [
+    '## Calls per job',
+    '',
+    'Of a backup that copies nothing, by the servers’ own counters: statements sent to MariaDB; Lua scripts called in Redis,',
+    'and all its commands with those that the scripts ran.',
+    '',
+    '| | SQL statements | Redis scripts | Redis commands |',
+    '|---|---|---|---|',
+    line('Strata', calls.ours),
+    line('bare BullMQ', calls.theirs),
+    '',
+  ];
 }
 
 function toolLines(row: Row): string[] {

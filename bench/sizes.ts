@@ -13,6 +13,8 @@ export interface Sizes {
   /** Backups in the long chain, and blocks that change between two of them. */
   chain: number;
   chainChanges: number;
+  /** Jobs that copy nothing. */
+  jobs: number;
   /** Measured rounds of each contest, and rounds before them that are not counted: a worker lives long, its code is warm. */
   runs: number;
   warmUps: number;
@@ -33,6 +35,7 @@ export const REFERENCE: Sizes = {
   changes: 3_200,
   chain: 30,
   chainChanges: 320,
+  jobs: 2_000,
   runs: 5,
   warmUps: 2,
   roomBytes: 16 * GIB,
@@ -47,6 +50,7 @@ export const QUICK: Sizes = {
   changes: 200,
   chain: 10,
   chainChanges: 20,
+  jobs: 400,
   runs: 3,
   warmUps: 1,
   roomBytes: 2 * GIB,
@@ -61,6 +65,7 @@ export const TINY: Sizes = {
   changes: 10,
   chain: 3,
   chainChanges: 2,
+  jobs: 100,
   runs: 1,
   warmUps: 0,
   roomBytes: 512 * MIB,
