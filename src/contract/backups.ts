@@ -74,6 +74,20 @@ export const BackupCreate = closed({
   on_broken_chain: Type.Optional(
     oneOf(['full', 'fail'], 'What an increment without a usable parent becomes. Default: full.'),
   ),
+  full_every: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 10_000,
+      description: 'For `auto`: every so-many-th backup is a full.',
+    }),
+  ),
+  full_after_days: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 3650,
+      description: 'For `auto`: a full when the last one is so many days old.',
+    }),
+  ),
   priority: Type.Optional(
     Type.Integer({ minimum: 0, maximum: 1000, description: '0, the default, is first.' }),
   ),
@@ -153,6 +167,12 @@ export const ChangeIdQuery = closed({
   repository_id: RepositoryRef,
   disk_id: DiskId,
   upstream_id: Type.Optional(UpstreamId),
+  backup_type: Type.Optional(
+    oneOf(
+      ['incremental', 'differential'],
+      'Of the latest backup, or of the full that a differential stands on. Default: incremental.',
+    ),
+  ),
 });
 export type ChangeIdQuery = Static<typeof ChangeIdQuery>;
 

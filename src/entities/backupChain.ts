@@ -75,6 +75,18 @@ export class BackupChain {
   @Column({ type: 'varchar', length: 16, default: 'ok' })
   health!: Health;
 
+  /** So many further backups compare the whole disk, because the tracker was caught lying; a full ends it. */
+  @Column({ name: 'tracker_distrust', type: 'int', default: 0 })
+  trackerDistrust!: number;
+
+  /** Backups completed after the segment's full; counted here because merging removes backups. */
+  @Column({ name: 'backups_since_full', type: 'int', default: 0 })
+  backupsSinceFull!: number;
+
+  /** The instant of the data of the last full that was read from the source. */
+  @Column({ name: 'full_at', ...TIME, nullable: true })
+  fullAt!: Date | null;
+
   @Column({ name: 'last_validated_at', ...TIME, nullable: true })
   lastValidatedAt!: Date | null;
 }

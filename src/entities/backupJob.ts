@@ -11,12 +11,19 @@ export type BackupType = 'full' | 'incremental' | 'differential';
 export type RequestedType = BackupType | 'auto';
 export type OnBrokenChain = 'full' | 'fail';
 
+/** Who tells what has changed: a change list that came with the request or after it, or a dirty bitmap of the source. */
+export type Tracker = 'extents' | 'bitmap';
+
 /** What the request said about the disk; the worker decides with it and the catalogue. */
 export interface BackupRequest {
   source: DiskSource;
   on_broken_chain: OnBrokenChain;
-  /** True when a change list is stored in backup_extents. */
+  /** True when a change list belongs to it, in backup_extents. */
   has_extents: boolean;
+  /** `auto` takes every so-many-th backup as a full. */
+  full_every?: number;
+  /** `auto` takes a full when the last one is this old, in days. */
+  full_after_days?: number;
 }
 
 /** One disk, one backup: first the intent, then the QCOW2 file. */
@@ -31,6 +38,7 @@ export interface BackupRequest {
 @Index('ix_backup_jobs_type', ['backupType', 'createdAt'])
 @Index('ix_backup_jobs_disk', ['diskId', 'createdAt'])
 @Index('ix_backup_jobs_created', ['createdAt', 'id'])
+@Index('ix_backup_jobs_awaits', ['awaitsExtentsUntil'])
 export class BackupJob extends ChainJob {
   @ManyToOne('BackupChain', { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
   @JoinColumn({ name: 'chain_id', foreignKeyConstraintName: 'fk_backup_jobs_chain' })
@@ -86,6 +94,26 @@ export class BackupJob extends ChainJob {
 
   @Column({ type: 'json' })
   request!: BackupRequest;
+
+  /** Set while the change list is still to come: the job is `queued`, and its chain waits with it, until then. */
+  @Column({ name: 'awaits_extents_until', ...TIME, nullable: true })
+  awaitsExtentsUntil!: Date | null;
+
+  /** The upload whose parts are the change list; empty for one that came with the request, NULL without a list. */
+  @Column({ name: 'extents_upload', type: 'varchar', length: 32, nullable: true, ...BINARY_COLLATION })
+  extentsUpload!: string | null;
+
+  /** SHA-256 of the uploaded list as it is stored: the same list sent again is told from another. */
+  @Column({ name: 'extents_sha256', type: 'char', length: 64, nullable: true })
+  extentsSha256!: string | null;
+
+  /** Who told what this layer holds; NULL where the whole disk was read: a full, or a comparison. */
+  @Column({ type: 'varchar', length: 16, nullable: true })
+  tracker!: Tracker | null;
+
+  /** Set when a later audit caught the tracker lying on which this backup relies: it may lack changes. */
+  @Column({ name: 'doubted_at', ...TIME, nullable: true })
+  doubtedAt!: Date | null;
 
   /** Relative to the repository's root. */
   @Column({ name: 'repository_path', type: 'varchar', length: 500, nullable: true, ...BINARY_COLLATION })

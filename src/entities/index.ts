@@ -7,6 +7,7 @@ export {
   type BackupType,
   type OnBrokenChain,
   type RequestedType,
+  type Tracker,
 } from './backupJob.js';
 export { ChainJob, type JobKind, type JobProgress, type JobStatus } from './chainJob.js';
 export { FleetProcess } from './fleetProcess.js';
@@ -18,7 +19,13 @@ export { MaintenanceJob, type MaintenanceType } from './maintenanceJob.js';
 export { OutboxEvent, type OutboxState } from './outboxEvent.js';
 export { Repository, type RepositoryType } from './repository.js';
 export { RestoreJob, type RestoreFormat, type RestoreTarget } from './restoreJob.js';
-export { RestorePoint, type RestorePointStatus } from './restorePoint.js';
+export {
+  POINT_NOTES,
+  type PointNote,
+  type PointNoteCode,
+  RestorePoint,
+  type RestorePointStatus,
+} from './restorePoint.js';
 export { VmContext } from './vmContext.js';
 export { type DiskSource, SOURCE_FORMATS, type SourceFormat, VmDisk } from './vmDisk.js';
 export { Webhook } from './webhook.js';

@@ -10,6 +10,23 @@ export type RestorePointStatus =
   | 'failed'
   | 'cancelled';
 
+/** Something about a disk that whoever reads the restore point should know (docs/operations.md lists the codes). */
+export interface PointNote {
+  disk_id: number;
+  code: PointNoteCode;
+}
+
+export const POINT_NOTES = [
+  'disk_added',
+  'disk_left_out',
+  'disk_retired',
+  'disk_grown',
+  'disk_shrunk',
+  'tracker_lied',
+  'tracker_doubted',
+] as const;
+export type PointNoteCode = (typeof POINT_NOTES)[number];
+
 /** The backups of all disks of a VM taken at one instant, as a set. */
 @Entity('restore_points')
 @Index('ix_restore_points_vm', ['vmContextId', 'createdAt'])
@@ -39,6 +56,9 @@ export class RestorePoint {
   /** Disks of the VM that the request left out: such a point never becomes plain `completed`. */
   @Column({ name: 'missing_disks', type: 'int', default: 0 })
   missingDisks!: number;
+
+  @Column({ type: 'json', nullable: true })
+  notes!: PointNote[] | null;
 
   @Column({ name: 'created_at', ...TIME })
   createdAt!: Date;

@@ -6,6 +6,7 @@ import { failureOf, followJob } from '../followJob.js';
 import type { CliIo } from '../io.js';
 import { findVm } from '../lookUp.js';
 import { readExtentFile } from '../extentFile.js';
+import { parseCount } from '../numbers.js';
 import { backupsTable } from '../render/backups.js';
 import { renderTable } from '../render/table.js';
 
@@ -13,6 +14,8 @@ interface Options extends BackupFlags {
   type: BackupCreate['backup_type'];
   repo?: string;
   onBrokenChain?: 'full' | 'fail';
+  fullEvery?: number;
+  fullAfterDays?: number;
   wait?: true;
 }
 
@@ -37,6 +40,8 @@ export function addBackupCommand(program: Command, io: CliIo): void {
         'fail',
       ]),
     )
+    .option('--full-every <n>', 'with --type auto: every n-th backup is a full', parseCount)
+    .option('--full-after-days <n>', 'with --type auto: a full when the last one is n days old', parseCount)
     .option('--wait', 'wait for the end and show progress')
     .action(action(io, backUp));
 }
@@ -54,6 +59,8 @@ async function backUp(context: CommandContext, name: string, options: Options): 
     backup_type: options.type,
     ...(disks.length === 0 ? {} : { disks }),
     ...(options.onBrokenChain === undefined ? {} : { on_broken_chain: options.onBrokenChain }),
+    ...(options.fullEvery === undefined ? {} : { full_every: options.fullEvery }),
+    ...(options.fullAfterDays === undefined ? {} : { full_after_days: options.fullAfterDays }),
   };
   const accepted = await client.backups.create(body, { signal: context.io.signal });
   if (!options.wait) return { json: accepted, text: renderAccepted(accepted, body.vm_name) };

@@ -16,7 +16,7 @@ export interface BackupCalls {
   create(body: BackupCreate, options?: WorkOptions): Promise<BackupAccepted>;
   list(query?: BackupQuery, options?: CallOptions): Promise<Page<Backup>>;
   get(id: string, options?: CallOptions): Promise<Backup>;
-  /** The change id of the latest completed backup of a disk; nulls when there is none. */
+  /** The change id of the backup that a disk's next one would stand on; nulls when there is none: take a full. */
   changeId(query: ChangeIdQuery, options?: CallOptions): Promise<ChangeIdAnswer>;
   cancel(id: string, options?: CallOptions): Promise<CancelResult>;
 }

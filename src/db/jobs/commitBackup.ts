@@ -50,13 +50,18 @@ export async function commitBackup(
         backup.contentId,
       ],
     );
+    const isFull = backup.backupType === 'full';
+    const segment = isFull
+      ? `c.full_backup_id = ?, c.backups_since_full = 0, c.tracker_distrust = 0,
+         c.full_at = (SELECT b.created_at FROM backup_jobs b WHERE b.id = ?)`
+      : 'c.backups_since_full = c.backups_since_full + 1';
     const advanced: unknown = await tx.query(
-      `UPDATE backup_chains c SET c.latest_backup_id = ?, c.full_backup_id = ${backup.backupType === 'full' ? '?' : 'c.full_backup_id'},
+      `UPDATE backup_chains c SET c.latest_backup_id = ?, ${segment},
               c.total_backups = c.total_backups + 1, c.total_size_bytes = c.total_size_bytes + ?
        WHERE c.id = ? AND c.fence = ?`,
       [
         lease.jobId,
-        ...(backup.backupType === 'full' ? [lease.jobId] : []),
+        ...(isFull ? [lease.jobId, lease.jobId] : []),
         backup.sizeBytes,
         lease.chainId,
         lease.fence,

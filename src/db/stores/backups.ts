@@ -72,19 +72,25 @@ export interface LatestChangeId {
 }
 
 /**
- * The change id of the chain's latest backup, which has completed and is not damaged (invariant 5); undefined when
- * there is none, and then the next backup of the disk is a full.
+ * The change id of the backup that the next one would stand on: the chain's latest, or, for a differential, the segment's
+ * full. Undefined when there is none or anything in the segment is damaged (invariant 5): then the next backup of the disk
+ * is a full.
  */
-export async function latestChangeId(
+export async function parentChangeId(
   ds: DataSource,
   disk: { repositoryId: string; vmName: string; upstreamId: string; diskId: number },
+  type: Exclude<BackupType, 'full'>,
 ): Promise<LatestChangeId | undefined> {
+  const column = type === 'differential' ? 'full_backup_id' : 'latest_backup_id';
   const rows = await select<{ id: string; change_id: string | null }>(
     ds,
     `SELECT b.id, b.change_id FROM vm_contexts v
      JOIN backup_chains c ON c.vm_context_id = v.vm_context_id AND c.disk_id = ?
-     JOIN backup_jobs b ON b.id = c.latest_backup_id AND b.status = 'completed' AND b.health <> 'damaged' AND b.content_wrong_at IS NULL
-     WHERE v.repository_id = ? AND v.vm_name = ? AND v.upstream_id = ?`,
+     JOIN backup_jobs f ON f.id = c.full_backup_id
+     JOIN backup_jobs b ON b.id = c.${column} AND b.status = 'completed'
+     WHERE v.repository_id = ? AND v.vm_name = ? AND v.upstream_id = ?
+       AND NOT EXISTS (SELECT 1 FROM backup_jobs d WHERE d.chain_id = c.id AND d.status = 'completed'
+         AND d.seq BETWEEN f.seq AND b.seq AND (d.health = 'damaged' OR d.content_wrong_at IS NOT NULL))`,
     [disk.diskId, disk.repositoryId, disk.vmName, disk.upstreamId],
   );
   const row = rows[0];

@@ -24,6 +24,7 @@ export async function acceptBackup(
   idempotency?: Idempotency,
 ): Promise<BackupAnswer> {
   checkVmName(body.vm_name, 'vm_name');
+  checkSchedule(body);
   return acceptOnce(deps, idempotency, async (tx) => {
     // After the look-up of the key: what was accepted is answered again however long the backlog is.
     await assertBacklog(tx, deps.settings.backlogLimit);
@@ -32,6 +33,14 @@ export async function acceptBackup(
     const { chosen, missing } = await chooseDisks(tx, deps, vmContextId, body);
     return writeIntents(tx, deps, { body, repositoryId, vmContextId, chosen, missing });
   });
+}
+
+/** Words that would do nothing are refused: somebody believes that they do. */
+function checkSchedule(body: BackupBody): void {
+  for (const field of ['full_every', 'full_after_days'] as const) {
+    if (body[field] === undefined || body.backup_type === 'auto') continue;
+    throw new StrataError('invalid_request', `${field} goes with backup_type "auto".`, { field });
+  }
 }
 
 interface Intents {
@@ -95,17 +104,21 @@ async function writeIntent(
     source: disk.source,
     on_broken_chain: body.on_broken_chain ?? 'full',
     has_extents: disk.extents !== null,
+    ...(body.full_every === undefined ? {} : { full_every: body.full_every }),
+    ...(body.full_after_days === undefined ? {} : { full_after_days: body.full_after_days }),
   };
   await tx.query(
     `INSERT INTO backup_jobs (id, chain_id, seq, status, priority, created_at, restore_point_id, vm_context_id, disk_id,
        repository_id, requested_type, change_id, since_change_id, request, virtual_size, tags)
-     VALUES (?, ?, ?, ?, ?, UTC_TIMESTAMP(3), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, (SELECT p.created_at FROM restore_points p WHERE p.id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     [
       backupId,
       disk.chainId,
       seq,
       status,
       body.priority ?? 0,
+      // One instant for all disks of the VM.
+      restorePointId,
       restorePointId,
       vmContextId,
       disk.diskId,

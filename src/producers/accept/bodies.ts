@@ -17,6 +17,9 @@ export interface BackupBody {
   upstream_id?: string;
   backup_type: RequestedType;
   disks?: BackupDiskBody[];
+  /** For `auto`: a full every so many backups, or when the last one is so many days old. */
+  full_every?: number;
+  full_after_days?: number;
   on_broken_chain?: OnBrokenChain;
   priority?: number;
   tags?: Record<string, string>;

@@ -74,6 +74,9 @@ function checkListed(deps: AcceptDeps, disks: readonly BackupDiskBody[]): void {
     }
     seen.add(disk.disk_id);
     if (disk.source) checkSource(disk.source, deps.settings, `${field}.source`);
+    for (const name of ['change_id', 'since_change_id'] as const) {
+      checkChangeId(disk[name], `${field}.${name}`);
+    }
     if (disk.virtual_size !== undefined) checkVirtualSize(disk.virtual_size, `${field}.virtual_size`);
     // Without a stated size only the worker knows the disk's end; negative and fractional numbers are refused here.
     if (disk.changed_extents) {
@@ -84,6 +87,13 @@ function checkListed(deps: AcceptDeps, disks: readonly BackupDiskBody[]): void {
       );
     }
   });
+}
+
+/** Any text is a change id, but half a character has no UTF-8: two of them would be stored as one. */
+function checkChangeId(changeId: string | undefined, field: string): void {
+  if (changeId !== undefined && /\p{Cs}/u.test(changeId)) {
+    throw new StrataError('invalid_request', 'A change id is well-formed Unicode text.', { field });
+  }
 }
 
 /** A disk that the VM does not have yet is registered; the source of a known one is not changed by a backup request. */

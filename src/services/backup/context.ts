@@ -17,6 +17,7 @@ export interface BackupContext {
   repository: Repository;
   vm: VmContext;
   restorePoint: RestorePoint;
+  chain: BackupChain;
   /** The latest backup and what is below it, topmost first; empty until a backup has completed. */
   lineage: Layer[];
   /** The latest backup stands on one that is not there: nothing can be built upon it. */
@@ -44,6 +45,7 @@ export async function loadContext(ds: DataSource, jobId: string): Promise<Backup
       repository,
       vm,
       restorePoint,
+      chain,
       lineage: lineage ?? [],
       lineageBroken: lineage === undefined,
       segmentFull,

@@ -1,4 +1,4 @@
-import type { BackupType, OnBrokenChain, RequestedType } from '../../entities/index.js';
+import type { BackupType, OnBrokenChain, RequestedType, Tracker } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 
 /** A completed backup that could be built upon. */
@@ -14,7 +14,9 @@ export interface PlanInput {
   requestedType: RequestedType;
   onBrokenChain: OnBrokenChain;
   /** Who tells what has changed; `none` means that the disk is compared. */
-  tracker: 'extents' | 'bitmap' | 'none';
+  tracker: Tracker | 'none';
+  /** The tracker was caught lying not long ago: the disk is compared instead. */
+  trackerDistrusted: boolean;
   sinceChangeId: string | null;
   /** Size of the disk now, in bytes. */
   virtualSize: number;
@@ -27,7 +29,17 @@ export interface PlanInput {
   lineageBroken: boolean;
   /** Layers from `latest` down to its full. */
   depth: number;
+  /** When `auto` takes a full of its own accord; undefined: never. */
+  fullEvery: number | undefined;
+  fullAfterDays: number | undefined;
+  /** Backups completed since the last full, and its age at the instant of the data, in ms; null without a full. */
+  backupsSinceFull: number;
+  fullAgeMs: number | null;
 }
+
+const DAY_MS = 86_400_000;
+/** A weekly schedule does not begin at the same millisecond each time: a full that is due within the hour is due. */
+const DUE_EARLY_MS = 3_600_000;
 
 /** Every QEMU tool opens every file of a chain; merging keeps chains far shorter than this last resort. */
 const LONGEST_CHAIN = 250;
@@ -40,8 +52,14 @@ export const DEMOTED_REASONS = [
   'chain_too_long',
   'change_id_mismatch',
   'change_id_missing',
+  'scheduled_full',
+  'tracker_distrusted',
+  'tracker_lied',
 ] as const;
 export type DemotedReason = (typeof DEMOTED_REASONS)[number];
+/** Why a tracker's word was not taken: the increment stays one, and the whole disk is compared. */
+type ComparedReason = 'tracker_distrusted' | 'tracker_lied';
+type RefusedReason = Exclude<DemotedReason, ComparedReason | 'scheduled_full'>;
 
 export type BackupPlan =
   | { type: 'full'; mode: 'full'; parent: null; demotedReason: DemotedReason | null }
@@ -50,7 +68,7 @@ export type BackupPlan =
       /** `changes`: copy what the tracker names. `compare`: read the disk and copy what differs by digest. */
       mode: 'changes' | 'compare';
       parent: ParentFacts;
-      demotedReason: null;
+      demotedReason: ComparedReason | null;
     };
 
 /**
@@ -62,6 +80,7 @@ export function planBackup(input: PlanInput): BackupPlan {
     return { type: 'full', mode: 'full', parent: null, demotedReason: null };
   const type = input.requestedType === 'differential' ? 'differential' : 'incremental';
   const parent = type === 'differential' ? input.segmentFull : input.latest;
+  if (isFullDue(input)) return { type: 'full', mode: 'full', parent: null, demotedReason: 'scheduled_full' };
   if (input.lineageBroken) return demote(input, 'parent_unreadable');
   if (parent === null) return demote(input, 'no_completed_full');
   if (type === 'incremental' && input.depth >= LONGEST_CHAIN) return demote(input, 'chain_too_long');
@@ -72,10 +91,22 @@ export function planBackup(input: PlanInput): BackupPlan {
   // A change list belongs to one parent (invariant 4): applied to any other it would be silently incomplete.
   if (input.sinceChangeId === null) return demote(input, 'change_id_missing');
   if (input.sinceChangeId !== parent.changeId) return demote(input, 'change_id_mismatch');
+  if (input.trackerDistrusted) return { type, mode: 'compare', parent, demotedReason: 'tracker_distrusted' };
   return { type, mode: 'changes', parent, demotedReason: null };
 }
 
-function demote(input: PlanInput, reason: DemotedReason): BackupPlan {
+/** True when `auto` has to take a full because of those before it: every n-th backup, or after n days. */
+function isFullDue(input: PlanInput): boolean {
+  if (input.requestedType !== 'auto' || input.segmentFull === null) return false;
+  const { fullEvery, fullAfterDays, backupsSinceFull, fullAgeMs } = input;
+  // The full is the first of the n.
+  if (fullEvery !== undefined && backupsSinceFull + 1 >= fullEvery) return true;
+  return (
+    fullAfterDays !== undefined && fullAgeMs !== null && fullAgeMs >= fullAfterDays * DAY_MS - DUE_EARLY_MS
+  );
+}
+
+function demote(input: PlanInput, reason: RefusedReason): BackupPlan {
   // `auto` leaves the choice to Strata: a first full is then no demotion.
   if (input.requestedType === 'auto' && reason === 'no_completed_full') {
     return { type: 'full', mode: 'full', parent: null, demotedReason: null };
@@ -90,7 +121,7 @@ function demote(input: PlanInput, reason: DemotedReason): BackupPlan {
   return { type: 'full', mode: 'full', parent: null, demotedReason: reason };
 }
 
-const REFUSALS: Record<DemotedReason, string> = {
+const REFUSALS: Record<RefusedReason, string> = {
   no_completed_full: 'The chain has no completed full backup, and on_broken_chain is "fail".',
   parent_damaged: 'The chain is damaged, and on_broken_chain is "fail".',
   parent_unreadable: 'The latest backup or its digest index cannot be read, and on_broken_chain is "fail".',

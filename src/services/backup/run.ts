@@ -89,11 +89,12 @@ async function write(
   source: OpenSource,
   report: ReportProgress,
 ): Promise<BackupOutcome> {
-  const { job } = context;
+  const { job, chain, restorePoint } = context;
   const plan = planBackup({
     requestedType: job.requestedType,
     onBrokenChain: job.request.on_broken_chain,
     tracker: trackerOf(context),
+    trackerDistrusted: chain.trackerDistrust > 0,
     sinceChangeId: job.sinceChangeId,
     virtualSize: source.sizeBytes,
     segmentFull: context.segmentFull,
@@ -101,6 +102,10 @@ async function write(
     damagedBelow: context.lineage.some((layer) => layer.health === 'damaged'),
     lineageBroken: context.lineageBroken,
     depth: context.lineage.length,
+    fullEvery: job.request.full_every,
+    fullAfterDays: job.request.full_after_days,
+    backupsSinceFull: chain.backupsSinceFull,
+    fullAgeMs: chain.fullAt && restorePoint.createdAt.getTime() - chain.fullAt.getTime(),
   });
   const input = { deps, held, context, source, report };
   try {

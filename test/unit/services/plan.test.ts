@@ -7,6 +7,7 @@ const input: PlanInput = {
   requestedType: 'incremental',
   onBrokenChain: 'full',
   tracker: 'none',
+  trackerDistrusted: false,
   sinceChangeId: null,
   virtualSize: 1024,
   segmentFull: { ...parent, id: 'bkp_0', changeId: 'c0' },
@@ -14,6 +15,10 @@ const input: PlanInput = {
   damagedBelow: false,
   lineageBroken: false,
   depth: 2,
+  fullEvery: undefined,
+  fullAfterDays: undefined,
+  backupsSinceFull: 1,
+  fullAgeMs: 0,
 };
 
 function codeOf(work: () => unknown): string {
@@ -88,6 +93,51 @@ describe('The plan of a backup', () => {
   it('calls a first full no demotion when the choice was left to Strata', () => {
     const plan = planBackup({ ...input, requestedType: 'auto', latest: null, segmentFull: null });
     expect(plan).to.deep.include({ type: 'full', demotedReason: null });
+  });
+
+  it('compares the whole disk while the tracker is distrusted, if its list would have been used at all', () => {
+    const distrusted: PlanInput = { ...input, trackerDistrusted: true };
+    expect(planBackup({ ...distrusted, tracker: 'extents', sinceChangeId: 'c1' })).to.deep.equal({
+      type: 'incremental',
+      mode: 'compare',
+      parent,
+      demotedReason: 'tracker_distrusted',
+    });
+    expect(planBackup({ ...distrusted, tracker: 'bitmap', sinceChangeId: 'c0' })).to.deep.include({
+      type: 'full',
+      demotedReason: 'change_id_mismatch',
+    });
+    expect(planBackup(distrusted)).to.deep.include({ mode: 'compare', demotedReason: null });
+  });
+
+  it('takes every n-th backup as a full where `auto` is told to, counted from the full', () => {
+    const types = [0, 1, 2, 3, 4].map((backupsSinceFull) => {
+      const plan = planBackup({ ...input, requestedType: 'auto', fullEvery: 3, backupsSinceFull });
+      return `${plan.type} ${plan.demotedReason ?? ''}`.trim();
+    });
+    const full = 'full scheduled_full';
+    expect(types).to.deep.equal(['incremental', 'incremental', full, full, full]);
+    expect(planBackup({ ...input, requestedType: 'auto', fullEvery: 1, backupsSinceFull: 0 }).type).to.equal(
+      'full',
+    );
+  });
+
+  it('takes a full after n days where `auto` is told to, also when its schedule is a little early', () => {
+    const day = 86_400_000;
+    const after = (fullAgeMs: number) =>
+      planBackup({ ...input, requestedType: 'auto', fullAfterDays: 7, fullAgeMs }).demotedReason;
+    expect(after(6 * day)).to.equal(null);
+    expect(after(7 * day - 60_000)).to.equal('scheduled_full');
+    expect(after(8 * day)).to.equal('scheduled_full');
+  });
+
+  it('takes no scheduled full of a disk that has none yet, nor for other types, and never refuses one', () => {
+    const due = { fullEvery: 1, fullAfterDays: 1, fullAgeMs: 1e12 };
+    const first: PlanInput = { ...input, ...due, requestedType: 'auto', latest: null, segmentFull: null };
+    expect(planBackup({ ...first, fullAgeMs: null }).demotedReason).to.equal(null);
+    expect(planBackup({ ...input, ...due }).demotedReason).to.equal(null);
+    const strict = planBackup({ ...input, ...due, requestedType: 'auto', onBrokenChain: 'fail' });
+    expect(strict.demotedReason).to.equal('scheduled_full');
   });
 
   it('refuses what the request forbids', () => {

@@ -10,7 +10,7 @@ import {
   ChangeIdAnswer,
   ChangeIdQuery,
 } from '../../../contract/index.js';
-import { getBackup, latestChangeId, listBackups } from '../../../db/stores/backups.js';
+import { getBackup, listBackups, parentChangeId } from '../../../db/stores/backups.js';
 import { resolveRepository } from '../../../db/stores/repositories.js';
 import { acceptBackup } from '../../accept/index.js';
 import { cancelAnswer, NoBody } from '../cancelJob.js';
@@ -102,7 +102,7 @@ function changeIdRoute(app: Api, deps: HttpDeps): void {
     {
       schema: {
         tags,
-        summary: "The change id of a disk's latest completed backup",
+        summary: "The change id of the backup that a disk's next one would stand on",
         querystring: ChangeIdQuery,
         response: { 200: ChangeIdAnswer },
       },
@@ -112,8 +112,8 @@ function changeIdRoute(app: Api, deps: HttpDeps): void {
       const { vm_name, disk_id } = query;
       const repositoryId = await resolveRepository(deps.ds, query.repository_id);
       const disk = { repositoryId, vmName: vm_name, upstreamId: query.upstream_id ?? '', diskId: disk_id };
-      const latest = await latestChangeId(deps.ds, disk);
-      return { vm_name, disk_id, change_id: latest?.changeId ?? null, backup_id: latest?.backupId ?? null };
+      const parent = await parentChangeId(deps.ds, disk, query.backup_type ?? 'incremental');
+      return { vm_name, disk_id, change_id: parent?.changeId ?? null, backup_id: parent?.backupId ?? null };
     },
   );
 }

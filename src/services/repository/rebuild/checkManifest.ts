@@ -77,7 +77,8 @@ function isId(prefix: string, value: unknown): boolean {
 }
 
 function isText(value: unknown): boolean {
-  return typeof value === 'string' && value.length <= LONGEST_TEXT;
+  // Characters, as the database counts them.
+  return typeof value === 'string' && [...value].length <= LONGEST_TEXT;
 }
 
 function isVmName(value: unknown): boolean {

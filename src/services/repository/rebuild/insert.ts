@@ -166,15 +166,19 @@ async function advanceChain(
   const latest = links.at(-1);
   let full = latest;
   while (full?.parentBackupId) full = byId.get(full.parentBackupId);
+  const fullSeq = (full ?? latest)?.seq ?? 0;
   const fence = Math.max(Number(chain.fence), found.highestFence) + FENCE_MARGIN;
   await tx.query(
     `UPDATE backup_chains SET latest_backup_id = ?, full_backup_id = ?, total_backups = ?, total_size_bytes = ?,
+            backups_since_full = ?, full_at = (SELECT b.created_at FROM backup_jobs b WHERE b.id = ?),
             last_seq = GREATEST(last_seq, ?), fence = ?, committed = ?, health = ? WHERE id = ?`,
     [
       latest?.id ?? null,
       (full ?? latest)?.id ?? null,
       links.length,
       links.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      links.filter(({ seq }) => seq > fullSeq).length,
+      (full ?? latest)?.id ?? null,
       latest?.seq ?? 0,
       fence,
       fence,

@@ -184,6 +184,10 @@ describe('A manifest', () => {
       );
     }
   });
+
+  it('is accepted with a change id of as many characters as the catalogue takes, however long each is', () => {
+    expect(checkManifest(manifest(1, { change_id: '😀'.repeat(191) }), PLACE)).to.equal(undefined);
+  });
 });
 
 describe('The restore points of a rebuild', () => {
