@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import type { BackupType } from '../../entities/index.js';
 import { expectOneRow, inTransaction } from '../transaction.js';
 import { closeJob } from './close.js';
@@ -50,30 +50,35 @@ export async function commitBackup(
         backup.contentId,
       ],
     );
-    const isFull = backup.backupType === 'full';
-    const segment = isFull
-      ? `c.full_backup_id = ?, c.backups_since_full = 0, c.tracker_distrust = 0,
-         c.full_at = (SELECT b.created_at FROM backup_jobs b WHERE b.id = ?)`
-      : 'c.backups_since_full = c.backups_since_full + 1';
-    const advanced: unknown = await tx.query(
-      `UPDATE backup_chains c SET c.latest_backup_id = ?, ${segment},
-              c.total_backups = c.total_backups + 1, c.total_size_bytes = c.total_size_bytes + ?
-       WHERE c.id = ? AND c.fence = ?`,
-      [
-        lease.jobId,
-        ...(isFull ? [lease.jobId, lease.jobId] : []),
-        backup.sizeBytes,
-        lease.chainId,
-        lease.fence,
-      ],
-    );
-    expectOneRow(advanced, () => leaseLost(lease));
-    await tx.query(
-      `UPDATE vm_disks d JOIN backup_chains c ON c.vm_context_id = d.vm_context_id AND c.disk_id = d.disk_id
-       SET d.virtual_size = ? WHERE c.id = ?`,
-      [backup.virtualSize, lease.chainId],
-    );
+    await advanceChain(tx, lease, backup);
     await closeJob(tx, 'backup', lease.jobId, 'completed');
     return releaseHead(tx, lease.chainId);
   });
+}
+
+/** The chain's latest backup, segment and totals, and the disk's size. */
+async function advanceChain(tx: EntityManager, lease: ChainLease, backup: PublishedBackup): Promise<void> {
+  const isFull = backup.backupType === 'full';
+  const segment = isFull
+    ? `c.full_backup_id = ?, c.backups_since_full = 0, c.tracker_distrust = 0,
+       c.full_at = (SELECT b.created_at FROM backup_jobs b WHERE b.id = ?)`
+    : 'c.backups_since_full = c.backups_since_full + 1';
+  const advanced: unknown = await tx.query(
+    `UPDATE backup_chains c SET c.latest_backup_id = ?, ${segment},
+            c.total_backups = c.total_backups + 1, c.total_size_bytes = c.total_size_bytes + ?
+     WHERE c.id = ? AND c.fence = ?`,
+    [
+      lease.jobId,
+      ...(isFull ? [lease.jobId, lease.jobId] : []),
+      backup.sizeBytes,
+      lease.chainId,
+      lease.fence,
+    ],
+  );
+  expectOneRow(advanced, () => leaseLost(lease));
+  await tx.query(
+    `UPDATE vm_disks d JOIN backup_chains c ON c.vm_context_id = d.vm_context_id AND c.disk_id = d.disk_id
+     SET d.virtual_size = ? WHERE c.id = ?`,
+    [backup.virtualSize, lease.chainId],
+  );
 }
