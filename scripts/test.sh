@@ -81,7 +81,7 @@ group_of() { # test file
   esac
 }
 longest=(integration/cli integration/services/backup integration/main crash/killedWorker crash/frozenWorker
-  integration/services/validation integration/datapath integration/producers integration/qcow2)
+  integration/services/validation integration/examples integration/datapath integration/producers integration/qcow2)
 list_groups() {
   local file
   find dist/test -name '*.test.js' | sort | while IFS= read -r file; do echo "$(group_of "$file") $file"; done |
