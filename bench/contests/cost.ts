@@ -28,9 +28,8 @@ export interface Cost {
  * last commit, against as many entries of a bare BullMQ queue with the same options.
  */
 export async function costContest(sizes: Sizes): Promise<Cost> {
-  const fleet = await openFleet();
+  const fleet = await openFleet({ backlogLimit: 100_000 });
   try {
-    fleet.accept.settings.backlogLimit = Number.MAX_SAFE_INTEGER;
     const counted = { ours: [] as Calls[], theirs: [] as Calls[] };
     const sides = { ours: () => runOurs(fleet, sizes.jobs), theirs: () => runTheirs(fleet, sizes.jobs) };
     // The first makes the chains.

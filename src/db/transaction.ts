@@ -92,6 +92,11 @@ export function affectedRows(result: unknown): number {
   return (result as { affectedRows: number }).affectedRows;
 }
 
+/** The number that a statement has given: of an AUTO_INCREMENT column, or by LAST_INSERT_ID(expression). */
+export function insertedId(result: unknown): number {
+  return Number((result as { insertId: number | string }).insertId);
+}
+
 /** Demands that exactly one row was matched. */
 export function expectOneRow(result: unknown, refusal: () => StrataError): void {
   if (affectedRows(result) !== 1) throw refusal();

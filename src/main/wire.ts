@@ -9,6 +9,7 @@ import { readSettings, type Settings } from '../config/settings.js';
 import { openDatabase } from '../db/dataSource.js';
 import { createLogger, type Logger } from '../observability/logger.js';
 import { createMetrics, type Metrics } from '../observability/metrics.js';
+import { type Backlog, createBacklog } from '../producers/accept/index.js';
 import { connectRedis } from '../queue/connection.js';
 import { createQueueSet, type QueueSet } from '../queue/deliver.js';
 import { StrataError } from '../shared/errors.js';
@@ -28,6 +29,7 @@ export interface Wiring {
   /** Connection for adding to queues and asking them. */
   redis: Redis;
   queue: QueueSet;
+  backlog: Backlog;
   clock: typeof systemClock;
   /** Names this process in leases: host, pid and a random part, because pids come again. */
   owner: string;
@@ -65,6 +67,7 @@ export async function wire(role: string, settings: Settings, log: Logger): Promi
     ds,
     redis,
     queue,
+    backlog: createBacklog(settings.backlogLimit, systemClock),
     clock: systemClock,
     owner,
   };

@@ -5,7 +5,7 @@ import type { JobStatus } from '../../src/entities/index.js';
 import type { EmbeddedServices } from '../../src/main/embedded/index.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { createMetrics } from '../../src/observability/metrics.js';
-import { type AcceptDeps, registerRepository } from '../../src/producers/accept/index.js';
+import { type AcceptDeps, createBacklog, registerRepository } from '../../src/producers/accept/index.js';
 import { createSweeper } from '../../src/producers/keeper/sweep.js';
 import { connectRedis } from '../../src/queue/connection.js';
 import { createQueueSet, type QueueSet } from '../../src/queue/deliver.js';
@@ -49,6 +49,8 @@ export interface EndedJob {
 export interface FleetOptions {
   lease?: Partial<LeaseSettings>;
   nbdAllow?: string[];
+  /** Backups that may wait. */
+  backlogLimit?: number;
   /** Servers of the fleet's own, which a test may kill. */
   servers?: Pick<EmbeddedServices, 'redis' | 'database'>;
 }
@@ -73,7 +75,8 @@ export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> 
     queue,
     clock: systemClock,
     log,
-    settings: { sourceRoots: [dirs.sources], restoreRoots: [dirs.restores], nbdAllow, backlogLimit: 1000 },
+    backlog: createBacklog(options.backlogLimit ?? 1000, systemClock),
+    settings: { sourceRoots: [dirs.sources], restoreRoots: [dirs.restores], nbdAllow },
   };
   const services: ServiceDeps = {
     ds: suite.ds,

@@ -5,7 +5,7 @@ import { asDatabaseError, asking, expectOneRow, inTransaction } from '../transac
 import { closeJob } from './close.js';
 import { type Delivery, JOB_TABLES } from './kinds.js';
 import { type LockedChain, lockChain, releaseHead } from './position.js';
-import { settleRestorePointOf } from './restorePoints.js';
+import { beginRestorePointOf } from './restorePoints.js';
 import { takeSlot } from './slots.js';
 
 /** A lease on a chain: the right to work on it for `leaseMs` from the last renewal, and the fence that proves it. */
@@ -116,7 +116,7 @@ async function grant(
             started_at = COALESCE(started_at, UTC_TIMESTAMP(3)) WHERE id = ?`,
     [fence, died ? 0 : 1, died ? 1 : 0, options.jobId],
   );
-  if (options.kind === 'backup') await settleRestorePointOf(tx, options.jobId);
+  if (options.kind === 'backup') await beginRestorePointOf(tx, options.jobId);
   return {
     chainId: chain.id,
     jobId: options.jobId,

@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
-import type { JobStatus } from '../../entities/index.js';
+import type { JobKind, JobStatus } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { affectedRows, expectOneRow } from '../transaction.js';
+import { affectedRows, expectOneRow, insertedId } from '../transaction.js';
 import { type Delivery, JOB_KINDS, JOB_TABLES } from './kinds.js';
 
 /** States of the jobs that are in front of the next one. */
@@ -12,15 +12,28 @@ const UNFINISHED = `('queued', 'released', 'running')`;
  * order in which the jobs were accepted, whatever their kind.
  * @returns `released` when nothing is in front of the job: it is the head and wants a queue entry
  */
-export async function takePosition(
-  tx: EntityManager,
-  chainId: string,
-): Promise<{ seq: number; status: Extract<JobStatus, 'queued' | 'released'> }> {
-  const chain = await lockChain(tx, chainId);
-  const seq = Number(chain.last_seq) + 1;
-  await tx.query('UPDATE backup_chains SET last_seq = ? WHERE id = ?', [seq, chainId]);
-  const unfinished = await countUnfinished(tx, chainId);
-  return { seq, status: unfinished === 0 ? 'released' : 'queued' };
+export async function takePosition(tx: EntityManager, chainId: string): Promise<Position> {
+  const taken: unknown = await tx.query(
+    'UPDATE backup_chains SET last_seq = LAST_INSERT_ID(last_seq + 1) WHERE id = ?',
+    [chainId],
+  );
+  expectOneRow(taken, () => new StrataError('not_found', `There is no chain ${chainId}.`));
+  // After the lock, so that it sees what the holder before has committed.
+  const [inFront] = await tx.query<{ backups: number; others: number }[]>(
+    `SELECT ${anyUnfinished('backup')} AS backups, ${anyUnfinished('maintenance')} OR ${anyUnfinished('restore')} AS others`,
+    JOB_KINDS.map(() => chainId),
+  );
+  const backupsInFront = Number(inFront?.backups) === 1;
+  const nothingInFront = !backupsInFront && Number(inFront?.others) === 0;
+  return { seq: insertedId(taken), status: nothingInFront ? 'released' : 'queued', backupsInFront };
+}
+
+/** A place in a chain's FIFO. */
+export interface Position {
+  seq: number;
+  status: Extract<JobStatus, 'queued' | 'released'>;
+  /** Whether backups are among the jobs in front. */
+  backupsInFront: boolean;
 }
 
 export interface LockedChain {
@@ -66,15 +79,8 @@ async function selectChain(
   return rows[0];
 }
 
-async function countUnfinished(tx: EntityManager, chainId: string): Promise<number> {
-  const parts = JOB_KINDS.map(
-    (kind) => `(SELECT COUNT(*) FROM ${JOB_TABLES[kind]} WHERE chain_id = ? AND status IN ${UNFINISHED})`,
-  );
-  const rows = await tx.query<{ n: string }[]>(
-    `SELECT ${parts.join(' + ')} AS n`,
-    JOB_KINDS.map(() => chainId),
-  );
-  return Number(rows[0]?.n ?? 0);
+function anyUnfinished(kind: JobKind): string {
+  return `EXISTS (SELECT 1 FROM ${JOB_TABLES[kind]} WHERE chain_id = ? AND status IN ${UNFINISHED})`;
 }
 
 /**

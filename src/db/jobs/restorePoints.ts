@@ -15,6 +15,15 @@ export function restorePointStatus(counts: Counts, missingDisks: number): Restor
   return missingDisks > 0 ? 'completed_with_warnings' : 'completed';
 }
 
+/** Says that a backup of the restore point runs, whatever the others do; called in the transaction that grants its lease. */
+export async function beginRestorePointOf(tx: EntityManager, backupId: string): Promise<void> {
+  await tx.query(
+    `UPDATE restore_points SET status = 'running', completed_at = NULL
+     WHERE id = (SELECT restore_point_id FROM backup_jobs WHERE id = ?)`,
+    [backupId],
+  );
+}
+
 /**
  * Brings the restore point of a backup job up to date; called in the transaction that changed the job. The lock on the
  * point's row puts the disks of a VM in one line: each counts what those before it have committed. Locking the jobs as

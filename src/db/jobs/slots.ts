@@ -1,6 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import type { JobKind } from '../../entities/index.js';
-import { affectedRows, inTransaction } from '../transaction.js';
+import { affectedRows, asking, inTransaction } from '../transaction.js';
 import { type Delivery, JOB_KINDS, JOB_TABLES } from './kinds.js';
 
 /**
@@ -29,6 +29,7 @@ export async function takeSlot(
  * @returns their deliveries; a job that finds the slot taken after all is parked again
  */
 export async function unpark(ds: DataSource, repositoryId: string): Promise<Delivery[]> {
+  if (!(await mayHaveParked(ds, repositoryId))) return [];
   return inTransaction(ds, async (tx) => {
     const most = await slotsOf(tx, repositoryId);
     const free = most === null ? Number.MAX_SAFE_INTEGER : most - (await countRunning(tx, repositoryId, ''));
@@ -43,6 +44,21 @@ export async function unpark(ds: DataSource, repositoryId: string): Promise<Deli
     }
     return woken;
   });
+}
+
+/** False where the repository neither has a limit nor had one: the usual case, told by one statement. */
+async function mayHaveParked(ds: DataSource, repositoryId: string): Promise<boolean> {
+  const parked = JOB_KINDS.map(
+    (kind) =>
+      `EXISTS (SELECT 1 FROM ${JOB_TABLES[kind]} WHERE repository_id = r.id AND status = 'released' AND parked_at IS NOT NULL)`,
+  );
+  const rows = await asking(() =>
+    ds.query<unknown[]>(
+      `SELECT 1 FROM repositories r WHERE r.id = ? AND (r.max_parallel_jobs IS NOT NULL OR ${parked.join(' OR ')})`,
+      [repositoryId],
+    ),
+  );
+  return rows.length > 0;
 }
 
 /** Repositories in which jobs are parked. */

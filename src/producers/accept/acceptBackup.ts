@@ -1,5 +1,5 @@
 import type { EntityManager } from '../../db/database.js';
-import { takePosition } from '../../db/jobs/position.js';
+import { type Position, takePosition } from '../../db/jobs/position.js';
 import type { BackupRequest } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
@@ -10,8 +10,7 @@ import type { AcceptDeps, Idempotency } from './deps.js';
 import { packExtents } from './extentParts.js';
 import { type Accepted, acceptOnce } from './once.js';
 import { predictDemotion } from './predict.js';
-import { ensureContext, findRepository } from './registerVm.js';
-import { assertBacklog } from './backlog.js';
+import { ensureContext, findRepository, type NamedRepository } from './registerVm.js';
 
 /**
  * Accepts a backup: one restore point, one intent per disk with its place in the disk's chain, in one transaction.
@@ -27,11 +26,12 @@ export async function acceptBackup(
   checkSchedule(body);
   return acceptOnce(deps, idempotency, async (tx) => {
     // After the look-up of the key: what was accepted is answered again however long the backlog is.
-    await assertBacklog(tx, deps.settings.backlogLimit);
-    const repositoryId = await findRepository(tx, body.repository_id);
-    const vmContextId = await ensureContext(tx, deps, repositoryId, body.vm_name, body.upstream_id ?? '');
+    await deps.backlog.assertRoom(tx);
+    const repository = await findRepository(tx, body.repository_id);
+    const vmContextId = await ensureContext(tx, deps, repository.id, body.vm_name, body.upstream_id ?? '');
     const { chosen, missing } = await chooseDisks(tx, deps, vmContextId, body);
-    return writeIntents(tx, deps, { body, repositoryId, vmContextId, chosen, missing });
+    deps.backlog.add(chosen.length);
+    return writeIntents(tx, deps, { body, repository, vmContextId, chosen, missing });
   });
 }
 
@@ -45,7 +45,7 @@ function checkSchedule(body: BackupBody): void {
 
 interface Intents {
   body: BackupBody;
-  repositoryId: string;
+  repository: NamedRepository;
   vmContextId: string;
   chosen: ChosenDisk[];
   missing: number;
@@ -56,12 +56,12 @@ async function writeIntents(
   deps: AcceptDeps,
   intents: Intents,
 ): Promise<Accepted<BackupAnswer>> {
-  const { body, repositoryId, vmContextId, chosen, missing } = intents;
+  const { body, repository, vmContextId, chosen, missing } = intents;
   const restorePointId = newId('rp', deps.clock.now());
   await tx.query(
     `INSERT INTO restore_points (id, vm_context_id, repository_id, type, status, missing_disks, created_at)
      VALUES (?, ?, ?, ?, 'pending', ?, UTC_TIMESTAMP(3))`,
-    [restorePointId, vmContextId, repositoryId, body.backup_type, missing],
+    [restorePointId, vmContextId, repository.id, body.backup_type, missing],
   );
   const answer: BackupAnswer = {
     restore_point_id: restorePointId,
@@ -70,18 +70,17 @@ async function writeIntents(
     disk_results: [],
   };
   const accepted: Accepted<BackupAnswer> = { answer, deliveries: [] };
-  const pool = await poolOf(tx, repositoryId);
   // In the order of disk ids, so that two requests for one VM lock the chains in the same order.
   for (const disk of [...chosen].sort((a, b) => a.diskId - b.diskId)) {
     const backupId = newId('bkp', deps.clock.now());
-    const { status } = await writeIntent(tx, intents, disk, restorePointId, backupId);
-    const prediction = await predictDemotion(tx, body, disk, backupId);
+    const { status, backupsInFront } = await writeIntent(tx, intents, disk, restorePointId, backupId);
+    const prediction = await predictDemotion(tx, body, disk, backupsInFront);
     answer.disk_results.push({ disk_id: disk.diskId, backup_id: backupId, status, ...prediction });
     if (status === 'released') {
       accepted.deliveries.push({
         kind: 'backup',
         jobId: backupId,
-        pool,
+        pool: repository.pool,
         delivery: 1,
         delayMs: 0,
         priority: body.priority ?? 0,
@@ -97,9 +96,10 @@ async function writeIntent(
   disk: ChosenDisk,
   restorePointId: string,
   backupId: string,
-): Promise<{ status: 'queued' | 'released' }> {
-  const { body, repositoryId, vmContextId } = intents;
-  const { seq, status } = await takePosition(tx, disk.chainId);
+): Promise<Position> {
+  const { body, repository, vmContextId } = intents;
+  const position = await takePosition(tx, disk.chainId);
+  const { seq, status } = position;
   const request: BackupRequest = {
     source: disk.source,
     on_broken_chain: body.on_broken_chain ?? 'full',
@@ -122,7 +122,7 @@ async function writeIntent(
       restorePointId,
       vmContextId,
       disk.diskId,
-      repositoryId,
+      repository.id,
       body.backup_type,
       disk.changeId,
       disk.sinceChangeId,
@@ -138,14 +138,5 @@ async function writeIntent(
       pairs,
     ]);
   }
-  return { status };
-}
-
-async function poolOf(tx: EntityManager, repositoryId: string): Promise<string> {
-  const rows = await tx.query<{ pool: string }[]>('SELECT pool FROM repositories WHERE id = ?', [
-    repositoryId,
-  ]);
-  const row = rows[0];
-  if (!row) throw new StrataError('not_found', `There is no repository ${repositoryId}.`);
-  return row.pool;
+  return position;
 }

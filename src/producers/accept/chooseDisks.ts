@@ -37,18 +37,14 @@ export async function chooseDisks(
   body: BackupBody,
 ): Promise<{ chosen: ChosenDisk[]; missing: number }> {
   const listed = body.disks;
-  if (listed) {
-    checkListed(deps, listed);
-    for (const disk of listed) await registerListed(tx, deps, vmContextId, disk);
+  if (listed) checkListed(deps, listed);
+  let rows = await readDisks(tx, vmContextId);
+  const added = listed?.filter((disk) => !present(rows).some((row) => row.disk_id === disk.disk_id)) ?? [];
+  if (added.length > 0) {
+    for (const disk of added) await registerListed(tx, deps, vmContextId, disk);
+    rows = await readDisks(tx, vmContextId);
   }
-  const rows = await tx.query<DiskRow[]>(
-    `SELECT d.disk_id, c.id AS chain_id, d.source, d.retired_at IS NOT NULL AS retired
-     FROM vm_disks d JOIN backup_chains c ON c.vm_context_id = d.vm_context_id AND c.disk_id = d.disk_id
-     WHERE d.vm_context_id = ? ORDER BY d.disk_id`,
-    [vmContextId],
-  );
-  const present = rows.filter((row) => Number(row.retired) === 0);
-  const wanted = listed ?? present.map((row): BackupDiskBody => ({ disk_id: row.disk_id }));
+  const wanted = listed ?? present(rows).map((row): BackupDiskBody => ({ disk_id: row.disk_id }));
   if (wanted.length === 0) {
     throw new StrataError(
       'invalid_request',
@@ -59,8 +55,21 @@ export async function chooseDisks(
     );
   }
   const chosen = wanted.map((disk, index) => toChosen(disk, rows, index, listed !== undefined));
-  const missing = present.filter((row) => !wanted.some((disk) => disk.disk_id === row.disk_id)).length;
+  const missing = present(rows).filter((row) => !wanted.some((disk) => disk.disk_id === row.disk_id)).length;
   return { chosen, missing };
+}
+
+async function readDisks(tx: EntityManager, vmContextId: string): Promise<DiskRow[]> {
+  return tx.query<DiskRow[]>(
+    `SELECT d.disk_id, c.id AS chain_id, d.source, d.retired_at IS NOT NULL AS retired
+     FROM vm_disks d JOIN backup_chains c ON c.vm_context_id = d.vm_context_id AND c.disk_id = d.disk_id
+     WHERE d.vm_context_id = ? ORDER BY d.disk_id`,
+    [vmContextId],
+  );
+}
+
+function present(rows: readonly DiskRow[]): DiskRow[] {
+  return rows.filter((row) => Number(row.retired) === 0);
 }
 
 function checkListed(deps: AcceptDeps, disks: readonly BackupDiskBody[]): void {
@@ -103,11 +112,6 @@ async function registerListed(
   vmContextId: string,
   disk: BackupDiskBody,
 ): Promise<void> {
-  const known = await tx.query<unknown[]>(
-    'SELECT 1 FROM vm_disks WHERE vm_context_id = ? AND disk_id = ? AND retired_at IS NULL',
-    [vmContextId, disk.disk_id],
-  );
-  if (known.length === 1) return;
   await upsertDisk(tx, deps, vmContextId, {
     disk_id: disk.disk_id,
     ...(disk.source ? { source: disk.source } : {}),

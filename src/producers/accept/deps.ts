@@ -2,6 +2,7 @@ import type { DataSource } from '../../db/database.js';
 import type { Logger } from '../../observability/logger.js';
 import type { QueueSet } from '../../queue/deliver.js';
 import type { Clock } from '../../shared/clock.js';
+import type { Backlog } from './backlog.js';
 
 /** What accepting work needs. */
 export interface AcceptDeps {
@@ -9,7 +10,8 @@ export interface AcceptDeps {
   queue: QueueSet;
   clock: Clock;
   log: Logger;
-  settings: { sourceRoots: string[]; restoreRoots: string[]; nbdAllow: string[]; backlogLimit: number };
+  backlog: Backlog;
+  settings: { sourceRoots: string[]; restoreRoots: string[]; nbdAllow: string[] };
 }
 
 /** An Idempotency-Key as the HTTP layer saw it. */

@@ -2,6 +2,7 @@ export { acceptBackup } from './acceptBackup.js';
 export { acceptReconcile, type ReconcileAnswer } from './acceptReconcile.js';
 export { acceptRestore, type RestoreAnswer, type RestoreBody } from './acceptRestore.js';
 export { acceptValidation, type JobAnswer } from './acceptValidation.js';
+export { type Backlog, createBacklog } from './backlog.js';
 export type { BackupAnswer, BackupBody, BackupDiskBody } from './bodies.js';
 export { cancel } from './cancel.js';
 export type { AcceptDeps, Idempotency } from './deps.js';

@@ -1,20 +1,21 @@
 import type { EntityManager } from '../../db/database.js';
 import type { Health } from '../../entities/index.js';
-import { planBackup } from '../../services/backup/plan.js';
+import { type ParentFacts, planBackup } from '../../services/backup/plan.js';
 import type { BackupBody } from './bodies.js';
 import type { ChosenDisk } from './chooseDisks.js';
 
 interface Facts {
-  id: string | null;
-  health: Health | null;
-  change_id: string | null;
-  virtual_size: string | null;
-}
-
-interface ChainFacts {
   tracker_distrust: number;
   backups_since_full: number;
   full_age_ms: string | null;
+  latest_id: string | null;
+  latest_health: Health;
+  latest_change_id: string | null;
+  latest_size: string | null;
+  full_id: string | null;
+  full_health: Health;
+  full_change_id: string | null;
+  full_size: string | null;
 }
 
 /**
@@ -26,55 +27,46 @@ export async function predictDemotion(
   tx: EntityManager,
   body: BackupBody,
   disk: ChosenDisk,
-  backupId: string,
+  backupsInFront: boolean,
 ): Promise<{ backup_type: string; demoted_reason: string | null }> {
-  const inFront = await tx.query<{ n: string }[]>(
-    `SELECT COUNT(*) AS n FROM backup_jobs WHERE chain_id = ? AND id <> ? AND status IN ('queued', 'released', 'running')`,
-    [disk.chainId, backupId],
-  );
-  if (Number(inFront[0]?.n ?? 0) > 0) return { backup_type: body.backup_type, demoted_reason: null };
-  const chains = await tx.query<ChainFacts[]>(
-    `SELECT tracker_distrust, backups_since_full,
-            TIMESTAMPDIFF(MICROSECOND, full_at, UTC_TIMESTAMP(3)) DIV 1000 AS full_age_ms FROM backup_chains WHERE id = ?`,
+  if (backupsInFront) return { backup_type: body.backup_type, demoted_reason: null };
+  const [facts] = await tx.query<Facts[]>(
+    `SELECT c.tracker_distrust, c.backups_since_full,
+            TIMESTAMPDIFF(MICROSECOND, c.full_at, UTC_TIMESTAMP(3)) DIV 1000 AS full_age_ms,
+            l.id AS latest_id, l.health AS latest_health, l.change_id AS latest_change_id, l.virtual_size AS latest_size,
+            f.id AS full_id, f.health AS full_health, f.change_id AS full_change_id, f.virtual_size AS full_size
+     FROM backup_chains c LEFT JOIN backup_jobs l ON l.id = c.latest_backup_id
+     LEFT JOIN backup_jobs f ON f.id = c.full_backup_id WHERE c.id = ?`,
     [disk.chainId],
-  );
-  const chain = chains[0];
-  const [latest, segmentFull] = await Promise.all(
-    ['latest_backup_id', 'full_backup_id'].map(async (column) => {
-      const rows = await tx.query<Facts[]>(
-        `SELECT b.id, b.health, b.change_id, b.virtual_size FROM backup_chains c JOIN backup_jobs b ON b.id = c.${column} WHERE c.id = ?`,
-        [disk.chainId],
-      );
-      return toParent(rows[0]);
-    }),
   );
   const plan = planBackup({
     requestedType: body.backup_type,
     onBrokenChain: body.on_broken_chain ?? 'full',
     tracker: disk.extents ? 'extents' : disk.source.type === 'nbd' && disk.source.bitmap ? 'bitmap' : 'none',
-    trackerDistrusted: Number(chain?.tracker_distrust ?? 0) > 0,
+    trackerDistrusted: Number(facts?.tracker_distrust ?? 0) > 0,
     sinceChangeId: disk.sinceChangeId,
     // Unknown before the source is opened: assume that the disk has kept its size.
     virtualSize: disk.virtualSize ?? Number.MAX_SAFE_INTEGER,
-    segmentFull: segmentFull ?? null,
-    latest: latest ?? null,
+    segmentFull: facts ? toParent(facts, 'full') : null,
+    latest: facts ? toParent(facts, 'latest') : null,
     damagedBelow: false,
     lineageBroken: false,
     depth: 0,
     fullEvery: body.full_every,
     fullAfterDays: body.full_after_days,
-    backupsSinceFull: Number(chain?.backups_since_full ?? 0),
-    fullAgeMs: chain?.full_age_ms == null ? null : Number(chain.full_age_ms),
+    backupsSinceFull: Number(facts?.backups_since_full ?? 0),
+    fullAgeMs: facts?.full_age_ms == null ? null : Number(facts.full_age_ms),
   });
   return { backup_type: plan.type, demoted_reason: plan.demotedReason };
 }
 
-function toParent(facts: Facts | undefined) {
-  if (!facts?.id || !facts.health) return null;
+function toParent(facts: Facts, which: 'latest' | 'full'): ParentFacts | null {
+  const id = facts[`${which}_id`];
+  if (id === null) return null;
   return {
-    id: facts.id,
-    health: facts.health,
-    changeId: facts.change_id,
-    virtualSize: Number(facts.virtual_size ?? 0),
+    id,
+    health: facts[`${which}_health`],
+    changeId: facts[`${which}_change_id`],
+    virtualSize: Number(facts[`${which}_size`] ?? 0),
   };
 }

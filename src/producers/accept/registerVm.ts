@@ -31,8 +31,8 @@ export async function registerVm(deps: AcceptDeps, body: VmBody): Promise<{ vm_c
   checkVmName(body.vm_name, 'vm_name');
   checkDisks(deps, body.disks);
   return inTransaction(deps.ds, async (tx) => {
-    const repositoryId = await findRepository(tx, body.repository_id);
-    const vmContextId = await ensureContext(tx, deps, repositoryId, body.vm_name, body.upstream_id ?? '');
+    const { id } = await findRepository(tx, body.repository_id);
+    const vmContextId = await ensureContext(tx, deps, id, body.vm_name, body.upstream_id ?? '');
     for (const disk of body.disks) await upsertDisk(tx, deps, vmContextId, disk);
     const kept = body.disks.map((disk) => disk.disk_id);
     await tx.query(
@@ -60,10 +60,15 @@ function checkDisks(deps: AcceptDeps, disks: readonly VmDiskBody[]): void {
   });
 }
 
+export interface NamedRepository {
+  id: string;
+  pool: string;
+}
+
 /** A repository by id or by name, as long as it is enabled. */
-export async function findRepository(tx: EntityManager, idOrName: string): Promise<string> {
-  const rows = await tx.query<{ id: string; enabled: number }[]>(
-    'SELECT id, enabled FROM repositories WHERE id = ? OR name = ? ORDER BY id = ? DESC LIMIT 1',
+export async function findRepository(tx: EntityManager, idOrName: string): Promise<NamedRepository> {
+  const rows = await tx.query<(NamedRepository & { enabled: number })[]>(
+    'SELECT id, pool, enabled FROM repositories WHERE id = ? OR name = ? ORDER BY id = ? DESC LIMIT 1',
     [idOrName, idOrName, idOrName],
   );
   const row = rows[0];
@@ -74,7 +79,7 @@ export async function findRepository(tx: EntityManager, idOrName: string): Promi
       field: 'repository_id',
     });
   }
-  return row.id;
+  return { id: row.id, pool: row.pool };
 }
 
 /** The VM's context in this repository, made if it is new. */
@@ -86,19 +91,30 @@ export async function ensureContext(
   upstreamId: string,
 ): Promise<string> {
   checkText(upstreamId, 'upstream_id');
+  const known = await findContext(tx, repositoryId, vmName, upstreamId);
+  if (known) return known;
   // The id names a directory: the slug is for people, the random part makes it unique.
   const candidate = `${slug(vmName)}-${randomPart(12)}`;
   await tx.query(
     `INSERT IGNORE INTO vm_contexts (vm_context_id, vm_name, upstream_id, repository_id, created_at) VALUES (?, ?, ?, ?, ?)`,
     [candidate, vmName, upstreamId, repositoryId, deps.clock.now()],
   );
+  const written = await findContext(tx, repositoryId, vmName, upstreamId);
+  if (!written) throw new StrataError('internal', `The context of ${vmName} was not written.`);
+  return written;
+}
+
+async function findContext(
+  tx: EntityManager,
+  repositoryId: string,
+  vmName: string,
+  upstreamId: string,
+): Promise<string | undefined> {
   const rows = await tx.query<{ vm_context_id: string }[]>(
     'SELECT vm_context_id FROM vm_contexts WHERE repository_id = ? AND vm_name = ? AND upstream_id = ?',
     [repositoryId, vmName, upstreamId],
   );
-  const row = rows[0];
-  if (!row) throw new StrataError('internal', `The context of ${vmName} was not written.`);
-  return row.vm_context_id;
+  return rows[0]?.vm_context_id;
 }
 
 /** Adds or updates a disk; what the body leaves out stays as it was. */
