@@ -12,6 +12,7 @@ export { contentIdOfImage, type ReadBack } from './engine/contentIdOfImage.js';
 export { type CopyChanges, copyChanges } from './engine/copyChanges.js';
 export { type CopyDifferences, copyDifferences } from './engine/copyDifferences.js';
 export { type CopyFull, copyFull } from './engine/copyFull.js';
+export { type IndexLayer, indexLayer } from './engine/indexLayer.js';
 export type { LayerJob, LayerResult, Progress } from './engine/types.js';
 export {
   isNbdAllowed,
@@ -20,3 +21,6 @@ export {
   type SourcePolicy,
   type SourceSpec,
 } from './sources/index.js';
+export { type GateAddress, type Gate, openGate, type Traffic } from './push/gate.js';
+export { type GateCredentials, readGateCredentials } from './push/gateTls.js';
+export { openPushExport, type PushExport } from './push/pushExport.js';

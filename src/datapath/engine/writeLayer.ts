@@ -8,7 +8,7 @@ import type { LayerJob, LayerResult } from './types.js';
  * @throws what `fill` throws, file_exists
  */
 export async function withDigestWriter(
-  { digestPath, virtualSizeBytes, backupId }: LayerJob,
+  { digestPath, virtualSizeBytes, backupId }: Pick<LayerJob, 'digestPath' | 'virtualSizeBytes' | 'backupId'>,
   fill: (writer: DigestWriter) => Promise<void>,
 ): Promise<DigestTotals> {
   const writer = await createDigestWriter(digestPath, { virtualSizeBytes, backupId });

@@ -20,6 +20,7 @@ export const OPTION = {
   abort: 2,
   list: 3,
   startTls: 5,
+  info: 6,
   go: 7,
   structuredReply: 8,
   listMetaContext: 9,

@@ -5,7 +5,7 @@ import type { NbdTlsOptions } from './types.js';
 import type { NbdAddress } from './uri.js';
 
 /** RFC 4279 suites with forward secrecy first. GnuTLS servers (nbdkit, qemu) speak them in TLS 1.2. */
-const PSK_CIPHERS =
+export const PSK_CIPHERS =
   'ECDHE-PSK-CHACHA20-POLY1305:DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES128-GCM-SHA256:PSK-AES256-GCM-SHA384';
 
 /**

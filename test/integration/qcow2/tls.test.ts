@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { expect } from 'chai';
 import { compareImages, imageInfo, type ImageRef } from '../../../src/qcow2/index.js';
+import { makeCertificates } from '../../helpers/certificates.js';
+import { freePort } from '../../helpers/freePort.js';
 import { failureOf, MiB, randomImage, run, tempDir, until } from './images.js';
 
 describe('an nbds:// source', () => {
@@ -14,7 +14,7 @@ describe('an nbds:// source', () => {
   before(async () => {
     temp = await tempDir();
     await randomImage(temp.at('disk.raw'), MiB);
-    await makeCertificates();
+    await makeCertificates(temp.dir);
     port = await freePort();
     const tls = `tls-creds-x509,id=tls0,endpoint=server,verify-peer=off,dir=${temp.dir}`;
     const args = ['--persistent', '--read-only', '--object', tls, '--tls-creds', 'tls0', '-f', 'raw'];
@@ -73,50 +73,4 @@ describe('an nbds:// source', () => {
       await other.remove();
     }
   });
-
-  async function makeCertificates(): Promise<void> {
-    const [caKey, ca] = [temp.at('ca-key.pem'), temp.at('ca-cert.pem')];
-    const [key, request, certificate] = [temp.at('server-key.pem'), temp.at('r'), temp.at('server-cert.pem')];
-    await run('openssl', [
-      'req',
-      '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-days',
-      '1',
-      '-subj',
-      '/CN=ca',
-      '-keyout',
-      caKey,
-      '-out',
-      ca,
-    ]);
-    await run('openssl', [
-      'req',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-subj',
-      '/CN=127.0.0.1',
-      '-keyout',
-      key,
-      '-out',
-      request,
-    ]);
-    await writeFile(temp.at('ext'), 'subjectAltName=IP:127.0.0.1\n');
-    const signing = ['x509', '-req', '-days', '1', '-CAcreateserial', '-extfile', temp.at('ext')];
-    await run('openssl', [...signing, '-in', request, '-CA', ca, '-CAkey', caKey, '-out', certificate]);
-  }
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  const closed = once(probe, 'close');
-  probe.close();
-  await closed;
-  if (address === null || typeof address === 'string') throw new Error('No port.');
-  return address.port;
-}

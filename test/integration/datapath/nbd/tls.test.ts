@@ -4,9 +4,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectNbd, listExports } from '../../../../src/datapath/nbd/index.js';
+import { makeCertificates } from '../../../helpers/certificates.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { type NbdServer, startNbdkit } from '../../../helpers/nbdServers.js';
-import { runTool } from '../../../helpers/runTool.js';
 
 const MIB = 1024 * 1024;
 let folder: string;
@@ -14,54 +14,6 @@ let ca: Buffer;
 const servers: NbdServer[] = [];
 
 const file = (name: string) => join(folder, name);
-
-/** A certificate for `localhost`, signed by an authority of its own, in the files that nbdkit looks for. */
-async function createCertificates(): Promise<void> {
-  const common = ['-newkey', 'rsa:2048', '-nodes', '-days', '2'];
-  await runTool(
-    'openssl',
-    'req',
-    '-x509',
-    ...common,
-    '-keyout',
-    file('ca-key.pem'),
-    '-out',
-    file('ca-cert.pem'),
-    '-subj',
-    '/CN=Test authority',
-  );
-  await runTool(
-    'openssl',
-    'req',
-    ...common.slice(0, 3),
-    '-keyout',
-    file('server-key.pem'),
-    '-out',
-    file('server.csr'),
-    '-subj',
-    '/CN=localhost',
-  );
-  await writeFile(file('extensions'), 'subjectAltName=DNS:localhost\n');
-  await runTool(
-    'openssl',
-    'x509',
-    '-req',
-    '-in',
-    file('server.csr'),
-    '-CA',
-    file('ca-cert.pem'),
-    '-CAkey',
-    file('ca-key.pem'),
-    '-CAcreateserial',
-    '-days',
-    '2',
-    '-out',
-    file('server-cert.pem'),
-    '-extfile',
-    file('extensions'),
-  );
-  ca = await readFile(file('ca-cert.pem'));
-}
 
 async function serve(...args: string[]): Promise<string> {
   const server = await startNbdkit(...args);
@@ -72,7 +24,8 @@ async function serve(...args: string[]): Promise<string> {
 describe('NBD client over TLS', () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'strata-nbd-tls-'));
-    await createCertificates();
+    await makeCertificates(folder);
+    ca = await readFile(file('ca-cert.pem'));
     await writeFile(join(folder, 'keys.psk'), `alice:${'0123456789abcdef'.repeat(4)}\n`, { mode: 0o600 });
   });
 
