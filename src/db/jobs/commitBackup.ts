@@ -1,11 +1,13 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import type { BackupType } from '../../entities/index.js';
-import { expectOneRow, inTransaction } from '../transaction.js';
+import { affectedRows, inTransaction } from '../transaction.js';
 import { closeJob } from './close.js';
 import type { Delivery } from './kinds.js';
 import { type ChainLease, leaseLost } from './lease.js';
 import { releaseHead } from './position.js';
-import { commitFence, leaveRunning } from './settle.js';
+
+/** Chain, job and disk. */
+const ROWS_OF_A_COMMIT = 3;
 
 /** What a published file is, as its row says. */
 export interface PublishedBackup {
@@ -31,54 +33,51 @@ export async function commitBackup(
   backup: PublishedBackup,
 ): Promise<Delivery | undefined> {
   return inTransaction(ds, async (tx) => {
-    await commitFence(tx, lease);
-    await leaveRunning(
-      tx,
-      lease,
-      `status = 'completed', backup_type = ?, demoted_reason = ?, parent_backup_id = ?, successor_of = ?,
-       repository_path = ?, virtual_size = ?, size_bytes = ?, bytes_transferred = ?, content_id = ?,
-       health = 'ok', error_code = NULL, error_detail = NULL, completed_at = UTC_TIMESTAMP(3)`,
-      [
-        backup.backupType,
-        backup.demotedReason,
-        backup.parentBackupId,
-        backup.backupType === 'incremental' ? backup.parentBackupId : null,
-        backup.repositoryPath,
-        backup.virtualSize,
-        backup.sizeBytes,
-        backup.bytesTransferred,
-        backup.contentId,
-      ],
-    );
-    await advanceChain(tx, lease, backup);
+    await advance(tx, lease, backup);
     await closeJob(tx, 'backup', lease.jobId, 'completed');
     return releaseHead(tx, lease.chainId);
   });
 }
 
-/** The chain's latest backup, segment and totals, and the disk's size. */
-async function advanceChain(tx: EntityManager, lease: ChainLease, backup: PublishedBackup): Promise<void> {
-  const isFull = backup.backupType === 'full';
-  const segment = isFull
-    ? `c.full_backup_id = ?, c.backups_since_full = 0, c.tracker_distrust = 0,
-       c.full_at = (SELECT b.created_at FROM backup_jobs b WHERE b.id = ?)`
-    : 'c.backups_since_full = c.backups_since_full + 1';
+/**
+ * The chain's fence, the job's row and the disk's size in one statement: all of it, or nothing where the fence has moved
+ * on. STRAIGHT_JOIN, so that the chain is locked first, as everywhere: it orders all that happens on it.
+ */
+async function advance(tx: EntityManager, lease: ChainLease, backup: PublishedBackup): Promise<void> {
+  const segment =
+    backup.backupType === 'full'
+      ? 'c.full_backup_id = j.id, c.full_at = j.created_at, c.backups_since_full = 0, c.tracker_distrust = 0'
+      : 'c.backups_since_full = c.backups_since_full + 1';
   const advanced: unknown = await tx.query(
-    `UPDATE backup_chains c SET c.latest_backup_id = ?, ${segment},
-            c.total_backups = c.total_backups + 1, c.total_size_bytes = c.total_size_bytes + ?
-     WHERE c.id = ? AND c.fence = ?`,
+    `UPDATE backup_chains c STRAIGHT_JOIN backup_jobs j ON j.id = ?
+       STRAIGHT_JOIN vm_disks d ON d.vm_context_id = c.vm_context_id AND d.disk_id = c.disk_id
+     SET c.committed = ?, c.lease_owner = NULL, c.lease_job_id = NULL, c.lease_until = NULL,
+         c.latest_backup_id = j.id, ${segment},
+         c.total_backups = c.total_backups + 1, c.total_size_bytes = c.total_size_bytes + ?,
+         j.status = 'completed', j.backup_type = ?, j.demoted_reason = ?, j.parent_backup_id = ?, j.successor_of = ?,
+         j.repository_path = ?, j.virtual_size = ?, j.size_bytes = ?, j.bytes_transferred = ?, j.content_id = ?,
+         j.health = 'ok', j.error_code = NULL, j.error_detail = NULL, j.completed_at = UTC_TIMESTAMP(3),
+         d.virtual_size = ?
+     WHERE c.id = ? AND c.fence = ? AND c.committed < ? AND j.fence = ? AND j.status = 'running'`,
     [
       lease.jobId,
-      ...(isFull ? [lease.jobId, lease.jobId] : []),
+      lease.fence,
       backup.sizeBytes,
+      backup.backupType,
+      backup.demotedReason,
+      backup.parentBackupId,
+      backup.backupType === 'incremental' ? backup.parentBackupId : null,
+      backup.repositoryPath,
+      backup.virtualSize,
+      backup.sizeBytes,
+      backup.bytesTransferred,
+      backup.contentId,
+      backup.virtualSize,
       lease.chainId,
+      lease.fence,
+      lease.fence,
       lease.fence,
     ],
   );
-  expectOneRow(advanced, () => leaseLost(lease));
-  await tx.query(
-    `UPDATE vm_disks d JOIN backup_chains c ON c.vm_context_id = d.vm_context_id AND c.disk_id = d.disk_id
-     SET d.virtual_size = ? WHERE c.id = ?`,
-    [backup.virtualSize, lease.chainId],
-  );
+  if (affectedRows(advanced) !== ROWS_OF_A_COMMIT) throw leaseLost(lease);
 }

@@ -24,6 +24,13 @@ export async function beginRestorePointOf(tx: EntityManager, backupId: string): 
   );
 }
 
+interface PointRow {
+  id: string;
+  status: RestorePointStatus;
+  missing_disks: number;
+  completed_at: Date | null;
+}
+
 /**
  * Brings the restore point of a backup job up to date; called in the transaction that changed the job. The lock on the
  * point's row puts the disks of a VM in one line: each counts what those before it have committed. Locking the jobs as
@@ -34,8 +41,8 @@ export async function settleRestorePointOf(
   tx: EntityManager,
   backupId: string,
 ): Promise<EndedPoint | undefined> {
-  const points = await tx.query<{ id: string; missing_disks: number; completed_at: Date | null }[]>(
-    `SELECT id, missing_disks, completed_at FROM restore_points
+  const points = await tx.query<PointRow[]>(
+    `SELECT id, status, missing_disks, completed_at FROM restore_points
      WHERE id = (SELECT restore_point_id FROM backup_jobs WHERE id = ?) FOR UPDATE`,
     [backupId],
   );
@@ -48,6 +55,7 @@ export async function settleRestorePointOf(
   const counts: Counts = Object.fromEntries(rows.map((row) => [row.status, Number(row.n)]));
   const status = restorePointStatus(counts, point.missing_disks);
   const ended = status !== 'pending' && status !== 'running';
+  if (status === point.status && ended === (point.completed_at !== null)) return undefined;
   await tx.query(
     `UPDATE restore_points SET status = ?, completed_at = ${ended ? 'COALESCE(completed_at, UTC_TIMESTAMP(3))' : 'NULL'}
      WHERE id = ?`,

@@ -120,7 +120,7 @@ export async function cancelJob(ds: DataSource, kind: JobKind, jobId: string): P
 }
 
 /** The commit's first statement: exactly one row, or a newer lease exists and nothing may be written. */
-export async function commitFence(tx: EntityManager, lease: ChainLease): Promise<void> {
+async function commitFence(tx: EntityManager, lease: ChainLease): Promise<void> {
   const result: unknown = await tx.query(
     `UPDATE backup_chains SET committed = ?, lease_owner = NULL, lease_job_id = NULL, lease_until = NULL
      WHERE id = ? AND fence = ? AND committed < ?`,
@@ -130,7 +130,7 @@ export async function commitFence(tx: EntityManager, lease: ChainLease): Promise
 }
 
 /** The guarded transition out of `running`. */
-export async function leaveRunning(
+async function leaveRunning(
   tx: EntityManager,
   lease: ChainLease,
   set: string,

@@ -2,11 +2,12 @@ import { expect } from 'chai';
 import { commitBackup } from '../../../src/db/jobs/commitBackup.js';
 import { lead, readLeader, resignLead, takeLead } from '../../../src/db/jobs/lead.js';
 import { acquireLease, assertLease, type ChainLease, renewLease } from '../../../src/db/jobs/lease.js';
-import { releaseHead, takePosition } from '../../../src/db/jobs/position.js';
+import { lockChain, releaseHead, takePosition } from '../../../src/db/jobs/position.js';
 import { cancelJob, endUnsuccessfully, releaseAgain } from '../../../src/db/jobs/settle.js';
 import { redeliverAbandoned, runningJobs } from '../../../src/db/jobs/sweep.js';
 import { inTransaction } from '../../../src/db/transaction.js';
 import type { JobStatus } from '../../../src/entities/index.js';
+import { systemClock } from '../../../src/shared/clock.js';
 import { codeOf } from '../../helpers/codeOf.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../helpers/openSuite.js';
 import { addVm, publishedFull } from '../../helpers/rows.js';
@@ -142,6 +143,22 @@ describe('The lease of a chain', () => {
     });
     expect(failed?.jobId, 'a failure releases the next').to.equal(third);
     expect((await cancelJob(suite.ds, 'backup', third)).next?.jobId, 'a cancellation too').to.equal(fourth);
+  });
+
+  it('is what a commit waits for first: meanwhile it holds no other row', async () => {
+    const { ids, insertBackup } = await newChain();
+    const job = await insertBackup({ type: null, status: 'released', parent: null });
+    const lease = await mustAcquire(job);
+    let commit: Promise<unknown> = Promise.resolve();
+    await inTransaction(suite.ds, async (tx) => {
+      await lockChain(tx, ids.chainId);
+      commit = commitBackup(suite.ds, lease, publishedFull('w'));
+      await systemClock.sleep(300);
+      await tx.query('SELECT 1 FROM backup_jobs WHERE id = ? FOR UPDATE NOWAIT', [job]);
+      await tx.query('SELECT 1 FROM vm_disks WHERE vm_context_id = ? FOR UPDATE NOWAIT', [ids.vmContextId]);
+    });
+    await commit;
+    expect(await statusOf(job)).to.equal('completed');
   });
 
   it('gives positions without gaps or doubles to producers that come at once', async () => {
