@@ -1,6 +1,7 @@
 import { CreateCatalogue1795000000000 } from './1795000000000-CreateCatalogue.js';
 import { CreateJobsAndFleet1795000000001 } from './1795000000001-CreateJobsAndFleet.js';
 import { AddJobSlots1795000000002 } from './1795000000002-AddJobSlots.js';
+import { AddJobLimits1795000000003 } from './1795000000003-AddJobLimits.js';
 import { AddTrackerFacts1795000000006 } from './1795000000006-AddTrackerFacts.js';
 import { AddWebhooks1795000000011 } from './1795000000011-AddWebhooks.js';
 
@@ -9,6 +10,7 @@ export const MIGRATIONS = [
   CreateCatalogue1795000000000,
   CreateJobsAndFleet1795000000001,
   AddJobSlots1795000000002,
+  AddJobLimits1795000000003,
   AddTrackerFacts1795000000006,
   AddWebhooks1795000000011,
 ];

@@ -18,3 +18,8 @@ export function parseCount(text: string): number {
     throw new InvalidArgumentError('It is a whole number.');
   return count;
 }
+
+/** The same, or null for the word `none`. */
+export function orNone(parse: (text: string) => number): (text: string) => number | null {
+  return (text) => (text === 'none' ? null : parse(text));
+}

@@ -3,11 +3,13 @@ import {
   Bytes,
   ChangeId,
   closed,
+  DeadlineSeconds,
   DiskId,
   Health,
   Id,
   JobError,
   JobStatus,
+  MaxBytesPerSecond,
   nullable,
   oneOf,
   PageQuery,
@@ -92,6 +94,10 @@ export const BackupCreate = closed({
     Type.Integer({ minimum: 0, maximum: 1000, description: '0, the default, is first.' }),
   ),
   tags: Type.Optional(Tags),
+  max_bytes_per_second: Type.Optional(
+    Type.Integer({ ...MaxBytesPerSecond, description: 'Bandwidth limit of each disk, in bytes per second.' }),
+  ),
+  deadline_seconds: Type.Optional(DeadlineSeconds),
 });
 export type BackupCreate = Static<typeof BackupCreate>;
 
@@ -137,6 +143,8 @@ export const Backup = closed({
   protected_until: nullable(Time('Not to be removed before')),
   tags: nullable(Type.Record(Type.String(), Type.String())),
   priority: Type.Integer(),
+  max_bytes_per_second: nullable(MaxBytesPerSecond),
+  deadline_seconds: nullable(DeadlineSeconds),
   attempts: Type.Integer(),
   cancel_requested: Type.Boolean(),
   progress: nullable(Progress),

@@ -54,6 +54,19 @@ export const Bytes = (description: string) =>
 export const Time = (description: string) =>
   Type.String({ format: 'date-time', description: `${description}; ISO 8601, UTC.` });
 
+export const MaxBytesPerSecond = Type.Integer({
+  minimum: 65_536,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description: 'Bandwidth limit, in bytes per second.',
+});
+export const DeadlineSeconds = Type.Integer({
+  minimum: 1,
+  // A timer of Node.js holds 2^31 ms.
+  maximum: 2_147_483,
+  description:
+    'A job that has not ended so long after its first attempt began fails with `deadline_exceeded`. Waiting for its turn does not count; pauses between attempts do. Default: STRATA_JOB_DEADLINE_MS.',
+});
+
 /** Query of every list. */
 export const PageQuery = {
   limit: Type.Optional(

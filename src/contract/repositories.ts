@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { Bytes, closed, Id, nullable, oneOf, PageQuery, pageOf, Time } from './common.js';
+import { Bytes, closed, Id, MaxBytesPerSecond, nullable, oneOf, PageQuery, pageOf, Time } from './common.js';
 
 const Name = Type.String({ minLength: 1, maxLength: 63, description: 'A-Z a-z 0-9 _ . -' });
 const MaxParallelJobs = Type.Integer({
@@ -29,6 +29,7 @@ export const RepositoryCreate = closed({
   ),
   min_free_bytes: Type.Optional(Bytes('Room that backups leave free')),
   max_parallel_jobs: Type.Optional(MaxParallelJobs),
+  max_bytes_per_second: Type.Optional(MaxBytesPerSecond),
   immutable_days: Type.Optional(ImmutableDays),
   adopt: Type.Optional(
     Type.Boolean({
@@ -46,6 +47,7 @@ export const RepositoryPatch = Type.Object(
     enabled: Type.Optional(Type.Boolean({ description: 'A disabled repository accepts no backups.' })),
     min_free_bytes: Type.Optional(Bytes('Room that backups leave free')),
     max_parallel_jobs: Type.Optional(nullable(MaxParallelJobs)),
+    max_bytes_per_second: Type.Optional(nullable(MaxBytesPerSecond)),
     immutable_days: Type.Optional(ImmutableDays),
   },
   { additionalProperties: false, minProperties: 1 },
@@ -61,6 +63,9 @@ export const Repository = closed({
   enabled: Type.Boolean(),
   min_free_bytes: Bytes('Room that backups leave free'),
   max_parallel_jobs: nullable(Type.Integer()),
+  max_bytes_per_second: nullable(
+    Type.Integer({ description: 'Shared equally by the jobs that run on it; null: no limit.' }),
+  ),
   immutable_days: Type.Integer(),
   total_bytes: nullable(Bytes('Size of the file system')),
   used_bytes: nullable(Bytes('Used on the file system')),

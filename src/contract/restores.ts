@@ -1,9 +1,11 @@
 import { type Static, Type } from 'typebox';
 import {
   closed,
+  DeadlineSeconds,
   Id,
   JobError,
   JobStatus,
+  MaxBytesPerSecond,
   nullable,
   oneOf,
   PageQuery,
@@ -31,6 +33,8 @@ export const RestoreCreate = closed({
   verify: Type.Optional(
     Type.Boolean({ default: true, description: 'Read the target back and compare content ids.' }),
   ),
+  max_bytes_per_second: Type.Optional(MaxBytesPerSecond),
+  deadline_seconds: Type.Optional(DeadlineSeconds),
 });
 export type RestoreCreate = Static<typeof RestoreCreate>;
 
@@ -46,6 +50,8 @@ export const Restore = closed({
   format: RestoreFormat,
   verify: Type.Boolean(),
   status: JobStatus,
+  max_bytes_per_second: nullable(MaxBytesPerSecond),
+  deadline_seconds: nullable(DeadlineSeconds),
   attempts: Type.Integer(),
   cancel_requested: Type.Boolean(),
   progress: nullable(Progress),

@@ -12,6 +12,8 @@ export { contentIdOfImage, type ReadBack } from './engine/contentIdOfImage.js';
 export { type CopyChanges, copyChanges } from './engine/copyChanges.js';
 export { type CopyDifferences, copyDifferences } from './engine/copyDifferences.js';
 export { type CopyFull, copyFull } from './engine/copyFull.js';
+export { type CopyOut, copyOut } from './engine/copyOut.js';
+export type { RateLimit } from './engine/throttle.js';
 export { type IndexLayer, indexLayer } from './engine/indexLayer.js';
 export type { LayerJob, LayerResult, Progress } from './engine/types.js';
 export {

@@ -55,6 +55,14 @@ export abstract class ChainJob {
   @Column({ type: 'int', default: 0 })
   priority!: number;
 
+  /** Bytes per second that the job may move, besides what its repository says; NULL: no limit of its own. */
+  @Column({ name: 'max_bytes_per_second', ...BIGINT, nullable: true })
+  maxBytesPerSecond!: number | null;
+
+  /** Seconds from the start of the first attempt in which the job must have ended; NULL: STRATA_JOB_DEADLINE_MS. */
+  @Column({ name: 'deadline_seconds', type: 'int', nullable: true })
+  deadlineSeconds!: number | null;
+
   @Column({ name: 'cancel_requested', type: 'boolean', default: false })
   cancelRequested!: boolean;
 

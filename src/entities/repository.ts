@@ -33,6 +33,10 @@ export class Repository {
   @Column({ name: 'max_parallel_jobs', type: 'int', nullable: true })
   maxParallelJobs!: number | null;
 
+  /** Bytes per second that all jobs of the repository together may move; NULL: no limit. */
+  @Column({ name: 'max_bytes_per_second', ...BIGINT, nullable: true })
+  maxBytesPerSecond!: number | null;
+
   @Column({ name: 'immutable_days', type: 'int', default: 0 })
   immutableDays!: number;
 

@@ -14,6 +14,8 @@ export interface BackingRef {
 export interface CreateImage {
   /** Bytes of the guest disk; a multiple of 512. */
   virtualSizeBytes: number;
+  /** `qcow2` by default; only that can have a backing file here. */
+  format?: ImageFormat;
   backing?: BackingRef;
 }
 
@@ -24,17 +26,18 @@ export interface CreateImage {
 export const QCOW2_OPTIONS = 'cluster_size=65536,compat=1.1,lazy_refcounts=off';
 
 /**
- * Creates an empty QCOW2 file, or an overlay. QEMU opens the backing file to check that it exists and has its format.
+ * Creates an empty image, or an overlay. QEMU opens the backing file to check that it exists and has its format.
  * @param path absolute; must not exist
  * @throws file_exists, size_not_aligned, invalid_name (backing name), file_missing (backing file), no_space
  */
 export async function createImage(
   path: string,
-  { virtualSizeBytes, backing }: CreateImage,
+  { virtualSizeBytes, format = 'qcow2', backing }: CreateImage,
   options: ToolOptions = {},
 ): Promise<void> {
   refuseExisting(path);
-  const args = ['create', '-q', '-f', 'qcow2', '-o', QCOW2_OPTIONS, ...backingArgs(backing)];
+  const own = format === 'qcow2' ? ['-o', QCOW2_OPTIONS] : [];
+  const args = ['create', '-q', '-f', checkFormat(format), ...own, ...backingArgs(backing)];
   await runTool(
     {
       tool: 'qemu-img',

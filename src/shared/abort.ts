@@ -15,15 +15,20 @@ export function abortReason(signal: AbortSignal): Error {
 /**
  * A signal that aborts with `deadline_exceeded` after `ms` milliseconds, or earlier with the parent's reason.
  * Call `clear` when the work is done, or the timer keeps running.
+ * @param what names the work in the error, or is the whole error
  */
 export function withDeadline(
   parent: AbortSignal | undefined,
   ms: number,
-  what: string,
+  what: string | StrataError,
 ): { signal: AbortSignal; clear: () => void } {
   const own = new AbortController();
   const timer = setTimeout(() => {
-    own.abort(new StrataError('deadline_exceeded', `${what} did not finish within ${ms} ms.`));
+    own.abort(
+      typeof what === 'string'
+        ? new StrataError('deadline_exceeded', `${what} did not finish within ${ms} ms.`)
+        : what,
+    );
   }, ms);
   const signal = parent ? AbortSignal.any([parent, own.signal]) : own.signal;
   return { signal, clear: () => clearTimeout(timer) };

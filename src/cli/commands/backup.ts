@@ -4,13 +4,14 @@ import { type BackupFlags, diskRequests } from '../backupDisks.js';
 import { action, collect, type CommandContext, type Output } from '../command.js';
 import { failureOf, followJob } from '../followJob.js';
 import type { CliIo } from '../io.js';
+import { jobLimits, type JobLimits } from '../jobLimits.js';
 import { findVm } from '../lookUp.js';
+import { parseCount, parseSize } from '../numbers.js';
 import { readExtentFile } from '../extentFile.js';
-import { parseCount } from '../numbers.js';
 import { backupsTable } from '../render/backups.js';
 import { renderTable } from '../render/table.js';
 
-interface Options extends BackupFlags {
+interface Options extends BackupFlags, JobLimits {
   type: BackupCreate['backup_type'];
   repo?: string;
   onBrokenChain?: 'full' | 'fail';
@@ -42,6 +43,8 @@ export function addBackupCommand(program: Command, io: CliIo): void {
     )
     .option('--full-every <n>', 'with --type auto: every n-th backup is a full', parseCount)
     .option('--full-after-days <n>', 'with --type auto: a full when the last one is n days old', parseCount)
+    .option('--max-bytes-per-second <size>', 'bandwidth of each disk, such as 50MiB', parseSize)
+    .option('--deadline <seconds>', 'fail if it has not ended so long after its start', parseCount)
     .option('--wait', 'wait for the end and show progress')
     .action(action(io, backUp));
 }
@@ -61,6 +64,7 @@ async function backUp(context: CommandContext, name: string, options: Options): 
     ...(options.onBrokenChain === undefined ? {} : { on_broken_chain: options.onBrokenChain }),
     ...(options.fullEvery === undefined ? {} : { full_every: options.fullEvery }),
     ...(options.fullAfterDays === undefined ? {} : { full_after_days: options.fullAfterDays }),
+    ...jobLimits(options),
   };
   const accepted = await client.backups.create(body, { signal: context.io.signal });
   if (!options.wait) return { json: accepted, text: renderAccepted(accepted, body.vm_name) };

@@ -7,6 +7,7 @@ import { findRepository } from '../lookUp.js';
 import { parseCount, parseSize } from '../numbers.js';
 import { renderFields, renderTable } from '../render/table.js';
 import { formatTime } from '../render/time.js';
+import { addSetCommand } from './repoSet.js';
 import { addUpkeepCommands } from './repoUpkeep.js';
 
 interface AddOptions {
@@ -14,11 +15,12 @@ interface AddOptions {
   pool?: string;
   minFree?: number;
   maxParallelJobs?: number;
+  maxBytesPerSecond?: number;
   immutableDays?: number;
   adopt?: boolean;
 }
 
-/** `strata repo add|list|show|remove|reconcile|rebuild` */
+/** `strata repo add|list|show|set|remove|reconcile|rebuild` */
 export function addRepoCommand(program: Command, io: CliIo): void {
   const repo = program.command('repo').description('repositories: the directories that hold backups');
   repo
@@ -28,6 +30,7 @@ export function addRepoCommand(program: Command, io: CliIo): void {
     .option('--pool <pool>', 'workers of this pool mount it')
     .option('--min-free <size>', 'room that backups leave free, such as 10GiB', parseSize)
     .option('--max-parallel-jobs <n>', 'jobs at a time, fleet-wide', parseCount)
+    .option('--max-bytes-per-second <size>', 'bandwidth of all its jobs together, such as 50MiB', parseSize)
     .option('--immutable-days <n>', 'days for which backups cannot be removed', parseCount)
     .option('--adopt', 'the directory is a repository whose database is lost: take its id over')
     .action(action(io, addRepository));
@@ -37,6 +40,7 @@ export function addRepoCommand(program: Command, io: CliIo): void {
     .command('remove <repository>')
     .description('forget a repository that holds no backups; its directory stays')
     .action(action(io, removeRepository));
+  addSetCommand(repo, io);
   addUpkeepCommands(repo, io);
 }
 
@@ -53,6 +57,7 @@ async function addRepository(
     ...(options.pool === undefined ? {} : { pool: options.pool }),
     ...(options.minFree === undefined ? {} : { min_free_bytes: options.minFree }),
     ...(options.maxParallelJobs === undefined ? {} : { max_parallel_jobs: options.maxParallelJobs }),
+    ...(options.maxBytesPerSecond === undefined ? {} : { max_bytes_per_second: options.maxBytesPerSecond }),
     ...(options.immutableDays === undefined ? {} : { immutable_days: options.immutableDays }),
     ...(options.adopt ? { adopt: true } : {}),
   };
@@ -92,6 +97,12 @@ async function showRepository(context: CommandContext, idOrName: string): Promis
     ['free', context.size(repository.available_bytes)],
     ['kept free', context.size(repository.min_free_bytes)],
     ['parallel jobs', repository.max_parallel_jobs ?? 'unlimited'],
+    [
+      'bandwidth',
+      repository.max_bytes_per_second === null
+        ? 'unlimited'
+        : `${context.size(repository.max_bytes_per_second)}/s`,
+    ],
     ['immutable days', repository.immutable_days],
     ['capacity read', formatTime(repository.capacity_read_at)],
     ['created', formatTime(repository.created_at)],

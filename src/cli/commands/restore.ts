@@ -6,11 +6,13 @@ import { action, type CommandContext, type Output } from '../command.js';
 import { formatOf } from '../diskSpec.js';
 import { failureOf, followJob } from '../followJob.js';
 import type { CliIo } from '../io.js';
+import { jobLimits, type JobLimits } from '../jobLimits.js';
+import { parseCount, parseSize } from '../numbers.js';
 
 type Format = RestoreCreate['format'];
 const FORMATS: readonly Format[] = ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi'];
 
-interface Options {
+interface Options extends JobLimits {
   format?: Format;
   verify: boolean;
   wait?: true;
@@ -25,6 +27,8 @@ export function addRestoreCommand(program: Command, io: CliIo): void {
       new Option('--format <format>', "format of the target; its extension's by default").choices(FORMATS),
     )
     .option('--no-verify', 'do not read the target back and compare it with the content id')
+    .option('--max-bytes-per-second <size>', 'bandwidth, such as 50MiB', parseSize)
+    .option('--deadline <seconds>', 'fail if it has not ended so long after its start', parseCount)
     .option('--wait', 'wait for the end and show progress')
     .action(action(io, restore));
 }
@@ -41,6 +45,7 @@ async function restore(
     target: { type: 'file', path },
     format: options.format ?? formatOfTarget(path),
     verify: options.verify,
+    ...jobLimits(options),
   };
   const client = await context.client();
   const { signal } = context.io;

@@ -4,15 +4,15 @@ import { contentIdOfRuns } from '../digests/index.js';
 import { connectSource, fileSource, type OpenSource } from '../sources/index.js';
 import { digestImage } from './imageDigests.js';
 import { inScope } from './scope.js';
-import { createThrottle } from './throttle.js';
+import { createThrottle, type RateLimit } from './throttle.js';
 import type { Progress } from './types.js';
 
 export interface ReadBack {
   signal: AbortSignal;
   /** A private directory (mode 0700) with a short path, for unix sockets. */
   scratchDir: string;
-  /** Average limit for reading, in bytes per second. */
-  bytesPerSecond?: number;
+  /** Limits the average rate of reading. */
+  rate?: RateLimit;
   onProgress?: (progress: Progress) => void;
 }
 
@@ -26,7 +26,7 @@ export interface ReadBack {
 export async function contentIdOfImage(
   ref: ImageRef,
   virtualSizeBytes: number,
-  { signal, scratchDir, bytesPerSecond, onProgress }: ReadBack,
+  { signal, scratchDir, rate, onProgress }: ReadBack,
 ): Promise<string> {
   return inScope(signal, async (scope) => {
     const source = await openTrusted(ref, virtualSizeBytes, scratchDir, scope.signal);
@@ -34,7 +34,7 @@ export async function contentIdOfImage(
       const runs = digestImage({
         source,
         scope,
-        throttle: createThrottle(bytesPerSecond, scope.signal),
+        throttle: createThrottle(rate, scope.signal),
         onPosition: (bytesDone) => onProgress?.({ bytesDone, bytesTotal: virtualSizeBytes }),
       });
       return await contentIdOfRuns(runs, virtualSizeBytes);

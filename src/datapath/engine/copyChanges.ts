@@ -1,6 +1,6 @@
 import { type Extent, totalLength } from '../../shared/extents.js';
 import { alignExtents } from './align.js';
-import { intoOverlay } from './overlay.js';
+import { intoImage } from './intoImage.js';
 import { inScope } from './scope.js';
 import { createThrottle } from './throttle.js';
 import type { LayerJob, LayerResult } from './types.js';
@@ -32,8 +32,8 @@ export async function copyChanges(job: CopyChanges): Promise<LayerResult> {
     onProgress?.({ bytesDone, bytesTotal: total ?? virtualSizeBytes });
   };
   return inScope(job.signal, (scope) =>
-    intoOverlay({ ...job, signal: scope.signal }, (target) => {
-      const throttle = createThrottle(job.bytesPerSecond, scope.signal);
+    intoImage({ ...job, image: job.overlay, signal: scope.signal }, (target) => {
+      const throttle = createThrottle(job.rate, scope.signal);
       const aligned = alignExtents(extents, virtualSizeBytes);
       return copyLayer(job, { target, targetIsEmpty: false, extents: aligned, throttle, scope }, report);
     }),

@@ -2,7 +2,7 @@ import { effectiveDigests } from '../digests/index.js';
 import { alignExtents } from './align.js';
 import { differingExtents } from './differences.js';
 import { type DigestImage, digestImage } from './imageDigests.js';
-import { intoOverlay } from './overlay.js';
+import { intoImage } from './intoImage.js';
 import { inScope, type Scope } from './scope.js';
 import { createThrottle } from './throttle.js';
 import type { LayerJob, LayerResult } from './types.js';
@@ -25,9 +25,9 @@ export async function copyDifferences(job: CopyDifferences): Promise<LayerResult
   checkSourceSize(job);
   const { virtualSizeBytes } = job;
   return inScope(job.signal, (scope) =>
-    intoOverlay({ ...job, signal: scope.signal }, async (target) => {
+    intoImage({ ...job, image: job.overlay, signal: scope.signal }, async (target) => {
       let scannedBytes = 0;
-      const throttle = createThrottle(job.bytesPerSecond, scope.signal);
+      const throttle = createThrottle(job.rate, scope.signal);
       const differing = differences(job, {
         source: job.source,
         scope,

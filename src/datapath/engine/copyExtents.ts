@@ -20,7 +20,8 @@ export interface CopyExtents {
   extents: AsyncIterable<Extent>;
   /** The target is a new image without a backing file: it reads as zero where nothing is written. */
   targetIsEmpty: boolean;
-  digests: DigestWriter;
+  /** Where the digests of what was written go, if anybody wants them. */
+  digests?: Pick<DigestWriter, 'append'>;
   throttle: Throttle;
   scope: Scope;
   /** Called after each piece, in order. */
@@ -51,7 +52,7 @@ export async function copyExtents(copy: CopyExtents): Promise<void> {
       scope,
     });
     for await (const { runs, piece } of results) {
-      await digests.append(runs);
+      await digests?.append(runs);
       onPiece(piece);
     }
   } finally {

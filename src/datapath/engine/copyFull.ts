@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { convertImage, createImage, imageInfo, type ImageRef } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
@@ -5,10 +6,11 @@ import { blockCount, type DigestWriter } from '../digests/index.js';
 import { fileSource } from '../sources/index.js';
 import { alignExtents } from './align.js';
 import { digestImage } from './imageDigests.js';
-import { intoOverlay, syncFile } from './overlay.js';
+import { intoImage, syncFile } from './intoImage.js';
 import { inScope, type Scope } from './scope.js';
 import { createThrottle } from './throttle.js';
 import type { LayerJob, LayerResult } from './types.js';
+import { whileUnlimited } from './whileUnlimited.js';
 import { checkSourceSize, copyLayer, withDigestWriter } from './writeLayer.js';
 
 export interface CopyFull extends LayerJob {
@@ -21,25 +23,43 @@ const CONVERT_SHARE = 0.6;
 const COROUTINES = 16;
 
 /**
- * Copies a whole source into a new QCOW2 file by `qemu-img convert`, and indexes what the **written file** holds by
- * reading it back: what the digests prove later is what was written. Both are on stable storage when it resolves. When
- * it rejects, the index is removed and no process is left; the half-written target is the caller's to remove.
+ * Copies a whole source into a new QCOW2 file. Without a limit by `qemu-img convert`, and what the **written file** holds
+ * is indexed by reading it back: what the digests prove later is what was written. Under a limit, and from servers that
+ * only Strata's own client can read, by the engine, with digests of what it writes: qemu-img cannot follow a limit that
+ * changes, and reading back would move everything twice (docs/decisions/0010-limits-that-change.md). Both are on stable
+ * storage when it resolves. When it rejects, the index is removed and no process is left; the half-written target is the
+ * caller's to remove.
  * @throws source_changed (size), file_exists (target or index), source_in_use, nbd_*, no_space, tool_failed, or the
  *   signal's reason
  */
 export async function copyFull(job: CopyFull): Promise<LayerResult> {
   checkSourceSize(job);
-  return inScope(job.signal, (scope) =>
-    job.source.nativeOnly ? fullByClient(job, scope) : fullByConvert(job, scope),
-  );
+  return inScope(job.signal, async (scope) => {
+    if (job.source.nativeOnly) return fullByClient(job, scope);
+    const converted = await whileUnlimited(job.rate, scope, (signal, onShare) =>
+      convertFull(job, signal, onShare),
+    );
+    if (converted) return indexFull(job, scope);
+    // What a stopped conversion has left; the next writer wants to create it.
+    await rm(job.target, { force: true });
+    return fullByClient(job, scope);
+  });
 }
 
-async function fullByConvert(job: CopyFull, scope: Scope): Promise<LayerResult> {
-  const { source, target, virtualSizeBytes, onProgress, bytesPerSecond } = job;
+function reporter({ virtualSizeBytes, onProgress }: CopyFull): (part: number) => void {
+  return (part) =>
+    onProgress?.({ bytesDone: Math.floor(virtualSizeBytes * part), bytesTotal: virtualSizeBytes });
+}
+
+async function convertFull(
+  job: CopyFull,
+  signal: AbortSignal,
+  onShare: (share: number) => void,
+): Promise<void> {
+  const { source, target } = job;
+  const report = reporter(job);
   // Many NBD servers take one client at a time, and now that is qemu-img.
   await source.release();
-  const report = (part: number) =>
-    onProgress?.({ bytesDone: Math.floor(virtualSizeBytes * part), bytesTotal: virtualSizeBytes });
   // Written and read back through the page cache, while the fsync below brings it to the disk: on a disk of 0.5 GB/s this
   // was 2.8 s where direct writing and reading was 8 s, and as much as qemu-img convert with an fsync alone. The digests
   // are then of what was handed to the disk, so that a later reading by direct I/O shows if the disk keeps something else.
@@ -49,11 +69,18 @@ async function fullByConvert(job: CopyFull, scope: Scope): Promise<LayerResult> 
     {
       outOfOrder: true,
       coroutines: COROUTINES,
-      ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
-      onProgress: (percent) => report((percent / 100) * CONVERT_SHARE),
+      onProgress: (percent) => {
+        onShare(percent / 100);
+        report((percent / 100) * CONVERT_SHARE);
+      },
     },
-    { signal: scope.signal },
+    { signal },
   );
+}
+
+async function indexFull(job: CopyFull, scope: Scope): Promise<LayerResult> {
+  const { target, virtualSizeBytes } = job;
+  const report = reporter(job);
   const [dataBlocks] = await Promise.all([
     indexImage(job, scope, (done) => report(CONVERT_SHARE + (1 - CONVERT_SHARE) * (done / virtualSizeBytes))),
     syncFile(target),
@@ -74,7 +101,8 @@ async function indexImage(job: CopyFull, scope: Scope, onPosition: (bytes: numbe
   await checkTargetSize(ref, virtualSizeBytes, scope);
   const image = fileSource(ref, virtualSizeBytes, scratchDir, scope.signal);
   try {
-    const throttle = createThrottle(undefined, scope.signal);
+    // A limit may have come while the conversion was let finish.
+    const throttle = createThrottle(job.rate, scope.signal);
     const { dataBlocks } = await withDigestWriter(job, (writer) =>
       indexRuns(writer, digestImage({ source: image, scope, throttle, throughCache: true, onPosition })),
     );
@@ -94,14 +122,13 @@ async function checkTargetSize(ref: ImageRef, virtualSizeBytes: number, { signal
   throw new StrataError('source_changed', `The source was resized to ${actual} bytes while it was read.`);
 }
 
-/** For servers that only Strata's own client can read. */
 async function fullByClient(job: CopyFull, scope: Scope): Promise<LayerResult> {
   const { target, virtualSizeBytes, onProgress } = job;
   const { signal } = scope;
   await createImage(target, { virtualSizeBytes }, { signal });
   const whole = alignExtents([{ offset: 0, length: virtualSizeBytes }], virtualSizeBytes);
-  const throttle = createThrottle(job.bytesPerSecond, signal);
-  return intoOverlay({ ...job, overlay: target, signal }, (client) =>
+  const throttle = createThrottle(job.rate, signal);
+  return intoImage({ ...job, image: target, signal }, (client) =>
     copyLayer(
       job,
       { target: client, targetIsEmpty: true, extents: whole, throttle, scope },

@@ -1,6 +1,10 @@
 import type { OpenSource } from '../sources/index.js';
+import type { RateLimit } from './throttle.js';
 
-/** Bytes of the guest disk that were dealt with, and of how many. Grows monotonically; a copy's total is an estimate. */
+/**
+ * Bytes of the guest disk that were dealt with, and of how many. Only grows, unless a copy has to begin again
+ * under a new limit; a copy's total is an estimate.
+ */
 export interface Progress {
   bytesDone: number;
   bytesTotal: number;
@@ -14,8 +18,8 @@ export interface LayerJob {
   /** Absolute temporary path of the digest index to write; must not exist. */
   digestPath: string;
   backupId: string;
-  /** Average limit for reading the source, in bytes per second. */
-  bytesPerSecond?: number;
+  /** Limits the average rate at which the source is read. */
+  rate?: RateLimit;
   onProgress?: (progress: Progress) => void;
   signal: AbortSignal;
   /** A private directory (mode 0700) with a short path, for unix sockets. */

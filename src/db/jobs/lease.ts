@@ -5,6 +5,7 @@ import { asDatabaseError, asking, expectOneRow, inTransaction } from '../transac
 import { closeJob } from './close.js';
 import { type Delivery, JOB_TABLES } from './kinds.js';
 import { type LockedChain, lockChain, releaseHead } from './position.js';
+import { RATE_COLUMNS, rateOfRow, type RateRow } from './rate.js';
 import { beginRestorePointOf } from './restorePoints.js';
 import { takeSlot } from './slots.js';
 
@@ -22,8 +23,20 @@ export interface ChainLease {
   repositoryId: string;
 }
 
+/** Under which conditions a job runs. */
+export interface JobTerms {
+  /** What it may move now, in bytes per second; null: no limit. Renewals tell how it changes. */
+  rate: number | null;
+  /** Its own deadline, in ms from the start of its first attempt; null where the request named none. */
+  deadlineMs: number | null;
+  /** Milliseconds since its first attempt began, by the database's clock; 0 in the first. */
+  ageMs: number;
+  /** Why the attempt before this one ended, as code and sentence; null in the first. */
+  lastError: string | null;
+}
+
 export type Acquired =
-  | { outcome: 'acquired'; lease: ChainLease }
+  | { outcome: 'acquired'; lease: ChainLease; terms: JobTerms }
   /** Finished, or waiting behind others, or delivered by a newer queue entry: nothing to do here. */
   | { outcome: 'nothing_to_do'; status: JobStatus; next: Delivery | undefined }
   /** Another process holds the lease and it has not run out. */
@@ -46,14 +59,18 @@ export interface AcquireOptions {
 export async function acquireLease(ds: DataSource, options: AcquireOptions): Promise<Acquired> {
   const table = JOB_TABLES[options.kind];
   return inTransaction(ds, async (tx) => {
-    const found = await tx.query<{ chain_id: string }[]>(`SELECT chain_id FROM ${table} WHERE id = ?`, [
-      options.jobId,
-    ]);
-    const chainId = found[0]?.chain_id;
-    if (!chainId) throw new StrataError('not_found', `There is no job ${options.jobId}.`);
+    const found = await tx.query<(RateRow & { chain_id: string })[]>(
+      `SELECT j.chain_id, ${RATE_COLUMNS} FROM ${table} j JOIN repositories r ON r.id = j.repository_id WHERE j.id = ?`,
+      [options.jobId],
+    );
+    const unlocked = found[0];
+    if (!unlocked) throw new StrataError('not_found', `There is no job ${options.jobId}.`);
+    const chainId = unlocked.chain_id;
     const chain = await lockChain(tx, chainId);
     const jobs = await tx.query<LockedJob[]>(
-      `SELECT status, attempts, deaths, delivery, repository_id, cancel_requested FROM ${table} WHERE id = ? FOR UPDATE`,
+      `SELECT status, attempts, deaths, delivery, repository_id, cancel_requested, deadline_seconds, error_code, error_detail,
+              COALESCE(TIMESTAMPDIFF(MICROSECOND, started_at, UTC_TIMESTAMP(3)) DIV 1000, 0) AS age_ms
+       FROM ${table} WHERE id = ? FOR UPDATE`,
       [options.jobId],
     );
     const job = jobs[0];
@@ -69,7 +86,8 @@ export async function acquireLease(ds: DataSource, options: AcquireOptions): Pro
     if (Number(chain.lease_live) === 1) return { outcome: 'held' };
     if (Number(job.cancel_requested) === 1) return cancelInstead(tx, options, chainId);
     if (!(await takeSlot(tx, options.kind, options.jobId, job.repository_id))) return { outcome: 'parked' };
-    return { outcome: 'acquired', lease: await grant(tx, options, chain, job) };
+    const lease = await grant(tx, options, chain, job);
+    return { outcome: 'acquired', lease, terms: termsOf(job, rateOfRow(unlocked)) };
   });
 }
 
@@ -80,6 +98,20 @@ interface LockedJob {
   delivery: number;
   repository_id: string;
   cancel_requested: number;
+  deadline_seconds: number | null;
+  error_code: string | null;
+  error_detail: string | null;
+  /** Milliseconds since the first attempt began. */
+  age_ms: string;
+}
+
+function termsOf(job: LockedJob, rate: number | null): JobTerms {
+  return {
+    rate,
+    deadlineMs: job.deadline_seconds === null ? null : job.deadline_seconds * 1000,
+    ageMs: Number(job.age_ms),
+    lastError: job.error_code === null ? null : `${job.error_code}: ${job.error_detail ?? ''}`,
+  };
 }
 
 /** A cancellation that the attempt before did not live to honour: it failed, was handed back, or its worker died. */
@@ -130,7 +162,8 @@ async function grant(
 }
 
 /**
- * Prolongs the lease. Also tells whether somebody asked for the job to be cancelled.
+ * Prolongs the lease. Also tells whether somebody asked for the job to be cancelled, and what it may move from now on (as
+ * JobTerms.rate).
  * One that has run out by the database's clock may be prolonged as long as nobody else has it: that clock may have been
  * set forward. Whoever asks knows by the monotonic clock that it cannot have run out.
  * @throws lease_lost when another has taken it, or the keeper has given the job away
@@ -139,7 +172,7 @@ export async function renewLease(
   ds: DataSource,
   lease: ChainLease,
   leaseMs: number,
-): Promise<{ cancelRequested: boolean }> {
+): Promise<{ cancelRequested: boolean; rate: number | null }> {
   try {
     const result: unknown = await ds.query(
       `UPDATE backup_chains SET lease_until = UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND
@@ -147,11 +180,13 @@ export async function renewLease(
       [leaseMs * 1000, lease.chainId, lease.fence, lease.owner],
     );
     expectOneRow(result, () => leaseLost(lease));
-    const rows = await ds.query<{ cancel_requested: number }[]>(
-      `SELECT cancel_requested FROM ${JOB_TABLES[lease.kind]} WHERE id = ?`,
+    const [row] = await ds.query<(RateRow & { cancel_requested: number })[]>(
+      `SELECT j.cancel_requested, ${RATE_COLUMNS}
+       FROM ${JOB_TABLES[lease.kind]} j JOIN repositories r ON r.id = j.repository_id WHERE j.id = ?`,
       [lease.jobId],
     );
-    return { cancelRequested: Number(rows[0]?.cancel_requested ?? 0) === 1 };
+    if (!row) throw leaseLost(lease);
+    return { cancelRequested: Number(row.cancel_requested) === 1, rate: rateOfRow(row) };
   } catch (error) {
     throw asDatabaseError(error);
   }

@@ -5,7 +5,10 @@ import { inTransaction, isDuplicate, isStillReferenced } from '../transaction.js
 import { type PageOf, type PageRequest, pageById, read, select } from './page.js';
 
 export type RepositoryChange = Partial<
-  Pick<Repository, 'name' | 'pool' | 'enabled' | 'minFreeBytes' | 'maxParallelJobs' | 'immutableDays'>
+  Pick<
+    Repository,
+    'name' | 'pool' | 'enabled' | 'minFreeBytes' | 'maxParallelJobs' | 'maxBytesPerSecond' | 'immutableDays'
+  >
 >;
 
 /** Repositories in the order of their ids. */

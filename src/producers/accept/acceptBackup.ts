@@ -109,8 +109,9 @@ async function writeIntent(
   };
   await tx.query(
     `INSERT INTO backup_jobs (id, chain_id, seq, status, priority, created_at, restore_point_id, vm_context_id, disk_id,
-       repository_id, requested_type, change_id, since_change_id, request, virtual_size, tags)
-     VALUES (?, ?, ?, ?, ?, (SELECT p.created_at FROM restore_points p WHERE p.id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       repository_id, requested_type, change_id, since_change_id, request, virtual_size, tags,
+       max_bytes_per_second, deadline_seconds)
+     VALUES (?, ?, ?, ?, ?, (SELECT p.created_at FROM restore_points p WHERE p.id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     [
       backupId,
       disk.chainId,
@@ -129,6 +130,8 @@ async function writeIntent(
       JSON.stringify(request),
       disk.virtualSize,
       body.tags ? JSON.stringify(body.tags) : null,
+      body.max_bytes_per_second ?? null,
+      body.deadline_seconds ?? null,
     ],
   );
   for (const [part, pairs] of packExtents(disk.extents ?? []).entries()) {

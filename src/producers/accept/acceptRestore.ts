@@ -14,6 +14,9 @@ export interface RestoreBody {
   target: RestoreTarget;
   format: RestoreFormat;
   verify?: boolean;
+  /** Bytes per second. */
+  max_bytes_per_second?: number;
+  deadline_seconds?: number;
 }
 
 export interface RestoreAnswer {
@@ -60,8 +63,9 @@ export async function acceptRestore(
     const { seq, status } = await takePosition(tx, backup.chain_id);
     const id = newId('rst', deps.clock.now());
     await tx.query(
-      `INSERT INTO restore_jobs (id, chain_id, seq, status, created_at, repository_id, backup_id, target, format, verify)
-       VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3), ?, ?, ?, ?, ?)`,
+      `INSERT INTO restore_jobs (id, chain_id, seq, status, created_at, repository_id, backup_id, target, format, verify,
+         max_bytes_per_second, deadline_seconds)
+       VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3), ?, ?, ?, ?, ?, ?, ?)`,
       [
         id,
         backup.chain_id,
@@ -72,6 +76,8 @@ export async function acceptRestore(
         JSON.stringify(body.target),
         body.format,
         verify ? 1 : 0,
+        body.max_bytes_per_second ?? null,
+        body.deadline_seconds ?? null,
       ],
     );
     const delivery = {

@@ -23,6 +23,9 @@ export interface BackupBody {
   on_broken_chain?: OnBrokenChain;
   priority?: number;
   tags?: Record<string, string>;
+  /** Bytes per second, of each disk. */
+  max_bytes_per_second?: number;
+  deadline_seconds?: number;
 }
 
 export interface BackupAnswer {

@@ -14,6 +14,8 @@ export interface RepositoryBody {
   pool?: string;
   min_free_bytes?: number;
   max_parallel_jobs?: number;
+  /** Bytes per second. */
+  max_bytes_per_second?: number;
   immutable_days?: number;
   /** The directory is a repository already, whose database is lost. */
   adopt?: boolean;
@@ -38,6 +40,7 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryBody)
     enabled: true,
     minFreeBytes: body.min_free_bytes ?? 0,
     maxParallelJobs: body.max_parallel_jobs ?? null,
+    maxBytesPerSecond: body.max_bytes_per_second ?? null,
     immutableDays: body.immutable_days ?? 0,
     createdAt: deps.clock.now(),
   });

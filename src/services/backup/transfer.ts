@@ -37,6 +37,7 @@ export async function transfer(input: TransferInput): Promise<LayerResult> {
     backupId: context.job.id,
     scratchDir: deps.scratchDir,
     signal: held.signal,
+    rate: held.rate,
     onProgress: (progress: { bytesDone: number; bytesTotal: number }) =>
       report({ phase: 'copying', bytes_done: progress.bytesDone, bytes_total: progress.bytesTotal }),
   };

@@ -14,10 +14,10 @@ export interface FailureFacts {
   /** 1 for the first attempt. */
   attempt: number;
   maxAttempts: number;
-  /** Milliseconds since the job was accepted. */
+  /** Milliseconds since its first attempt began. */
   ageMs: number;
-  /** A job that waits for room or a mount gives up after this long. */
-  maxWaitMs: number;
+  /** The same, after which it must have ended: no pause is longer than what is left. */
+  deadlineMs: number;
 }
 
 const FIRST_BACKOFF_MS = 2_000;
@@ -27,7 +27,8 @@ const SHORTEST_WAIT_MS = 15_000;
 
 /** Pure: from an error to what the queue does with its job. */
 export function decideFailure(facts: FailureFacts): FailureDecision {
-  const { error, attempt, maxAttempts, ageMs, maxWaitMs } = facts;
+  const { error, attempt, maxAttempts, ageMs, deadlineMs } = facts;
+  const leftMs = Math.max(0, deadlineMs - ageMs);
   switch (error.code) {
     case 'lease_lost':
     case 'database_unavailable':
@@ -43,15 +44,15 @@ export function decideFailure(facts: FailureFacts): FailureDecision {
     case 'give_up':
       return { action: 'end', status: 'failed' };
     case 'wait':
-      if (ageMs >= maxWaitMs) return { action: 'end', status: 'failed' };
+      if (leftMs === 0) return { action: 'end', status: 'failed' };
       return {
         action: 'again',
-        delayMs: Math.min(Math.max(SHORTEST_WAIT_MS, ageMs / 4), LONGEST_DELAY_MS),
+        delayMs: Math.min(Math.max(SHORTEST_WAIT_MS, ageMs / 4), LONGEST_DELAY_MS, leftMs),
         keepAttempt: false,
       };
     case 'retry': {
       if (attempt >= maxAttempts) return { action: 'end', status: 'failed' };
-      const delayMs = Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 1), LONGEST_BACKOFF_MS);
+      const delayMs = Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 1), LONGEST_BACKOFF_MS, leftMs);
       return { action: 'again', delayMs, keepAttempt: true };
     }
   }

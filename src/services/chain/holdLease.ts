@@ -1,3 +1,4 @@
+import type { RateLimit } from '../../datapath/index.js';
 import type { DataSource } from '../../db/database.js';
 import { assertLease, cancelledJob, type ChainLease, leaseLost, renewLease } from '../../db/jobs/lease.js';
 import { isStrataError, StrataError } from '../../shared/errors.js';
@@ -9,6 +10,8 @@ export interface HeldLease {
   lease: ChainLease;
   /** Aborts when the lease is lost or may be, when the job is cancelled, and when the process stops. */
   signal: AbortSignal;
+  /** What the job may move now: looked at again with every renewal, because the repository's other jobs come and go. */
+  rate: RateLimit;
   /** Asks the database now; the last thing before a publishing rename. */
   assertHeld(): Promise<void>;
 }
@@ -21,6 +24,8 @@ export interface HoldLeaseOptions {
   /** Monotonic ms at which the lease was asked for; it cannot run out before this plus `leaseMs`. */
   askedAtMs: number;
   renewEveryMs: number;
+  /** Bytes per second that the job may move at first; null: no limit. */
+  rate: number | null;
   /** Aborts when the worker hands the job back. */
   signal: AbortSignal;
 }
@@ -36,11 +41,15 @@ export async function holdLease<T>(
 ): Promise<T> {
   const lost = new AbortController();
   const signal = AbortSignal.any([options.signal, lost.signal]);
-  const stop = startHeartbeat(options, lost);
+  let rate = options.rate;
+  const stop = startHeartbeat(options, lost, (renewed) => {
+    rate = renewed;
+  });
   try {
     const result = await work({
       lease: options.lease,
       signal,
+      rate: () => rate ?? undefined,
       assertHeld: async () => {
         if (signal.aborted) throw signal.reason;
         try {
@@ -65,7 +74,11 @@ export async function holdLease<T>(
   }
 }
 
-function startHeartbeat(options: HoldLeaseOptions, lost: AbortController): () => void {
+function startHeartbeat(
+  options: HoldLeaseOptions,
+  lost: AbortController,
+  onRate: (rate: number | null) => void,
+): () => void {
   const { ds, clock, lease, leaseMs, renewEveryMs } = options;
   let safeUntil = options.askedAtMs + leaseMs;
   const watch = () => {
@@ -73,8 +86,9 @@ function startHeartbeat(options: HoldLeaseOptions, lost: AbortController): () =>
   };
   const renew = async () => {
     const sentAt = clock.monotonicMs();
-    const { cancelRequested } = await renewLease(ds, lease, leaseMs);
+    const { cancelRequested, rate } = await renewLease(ds, lease, leaseMs);
     safeUntil = Math.max(safeUntil, sentAt + leaseMs);
+    onRate(rate);
     if (cancelRequested) lost.abort(cancelledJob(lease));
   };
   const beat = () => {

@@ -1,5 +1,5 @@
 import type { Delivery } from '../../db/jobs/kinds.js';
-import { acquireLease, type ChainLease } from '../../db/jobs/lease.js';
+import { acquireLease, type ChainLease, type JobTerms } from '../../db/jobs/lease.js';
 import { endUnsuccessfully, releaseAgain } from '../../db/jobs/settle.js';
 import { unpark } from '../../db/jobs/slots.js';
 import type { JobKind } from '../../entities/index.js';
@@ -8,7 +8,6 @@ import { asStrataError, isStrataError, StrataError } from '../../shared/errors.j
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
 import { decideFailure, type FailureDecision } from './decideFailure.js';
 import { type HeldLease, holdLease } from './holdLease.js';
-import { jobAgeMs } from './jobTimes.js';
 import { createProgressReporter } from './progress.js';
 
 /**
@@ -21,7 +20,7 @@ export interface LeaseSettings {
   leaseMs: number;
   renewEveryMs: number;
   maxAttempts: number;
-  /** Deadline of one attempt, and how long a job may wait for what it lacks. */
+  /** A job must have ended so long after its first attempt began, pauses included, unless its request says otherwise. */
   deadlineMs: number;
 }
 
@@ -55,29 +54,62 @@ export async function runUnderLease<T extends Outcome>(
   if (acquired.outcome === 'parked') return { outcome: 'parked', wanted: [] };
   if (acquired.outcome === 'nothing_to_do')
     return { outcome: 'nothing_to_do', wanted: listOf(acquired.next) };
-  const { lease } = acquired;
-  if (lease.deaths > DEATHS_FORGIVEN) {
-    const poison = new StrataError(
-      'attempts_exhausted',
-      `${lease.deaths} workers have died at job ${lease.jobId}.`,
-    );
-    return settleFailure(deps, settings, lease, poison);
+  const { lease, terms } = acquired;
+  const deadlineMs = terms.deadlineMs ?? settings.deadlineMs;
+  const grantedAtMs = deps.clock.monotonicMs();
+  const ageMs = () => terms.ageMs + deps.clock.monotonicMs() - grantedAtMs;
+  const run: Run = { lease, terms, askedAtMs, deadlineMs, ageMs };
+  const refusal = refusalOf(run);
+  if (refusal) return settleFailure(deps, settings, run, refusal);
+  return workUnderLease(deps, settings, request, run);
+}
+
+/** A job that has its lease. */
+interface Run {
+  lease: ChainLease;
+  terms: JobTerms;
+  /** Monotonic ms at which the lease was asked for. */
+  askedAtMs: number;
+  /** Milliseconds from the start of its first attempt in which it must have ended. */
+  deadlineMs: number;
+  /** Milliseconds since its first attempt began. */
+  ageMs: () => number;
+}
+
+/** Why the work is not even begun. */
+function refusalOf(run: Run): StrataError | undefined {
+  const { deaths, jobId } = run.lease;
+  if (deaths > DEATHS_FORGIVEN) {
+    return new StrataError('attempts_exhausted', `${deaths} workers have died at job ${jobId}.`);
   }
-  const deadline = withDeadline(request.signal, settings.deadlineMs, `Job ${lease.jobId}`);
-  const progress = createProgressReporter({
-    ds: deps.ds,
-    clock: deps.clock,
-    lease,
-    onError: request.onProgressError,
-  });
+  return run.ageMs() < run.deadlineMs ? undefined : tooLate(run);
+}
+
+function tooLate({ lease, deadlineMs, terms }: Run): StrataError {
+  const cause = terms.lastError === null ? '' : ` The attempt before ended with ${terms.lastError}`;
+  const message = `Job ${lease.jobId} did not end within ${deadlineMs / 1000} s of its first start.${cause}`;
+  return new StrataError('deadline_exceeded', message);
+}
+
+async function workUnderLease<T extends Outcome>(
+  deps: ServiceDeps,
+  settings: LeaseSettings,
+  request: RunRequest<T>,
+  run: Run,
+): Promise<RunResult<T>> {
+  const { lease, askedAtMs } = run;
+  const { rate } = run.terms;
+  const deadline = withDeadline(request.signal, run.deadlineMs - run.ageMs(), tooLate(run));
+  const onError = request.onProgressError;
+  const progress = createProgressReporter({ ds: deps.ds, clock: deps.clock, lease, onError });
   try {
     const result = await holdLease(
-      { ds: deps.ds, clock: deps.clock, lease, ...settings, askedAtMs, signal: deadline.signal },
+      { ds: deps.ds, clock: deps.clock, lease, ...settings, askedAtMs, rate, signal: deadline.signal },
       (held) => request.work(held, progress.report),
     );
     return { outcome: 'completed', result, wanted: [...listOf(result.next), ...(await wake(deps, lease))] };
   } catch (error) {
-    return await settleFailure(deps, settings, lease, asStrataError(error));
+    return await settleFailure(deps, settings, run, asStrataError(error));
   } finally {
     deadline.clear();
     await progress.settled();
@@ -87,15 +119,15 @@ export async function runUnderLease<T extends Outcome>(
 async function settleFailure<T extends Outcome>(
   deps: ServiceDeps,
   settings: LeaseSettings,
-  lease: ChainLease,
+  { lease, deadlineMs, ageMs }: Run,
   error: StrataError,
 ): Promise<RunResult<T>> {
   const decision = decideFailure({
     error,
     attempt: lease.attempt,
     maxAttempts: settings.maxAttempts,
-    ageMs: error.outcome === 'wait' ? await jobAgeMs(deps.ds, lease.kind, lease.jobId) : 0,
-    maxWaitMs: settings.deadlineMs,
+    ageMs: ageMs(),
+    deadlineMs,
   });
   const failure = { code: error.code, detail: error.message };
   const next = await carryOut(deps, lease, decision, failure);

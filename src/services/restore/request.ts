@@ -14,6 +14,8 @@ export interface RestoreRequest {
   targetPath: string;
   format: RestoreFormat;
   verify: boolean;
+  /** The request's own limit; null: none. */
+  maxBytesPerSecond: number | null;
   repository: { id: string; rootPath: string };
   /** Absolute paths of the backup's image and of those it stands on, topmost first. */
   images: string[];
@@ -39,6 +41,7 @@ export async function loadRequest(ds: DataSource, jobId: string): Promise<Restor
     targetPath: job.target.path,
     format: job.format,
     verify: job.verify,
+    maxBytesPerSecond: job.maxBytesPerSecond,
     repository: { id: repository.id, rootPath: repository.rootPath },
     images: layers.map((layer) => join(repository.rootPath, layer.path)),
     virtualSize: top.virtualSize,

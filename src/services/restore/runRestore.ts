@@ -99,6 +99,7 @@ async function restoreToFile(
       format: plan.format,
       targetExists: false,
       scratchDir: deps.scratchDir,
+      rate: held.rate,
       signal,
       report,
     });
@@ -123,6 +124,7 @@ async function restoreToDevice(
     format,
     targetExists: true,
     scratchDir: deps.scratchDir,
+    rate: held.rate,
     signal,
     report,
   });

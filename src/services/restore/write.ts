@@ -1,12 +1,9 @@
-import { contentIdOfImage } from '../../datapath/index.js';
-import { convertImage, type ImageFormat } from '../../qcow2/index.js';
+import { contentIdOfImage, copyOut, type RateLimit } from '../../datapath/index.js';
+import type { ImageFormat } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
 import type { ReportProgress } from '../deps.js';
 import { syncFile } from '../repository/durable.js';
 import type { RestoreRequest } from './request.js';
-
-/** The most that qemu-img takes; a deep chain on a slow disk gains from each. */
-const COROUTINES = 16;
 
 export interface WriteOptions {
   request: RestoreRequest;
@@ -15,6 +12,7 @@ export interface WriteOptions {
   format: ImageFormat;
   targetExists: boolean;
   scratchDir: string;
+  rate: RateLimit;
   signal: AbortSignal;
   report: ReportProgress;
 }
@@ -28,19 +26,15 @@ export async function writeImage(options: WriteOptions): Promise<void> {
   const { request, path, format, signal, report } = options;
   const total = request.virtualSize;
   report({ phase: 'restoring', bytes_done: 0, bytes_total: total });
-  await convertImage(
-    { type: 'file', path: request.images[0] ?? '', format: 'qcow2' },
-    { type: 'file', path, format },
-    {
-      outOfOrder: true,
-      coroutines: COROUTINES,
-      targetExists: options.targetExists,
-      onProgress: (percent) => {
-        report({ phase: 'restoring', bytes_done: Math.floor((total * percent) / 100), bytes_total: total });
-      },
-    },
-    { signal },
-  );
+  await copyOut({
+    image: request.images[0] ?? '',
+    virtualSizeBytes: total,
+    target: { path, format, exists: options.targetExists },
+    rate: options.rate,
+    signal,
+    scratchDir: options.scratchDir,
+    onProgress: ({ bytesDone }) => report({ phase: 'restoring', bytes_done: bytesDone, bytes_total: total }),
+  });
   // qemu-img convert does not flush by default.
   await syncFile(path);
   if (request.verify) await proveContent(options);
@@ -59,6 +53,8 @@ async function proveContent({
   const found = await contentIdOfImage({ type: 'file', path, format }, total, {
     signal,
     scratchDir,
+    // The target is not in the repository: what is read back is no part of the repository's traffic.
+    rate: () => request.maxBytesPerSecond ?? undefined,
     onProgress: ({ bytesDone }) => report({ phase: 'verifying', bytes_done: bytesDone, bytes_total: total }),
   });
   if (found === request.contentId) return;

@@ -176,7 +176,7 @@ describe('The lease of a chain', () => {
     const job = await insertBackup({ type: null, status: 'released', parent: null });
     const lease = await mustAcquire(job);
     expect(await cancelJob(suite.ds, 'backup', job)).to.deep.include({ status: 'running', accepted: true });
-    expect(await renewLease(suite.ds, lease, LEASE_MS)).to.deep.equal({ cancelRequested: true });
+    expect(await renewLease(suite.ds, lease, LEASE_MS)).to.deep.equal({ cancelRequested: true, rate: null });
     await endUnsuccessfully(suite.ds, lease, 'cancelled', { code: 'cancelled', detail: '' });
     expect(await cancelJob(suite.ds, 'backup', job)).to.deep.include({
       status: 'cancelled',

@@ -3,8 +3,15 @@ import { decideFailure } from '../../../src/services/chain/decideFailure.js';
 import { ERRORS, type ErrorCode } from '../../../src/shared/errorCodes.js';
 import { StrataError } from '../../../src/shared/errors.js';
 
+const DEADLINE_MS = 100_000;
 const decide = (code: ErrorCode, attempt = 1, ageMs = 0) =>
-  decideFailure({ error: new StrataError(code, 'x'), attempt, maxAttempts: 3, ageMs, maxWaitMs: 1000 });
+  decideFailure({
+    error: new StrataError(code, 'x'),
+    attempt,
+    maxAttempts: 3,
+    ageMs,
+    deadlineMs: DEADLINE_MS,
+  });
 
 describe('What becomes of a failed job', () => {
   it('is decided for every code of the registry', () => {
@@ -38,7 +45,12 @@ describe('What becomes of a failed job', () => {
 
   it('waits for room without counting an attempt, but not for ever', () => {
     expect(decide('no_space', 3, 10)).to.deep.include({ action: 'again', keepAttempt: false });
-    expect(decide('no_space', 1, 1000)).to.deep.equal({ action: 'end', status: 'failed' });
+    expect(decide('no_space', 1, DEADLINE_MS)).to.deep.equal({ action: 'end', status: 'failed' });
+  });
+
+  it('pauses no longer than what is left of its deadline', () => {
+    expect(decide('no_space', 1, DEADLINE_MS - 700)).to.deep.include({ action: 'again', delayMs: 700 });
+    expect(decide('nbd_connection_lost', 2, DEADLINE_MS - 700)).to.deep.include({ delayMs: 700 });
   });
 
   it('hands a job back at once, uncounted, when the process stops', () => {

@@ -118,6 +118,7 @@ function toChange(body: RepositoryPatch): RepositoryChange {
     ...(body.enabled === undefined ? {} : { enabled: body.enabled }),
     ...(body.min_free_bytes === undefined ? {} : { minFreeBytes: body.min_free_bytes }),
     ...(body.max_parallel_jobs === undefined ? {} : { maxParallelJobs: body.max_parallel_jobs }),
+    ...(body.max_bytes_per_second === undefined ? {} : { maxBytesPerSecond: body.max_bytes_per_second }),
     ...(body.immutable_days === undefined ? {} : { immutableDays: body.immutable_days }),
   };
 }

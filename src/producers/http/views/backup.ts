@@ -28,6 +28,8 @@ export function toBackup({ backup, vmName }: NamedBackup): Backup {
     protected_until: iso(backup.protectedUntil),
     tags: backup.tags,
     priority: backup.priority,
+    max_bytes_per_second: backup.maxBytesPerSecond,
+    deadline_seconds: backup.deadlineSeconds,
     attempts: backup.attempts,
     cancel_requested: backup.cancelRequested,
     progress: toProgress(backup.progress),

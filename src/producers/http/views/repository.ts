@@ -12,6 +12,7 @@ export function toRepository(row: Repository): RepositoryView {
     enabled: row.enabled,
     min_free_bytes: row.minFreeBytes,
     max_parallel_jobs: row.maxParallelJobs,
+    max_bytes_per_second: row.maxBytesPerSecond,
     immutable_days: row.immutableDays,
     total_bytes: row.totalBytes,
     used_bytes: row.usedBytes,

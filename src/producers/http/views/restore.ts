@@ -12,6 +12,8 @@ export function toRestore(row: RestoreJob): Restore {
     format: row.format,
     verify: row.verify,
     status: row.status,
+    max_bytes_per_second: row.maxBytesPerSecond,
+    deadline_seconds: row.deadlineSeconds,
     attempts: row.attempts,
     cancel_requested: row.cancelRequested,
     progress: toProgress(row.progress),

@@ -202,7 +202,7 @@ describe('A copy', () => {
           ...layerJob(shop, source, 'inc'),
           overlay,
           extents: [{ offset: 0, length: 3 * MIB }],
-          bytesPerSecond: 2 * MIB,
+          rate: () => 2 * MIB,
         });
         expect(performance.now() - start).to.be.within(1200, 6000);
       });

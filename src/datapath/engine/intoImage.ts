@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { serveImage } from '../../qcow2/index.js';
+import { type ImageFormat, serveImage } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { connectNbd, type NbdClient } from '../nbd/index.js';
 import { socketIn } from '../sources/index.js';
@@ -7,9 +7,14 @@ import { socketIn } from '../sources/index.js';
 /** qemu-nbd works on 16 requests of a client at once (MAX_NBD_REQUESTS in its nbd/server.c). */
 const MAX_IN_FLIGHT = 16;
 
-export interface OverlayTarget {
-  /** Absolute path of an existing QCOW2 file. */
-  overlay: string;
+export interface ImageTarget {
+  /** Absolute path of an existing image or block device. */
+  image: string;
+  /** `qcow2` by default. */
+  format?: ImageFormat;
+  /** `none`, direct I/O, by default: what a repository's file system can do, another may not. */
+  cache?: 'none' | 'writeback';
+  /** Bytes that will be written; a block device may be larger. */
   virtualSizeBytes: number;
   scratchDir: string;
   signal: AbortSignal;
@@ -20,17 +25,17 @@ export interface OverlayTarget {
  * ended cleanly; when it throws, nothing is left running.
  * @throws what `write` throws, no_space, tool_failed if the server does not end cleanly
  */
-export async function intoOverlay<T>(
-  { overlay, virtualSizeBytes, scratchDir, signal }: OverlayTarget,
+export async function intoImage<T>(
+  { image, format = 'qcow2', cache = 'none', virtualSizeBytes, scratchDir, signal }: ImageTarget,
   write: (client: NbdClient) => Promise<T>,
 ): Promise<T> {
   const server = await serveImage(
     {
-      path: overlay,
-      format: 'qcow2',
+      path: image,
+      format,
       readOnly: false,
       socketPath: socketIn(scratchDir),
-      cache: 'none',
+      cache,
       shared: 1,
     },
     { signal },
@@ -38,12 +43,12 @@ export async function intoOverlay<T>(
   try {
     const client = await connectNbd(server.uri, { signal, maxInFlight: MAX_IN_FLIGHT });
     try {
-      if (client.sizeBytes !== virtualSizeBytes) throw wrongSize(client.sizeBytes, virtualSizeBytes);
+      if (client.sizeBytes < virtualSizeBytes) throw wrongSize(client.sizeBytes, virtualSizeBytes);
       const result = await write(client);
       await client.flush();
       await client.close();
       await server.close();
-      await syncFile(overlay);
+      await syncFile(image);
       return result;
     } catch (error) {
       client.destroy(error instanceof Error ? error : new Error(String(error)));
@@ -67,5 +72,8 @@ export async function syncFile(path: string): Promise<void> {
 }
 
 function wrongSize(actual: number, expected: number): StrataError {
-  return new StrataError('internal', `The new overlay has ${actual} bytes; it should have ${expected}.`);
+  return new StrataError(
+    'internal',
+    `The image to be written has ${actual} bytes; it should have ${expected}.`,
+  );
 }
