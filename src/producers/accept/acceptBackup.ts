@@ -90,6 +90,16 @@ async function writeIntents(
   return accepted;
 }
 
+function requestOf(body: BackupBody, disk: ChosenDisk): BackupRequest {
+  return {
+    source: disk.source,
+    on_broken_chain: body.on_broken_chain ?? 'full',
+    has_extents: disk.extents !== null,
+    ...(body.full_every === undefined ? {} : { full_every: body.full_every }),
+    ...(body.full_after_days === undefined ? {} : { full_after_days: body.full_after_days }),
+  };
+}
+
 async function writeIntent(
   tx: EntityManager,
   intents: Intents,
@@ -100,13 +110,6 @@ async function writeIntent(
   const { body, repository, vmContextId } = intents;
   const position = await takePosition(tx, disk.chainId);
   const { seq, status } = position;
-  const request: BackupRequest = {
-    source: disk.source,
-    on_broken_chain: body.on_broken_chain ?? 'full',
-    has_extents: disk.extents !== null,
-    ...(body.full_every === undefined ? {} : { full_every: body.full_every }),
-    ...(body.full_after_days === undefined ? {} : { full_after_days: body.full_after_days }),
-  };
   await tx.query(
     `INSERT INTO backup_jobs (id, chain_id, seq, status, priority, created_at, restore_point_id, vm_context_id, disk_id,
        repository_id, requested_type, change_id, since_change_id, request, virtual_size, tags,
@@ -127,7 +130,7 @@ async function writeIntent(
       body.backup_type,
       disk.changeId,
       disk.sinceChangeId,
-      JSON.stringify(request),
+      JSON.stringify(requestOf(body, disk)),
       disk.virtualSize,
       body.tags ? JSON.stringify(body.tags) : null,
       body.max_bytes_per_second ?? null,
