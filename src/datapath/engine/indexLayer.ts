@@ -8,7 +8,7 @@ import { createThrottle } from './throttle.js';
 import type { LayerJob, LayerResult } from './types.js';
 import { withDigestWriter } from './writeLayer.js';
 
-export interface IndexLayer extends Omit<LayerJob, 'source' | 'bytesPerSecond'> {
+export interface IndexLayer extends Omit<LayerJob, 'source' | 'rate'> {
   /** Absolute path of a QCOW2 file with clusters of 64 KiB, which nobody writes any more. */
   image: string;
   /** The image stands on another: only what it holds itself is in its layer. Otherwise it provides the whole disk. */

@@ -1,7 +1,7 @@
 import { DEADLINES, type NbdServer, serveImage } from '../../qcow2/index.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
 import { asStrataError } from '../../shared/errors.js';
-import { syncFile } from '../engine/overlay.js';
+import { syncFile } from '../engine/intoImage.js';
 import { connectNbd, type NbdClient } from '../nbd/index.js';
 import { type Gate, HANDSHAKES, type Traffic } from './gate.js';
 
