@@ -25,6 +25,8 @@ export interface Settings {
   lease: { leaseMs: number; renewEveryMs: number };
   /** How long a stopping worker lets its jobs go on. */
   graceMs: number;
+  /** How long database and Redis may owe an answer before the connection counts as dead. */
+  answerMs: number;
   sweepEveryMs: number;
   /** How often the keeper compares catalogue and files. */
   reconcileEveryMs: number;
@@ -116,6 +118,7 @@ function readJobs(read: Reader) {
 
 function readKeeper(read: Reader) {
   return {
+    answerMs: read.integer('STRATA_ANSWER_MS', 30_000, 3_000, 600_000),
     sweepEveryMs: read.integer('STRATA_SWEEP_MS', 5_000, 100, 600_000),
     reconcileEveryMs: read.integer('STRATA_RECONCILE_MS', 21_600_000, 1_000, LONGEST_TIMER_MS),
     webhooks: {

@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import type { Pool } from 'mysql2';
 import { createConnection } from 'mysql2/promise';
 import { DataSource, type MigrationInterface } from 'typeorm';
 import * as entities from '../entities/index.js';
 import { StrataError } from '../shared/errors.js';
+import { endWhenSilent } from '../shared/silence.js';
 
 type MigrationClass = new () => MigrationInterface;
 
@@ -22,6 +24,11 @@ export interface OpenDatabaseOptions {
   migrations?: MigrationClass[];
   /** Connections in the pool. */
   poolSize?: number;
+  /**
+   * Milliseconds after which a server that does not answer counts as gone, at least 1000; undefined for statements that
+   * may take any time, such as migrations.
+   */
+  answerMs?: number;
 }
 
 /**
@@ -29,18 +36,21 @@ export interface OpenDatabaseOptions {
  * @throws database_unavailable when it does not answer
  */
 export async function openDatabase(options: OpenDatabaseOptions): Promise<DataSource> {
-  const type = await probeServer(options.address);
+  const type = await probeServer(options);
   const dataSource = createDataSource(type, options);
   try {
     await dataSource.initialize();
-    await prepareSessions(dataSource, type);
+    await prepareSessions(dataSource, type, options.answerMs);
     return dataSource;
   } catch (error) {
     throw new StrataError('database_unavailable', 'The database refused the connection.', { cause: error });
   }
 }
 
-/** Seconds that a statement waits for a row, and that a transaction may do nothing. */
+/** The server speaks first, so that a connection on which nothing comes is not one that owes an answer. */
+const CONNECT_MS = 10_000;
+
+/** Seconds that a statement waits for a row at most, and that a transaction may do nothing. */
 const LOCK_WAIT_SECONDS = 10;
 const IDLE_TRANSACTION_SECONDS = 10;
 
@@ -50,11 +60,17 @@ const IDLE_TRANSACTION_SECONDS = 10;
  * the middle of a transaction would keep its row locks for as long as it stays frozen. MariaDB ends such a transaction;
  * MySQL has no such setting.
  */
-async function prepareSessions(dataSource: DataSource, type: 'mysql' | 'mariadb'): Promise<void> {
+async function prepareSessions(
+  dataSource: DataSource,
+  type: 'mysql' | 'mariadb',
+  answerMs = Number.POSITIVE_INFINITY,
+): Promise<void> {
+  // A server that waits for a row must not be taken for one that is gone.
+  const lockWait = Math.max(1, Math.min(LOCK_WAIT_SECONDS, Math.floor(answerMs / 3_000)));
   const idle = type === 'mariadb' ? `, idle_transaction_timeout = ${IDLE_TRANSACTION_SECONDS}` : '';
   const statements = [
     'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
-    `SET SESSION innodb_lock_wait_timeout = ${LOCK_WAIT_SECONDS}${idle}`,
+    `SET SESSION innodb_lock_wait_timeout = ${lockWait}${idle}`,
   ];
   const { pool } = dataSource.driver as unknown as { pool: Pool };
   // Statements of one connection run in order: these come before whatever the connection was opened for.
@@ -71,12 +87,10 @@ async function prepareSessions(dataSource: DataSource, type: 'mysql' | 'mariadb'
 }
 
 function createDataSource(type: 'mysql' | 'mariadb', options: OpenDatabaseOptions): DataSource {
-  const { address, migrations = [], poolSize = 10 } = options;
+  const { address, migrations = [], poolSize = 10, answerMs = CONNECT_MS } = options;
   return new DataSource({
     type,
-    ...(address.socketPath
-      ? { socketPath: address.socketPath }
-      : { host: address.host ?? 'localhost', port: address.port ?? 3306 }),
+    ...serverOf(address),
     username: address.user,
     ...(address.password === undefined ? {} : { password: address.password }),
     database: address.name,
@@ -86,7 +100,7 @@ function createDataSource(type: 'mysql' | 'mariadb', options: OpenDatabaseOption
     supportBigNumbers: true,
     bigNumberStrings: true,
     poolSize,
-    connectTimeout: 10_000,
+    connectTimeout: Math.min(CONNECT_MS, answerMs),
     entities: Object.values(entities).filter(
       (value): value is Exclude<typeof value, readonly string[]> =>
         typeof value === 'function' && value !== entities.ChainJob,
@@ -97,23 +111,35 @@ function createDataSource(type: 'mysql' | 'mariadb', options: OpenDatabaseOption
     logging: false,
     // mysql2 would note a stack for each statement (a tenth of a statement's processor time); TypeORM's errors have one.
     trace: false,
-    extra: { enableKeepAlive: true },
+    extra: { stream: () => openSocket(options) },
   });
 }
 
-async function probeServer(address: DatabaseAddress): Promise<'mysql' | 'mariadb'> {
+function serverOf({ socketPath, host = 'localhost', port = 3306 }: DatabaseAddress) {
+  return socketPath === undefined ? { host, port } : { socketPath };
+}
+
+/** The driver has no time limit for an answer, so the connection is ours. */
+function openSocket({ address, answerMs }: OpenDatabaseOptions): Socket {
+  const server = serverOf(address);
+  const socket = connect('socketPath' in server ? { path: server.socketPath } : server);
+  socket.setNoDelay(true);
+  if (answerMs !== undefined) endWhenSilent(socket, 'The database', answerMs);
+  return socket;
+}
+
+async function probeServer(options: OpenDatabaseOptions): Promise<'mysql' | 'mariadb'> {
+  const { address } = options;
   if (address.socketPath && !existsSync(address.socketPath)) {
     throw new StrataError('database_unavailable', `There is no database socket at ${address.socketPath}.`);
   }
   try {
     const connection = await createConnection({
-      ...(address.socketPath
-        ? { socketPath: address.socketPath }
-        : { host: address.host ?? 'localhost', port: address.port ?? 3306 }),
+      stream: openSocket(options),
       user: address.user,
       ...(address.password === undefined ? {} : { password: address.password }),
       database: address.name,
-      connectTimeout: 10_000,
+      connectTimeout: CONNECT_MS,
     });
     try {
       const [rows] = await connection.query('SELECT VERSION() AS version');

@@ -15,7 +15,14 @@ await runMain(log, async () => {
   await server.listen(settings.listen);
   wiring.shutdown.onClose('http', () => server.close());
   const onError = (error: Error) => log.warn({ err: error }, 'redis');
-  const redis = connectRedis({ url: settings.redisUrl ?? '' }, { use: 'worker', onError });
+  const redis = connectRedis(
+    { url: settings.redisUrl ?? '' },
+    {
+      use: 'worker',
+      onError,
+      answerMs: settings.answerMs,
+    },
+  );
   wiring.shutdown.onClose('intake redis', () => redis.disconnect());
   const intake = startIntake(wiring, { redis, redisPrefix: settings.redisPrefix, pools: settings.pools });
   wiring.shutdown.onClose('intake', intake.stop);

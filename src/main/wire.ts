@@ -51,10 +51,20 @@ export async function wire(role: string, settings: Settings, log: Logger): Promi
     );
   }
   const shutdown = createShutdown(log, { graceMs: settings.graceMs });
-  const ds = await openDatabase({ address: parseDatabaseUrl(databaseUrl) });
+  const ds = await openDatabase({
+    address: parseDatabaseUrl(databaseUrl),
+    answerMs: settings.answerMs,
+  });
   shutdown.onClose('database', () => ds.destroy());
   const onError = (error: Error) => log.warn({ err: error }, 'redis');
-  const redis = connectRedis({ url: redisUrl }, { use: 'producer', onError });
+  const redis = connectRedis(
+    { url: redisUrl },
+    {
+      use: 'producer',
+      onError,
+      answerMs: settings.answerMs,
+    },
+  );
   shutdown.onClose('redis', () => redis.disconnect());
   const queue = createQueueSet(redis, settings.redisPrefix, systemClock);
   shutdown.onClose('queues', () => queue.close());

@@ -24,7 +24,14 @@ await runMain(log, async () => {
   const metricsServer = await serveMetrics(metrics);
   shutdown.onClose('metrics', metricsServer.close);
   const onError = (error: Error) => log.warn({ err: error }, 'redis');
-  const redis = connectRedis({ url: settings.redisUrl ?? '' }, { use: 'worker', onError });
+  const redis = connectRedis(
+    { url: settings.redisUrl ?? '' },
+    {
+      use: 'worker',
+      onError,
+      answerMs: settings.answerMs,
+    },
+  );
   shutdown.onClose('worker redis', () => redis.disconnect());
   const deps = {
     services: {

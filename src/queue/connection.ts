@@ -1,4 +1,5 @@
 import { Redis, type RedisOptions } from 'ioredis';
+import { endWhenSilent } from '../shared/silence.js';
 
 export type { Redis } from 'ioredis';
 
@@ -11,7 +12,13 @@ export interface RedisConnectionOptions {
   /** Producers fail fast when Redis is away; workers wait for it (BullMQ demands null). */
   use: 'producer' | 'worker';
   onError: (error: Error) => void;
+  /** Milliseconds after which a Redis that owes an answer counts as gone; 30,000 by default. */
+  answerMs?: number;
 }
+
+const ANSWER_MS = 30_000;
+/** BullMQ 6.7 blocks for 10 s at most (maximumBlockTimeout), in which Redis owes nothing. */
+const LONGEST_BLOCK_MS = 15_000;
 
 /** Opens a connection as BullMQ wants it. Whoever opens it closes it. */
 export function connectRedis(address: RedisAddress, options: RedisConnectionOptions): Redis {
@@ -28,5 +35,17 @@ export function connectRedis(address: RedisAddress, options: RedisConnectionOpti
       ? new Redis({ ...shared, path: decodeURIComponent(url.pathname) })
       : new Redis(address.url, shared);
   redis.on('error', options.onError);
+  giveUpSilent(redis, options.answerMs ?? ANSWER_MS);
   return redis;
+}
+
+/** ioredis 5.11 has `socketTimeout` for this, but its timer outlives the socket and ends the next, healthy one. */
+function giveUpSilent(redis: Redis, answerMs: number): void {
+  redis.on('connect', () => endWhenSilent(redis.stream, 'Redis', answerMs));
+  // BullMQ makes the connections on which it blocks by this.
+  redis.duplicate = (override) => {
+    const copy = new Redis({ ...redis.options, ...override });
+    giveUpSilent(copy, Math.max(answerMs, LONGEST_BLOCK_MS));
+    return copy;
+  };
 }

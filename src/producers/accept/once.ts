@@ -43,16 +43,18 @@ export async function acceptOnce<T extends object>(
   return accepted.answer;
 }
 
-/** Puts heads into the queue; a Redis that is away is said and left to the sweeper. */
+/**
+ * Puts heads into the queue. A Redis that is away is said and left to the sweeper; it is not asked again for each disk,
+ * because one that does not answer costs seconds every time.
+ */
 export async function deliverAll(deps: AcceptDeps, deliveries: readonly Delivery[]): Promise<void> {
-  for (const delivery of deliveries) {
+  for (const [index, delivery] of deliveries.entries()) {
     try {
       await deps.queue.deliver(delivery);
     } catch (error) {
-      deps.log.warn(
-        { err: error, jobId: delivery.jobId },
-        'accepted, but not queued yet: the sweeper will do it',
-      );
+      const jobIds = deliveries.slice(index).map(({ jobId }) => jobId);
+      deps.log.warn({ err: error, jobIds }, 'accepted, but not queued yet: the sweeper will do it');
+      return;
     }
   }
 }
