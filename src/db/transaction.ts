@@ -34,9 +34,18 @@ const UNAVAILABLE = new Set([
  * @throws database_unavailable when the connection is lost; whether a commit had happened is then unknown
  */
 export async function inTransaction<T>(ds: DataSource, work: (tx: EntityManager) => Promise<T>): Promise<T> {
+  return untilNoVictim(() => ds.transaction(work));
+}
+
+/** Runs one statement that changes something, a transaction of its own, and again as `inTransaction` does. */
+export async function inStatement<T>(work: () => Promise<T>): Promise<T> {
+  return untilNoVictim(work);
+}
+
+async function untilNoVictim<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await ds.transaction(work);
+      return await work();
     } catch (error) {
       const mayPass = TRY_AGAIN.has(driverErrno(error) ?? 0);
       if (!mayPass || attempt >= MOST_TRIES) throw asDatabaseError(error);

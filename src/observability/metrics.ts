@@ -6,7 +6,7 @@ export interface Metrics {
   jobsEnded: Counter<'kind' | 'outcome' | 'code'>;
   jobSeconds: Histogram<'kind' | 'type'>;
   bytesTransferred: Counter<'type'>;
-  leasesLost: Counter;
+  leasesLost: Counter<'noticed_by'>;
   demotions: Counter<'reason'>;
   sweeps: Counter<'what'>;
   running: Gauge<'kind'>;
@@ -48,7 +48,8 @@ function jobInstruments(registers: Registry[]) {
     }),
     leasesLost: new Counter({
       name: 'strata_leases_lost_total',
-      help: 'Leases lost while a job ran.',
+      help: 'Leases lost while a job ran, by what noticed it; `publish` and `commit` are stale attempts that the fence refused.',
+      labelNames: ['noticed_by'],
       registers,
     }),
     demotions: new Counter({

@@ -87,7 +87,8 @@ function conclude(
     outcome: decision.action === 'end' ? decision.status : decision.action,
     code: error.code,
   });
-  if (error.code === 'lease_lost') deps.metrics.leasesLost.inc();
+  if (error.code === 'lease_lost')
+    deps.metrics.leasesLost.inc({ noticed_by: String(error.details?.['noticed_by']) });
   if (decision.action === 'end' && decision.status === 'cancelled') {
     log.info('cancelled');
     return 'cancelled';

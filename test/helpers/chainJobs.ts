@@ -1,7 +1,8 @@
 import type { DataSource } from 'typeorm';
 import { MIGRATIONS } from '../../migrations/index.js';
 import { openDatabase } from '../../src/db/dataSource.js';
-import { acquireLease, assertLease } from '../../src/db/jobs/lease.js';
+import { acquireLease } from '../../src/db/jobs/acquire.js';
+import { assertLease } from '../../src/db/jobs/lease.js';
 import { takePosition } from '../../src/db/jobs/position.js';
 import { inTransaction } from '../../src/db/transaction.js';
 import { type JobKind, MaintenanceJob, type RestoreFormat, RestoreJob } from '../../src/entities/index.js';

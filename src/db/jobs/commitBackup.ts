@@ -79,5 +79,5 @@ async function advance(tx: EntityManager, lease: ChainLease, backup: PublishedBa
       lease.fence,
     ],
   );
-  if (affectedRows(advanced) !== ROWS_OF_A_COMMIT) throw leaseLost(lease);
+  if (affectedRows(advanced) !== ROWS_OF_A_COMMIT) throw leaseLost(lease, 'commit');
 }

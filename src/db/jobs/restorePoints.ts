@@ -15,15 +15,6 @@ export function restorePointStatus(counts: Counts, missingDisks: number): Restor
   return missingDisks > 0 ? 'completed_with_warnings' : 'completed';
 }
 
-/** Says that a backup of the restore point runs, whatever the others do; called in the transaction that grants its lease. */
-export async function beginRestorePointOf(tx: EntityManager, backupId: string): Promise<void> {
-  await tx.query(
-    `UPDATE restore_points SET status = 'running', completed_at = NULL
-     WHERE id = (SELECT restore_point_id FROM backup_jobs WHERE id = ?)`,
-    [backupId],
-  );
-}
-
 interface PointRow {
   id: string;
   status: RestorePointStatus;

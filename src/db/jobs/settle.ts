@@ -31,7 +31,7 @@ export async function endUnsuccessfully(
       'status = ?, error_code = ?, error_detail = ?, completed_at = UTC_TIMESTAMP(3)',
       [status, failure.code, failure.detail.slice(0, 16_000)],
     );
-    if (!(await clearLease(tx, lease.chainId, lease.fence))) throw leaseLost(lease);
+    if (!(await clearLease(tx, lease.chainId, lease.fence))) throw leaseLost(lease, 'commit');
     await closeJob(tx, lease.kind, lease.jobId, status);
     return releaseHead(tx, lease.chainId);
   });
@@ -81,7 +81,7 @@ export async function releaseAgain(
         options.delayMs * 1000,
       ],
     );
-    if (!(await clearLease(tx, lease.chainId, lease.fence))) throw leaseLost(lease);
+    if (!(await clearLease(tx, lease.chainId, lease.fence))) throw leaseLost(lease, 'commit');
     return deliveryOf(tx, lease.kind, lease.jobId);
   });
 }
@@ -126,7 +126,7 @@ async function commitFence(tx: EntityManager, lease: ChainLease): Promise<void> 
      WHERE id = ? AND fence = ? AND committed < ?`,
     [lease.fence, lease.chainId, lease.fence, lease.fence],
   );
-  expectOneRow(result, () => leaseLost(lease));
+  expectOneRow(result, () => leaseLost(lease, 'commit'));
 }
 
 /** The guarded transition out of `running`. */
@@ -140,7 +140,7 @@ async function leaveRunning(
     `UPDATE ${JOB_TABLES[lease.kind]} SET ${set} WHERE id = ? AND fence = ? AND status = 'running'`,
     [...values, lease.jobId, lease.fence],
   );
-  expectOneRow(result, () => leaseLost(lease));
+  expectOneRow(result, () => leaseLost(lease, 'commit'));
 }
 
 async function deliveryOf(tx: EntityManager, kind: JobKind, jobId: string): Promise<Delivery> {

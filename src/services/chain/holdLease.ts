@@ -82,7 +82,7 @@ function startHeartbeat(
   const { ds, clock, lease, leaseMs, renewEveryMs } = options;
   let safeUntil = options.askedAtMs + leaseMs;
   const watch = () => {
-    if (clock.monotonicMs() >= safeUntil - renewEveryMs / 2) lost.abort(leaseLost(lease));
+    if (clock.monotonicMs() >= safeUntil - renewEveryMs / 2) lost.abort(leaseLost(lease, 'watchdog'));
   };
   const renew = async () => {
     const sentAt = clock.monotonicMs();

@@ -1,5 +1,6 @@
+import { acquireLease, type JobTerms } from '../../db/jobs/acquire.js';
 import type { Delivery } from '../../db/jobs/kinds.js';
-import { acquireLease, type ChainLease, type JobTerms } from '../../db/jobs/lease.js';
+import type { ChainLease } from '../../db/jobs/lease.js';
 import { endUnsuccessfully, releaseAgain } from '../../db/jobs/settle.js';
 import { unpark } from '../../db/jobs/slots.js';
 import type { JobKind } from '../../entities/index.js';

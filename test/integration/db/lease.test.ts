@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { commitBackup } from '../../../src/db/jobs/commitBackup.js';
 import { lead, readLeader, resignLead, takeLead } from '../../../src/db/jobs/lead.js';
-import { acquireLease, assertLease, type ChainLease, renewLease } from '../../../src/db/jobs/lease.js';
+import { acquireLease } from '../../../src/db/jobs/acquire.js';
+import { assertLease, type ChainLease, renewLease } from '../../../src/db/jobs/lease.js';
 import { lockChain, releaseHead, takePosition } from '../../../src/db/jobs/position.js';
 import { cancelJob, endUnsuccessfully, releaseAgain } from '../../../src/db/jobs/settle.js';
 import { redeliverAbandoned, runningJobs } from '../../../src/db/jobs/sweep.js';
@@ -145,19 +146,35 @@ describe('The lease of a chain', () => {
     expect((await cancelJob(suite.ds, 'backup', third)).next?.jobId, 'a cancellation too').to.equal(fourth);
   });
 
-  it('is what a commit waits for first: meanwhile it holds no other row', async () => {
+  it('is given to one of many who ask at the same moment', async () => {
+    const { insertBackup } = await newChain();
+    const job = await insertBackup({ type: null, status: 'released', parent: null });
+    const owners = Array.from({ length: 12 }, (_, index) => `owner${index}`);
+    const outcomes = await Promise.all(owners.map(async (owner) => (await acquire(job, owner)).outcome));
+    expect(outcomes.filter((outcome) => outcome === 'acquired')).to.have.length(1);
+    expect(outcomes.filter((outcome) => outcome === 'held')).to.have.length(11);
+  });
+
+  it('is taken and committed with the chain locked first: who waits for it holds no other row', async () => {
     const { ids, insertBackup } = await newChain();
     const job = await insertBackup({ type: null, status: 'released', parent: null });
-    const lease = await mustAcquire(job);
-    let commit: Promise<unknown> = Promise.resolve();
-    await inTransaction(suite.ds, async (tx) => {
-      await lockChain(tx, ids.chainId);
-      commit = commitBackup(suite.ds, lease, publishedFull('w'));
-      await systemClock.sleep(300);
-      await tx.query('SELECT 1 FROM backup_jobs WHERE id = ? FOR UPDATE NOWAIT', [job]);
-      await tx.query('SELECT 1 FROM vm_disks WHERE vm_context_id = ? FOR UPDATE NOWAIT', [ids.vmContextId]);
-    });
-    await commit;
+    const whileChainIsLocked = async <T>(work: () => Promise<T>): Promise<T> => {
+      const waiting = await inTransaction(suite.ds, async (tx) => {
+        await lockChain(tx, ids.chainId);
+        const started = work();
+        await systemClock.sleep(300);
+        for (const sql of [
+          `SELECT 1 FROM backup_jobs WHERE id = '${job}' FOR UPDATE NOWAIT`,
+          `SELECT 1 FROM vm_disks WHERE vm_context_id = '${ids.vmContextId}' FOR UPDATE NOWAIT`,
+          `SELECT 1 FROM restore_points WHERE id = '${ids.restorePointId}' FOR UPDATE NOWAIT`,
+        ])
+          await tx.query(sql);
+        return { started };
+      });
+      return waiting.started;
+    };
+    const lease = await whileChainIsLocked(() => mustAcquire(job));
+    await whileChainIsLocked(() => commitBackup(suite.ds, lease, publishedFull('w')));
     expect(await statusOf(job)).to.equal('completed');
   });
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { acquireLease } from '../../../src/db/jobs/lease.js';
+import { acquireLease } from '../../../src/db/jobs/acquire.js';
 import { takePosition } from '../../../src/db/jobs/position.js';
 import { endUnsuccessfully } from '../../../src/db/jobs/settle.js';
 import { inTransaction } from '../../../src/db/transaction.js';

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { commitBackup } from '../../../src/db/jobs/commitBackup.js';
-import { acquireLease, type ChainLease } from '../../../src/db/jobs/lease.js';
+import { acquireLease } from '../../../src/db/jobs/acquire.js';
+import type { ChainLease } from '../../../src/db/jobs/lease.js';
 import { cancelJob, endUnsuccessfully, releaseAgain } from '../../../src/db/jobs/settle.js';
 import type { JobStatus } from '../../../src/entities/index.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../helpers/openSuite.js';

@@ -5,7 +5,7 @@ import { JobEvent } from '../../../../src/contract/index.js';
 import { readEvents } from '../../../../src/client/eventStream.js';
 import { commitBackup } from '../../../../src/db/jobs/commitBackup.js';
 import { writeProgress } from '../../../../src/db/jobs/journal.js';
-import { acquireLease } from '../../../../src/db/jobs/lease.js';
+import { acquireLease } from '../../../../src/db/jobs/acquire.js';
 import { addVm, publishedFull } from '../../../helpers/rows.js';
 import { BASE, fits, openApi, type TestApi } from './support.js';
 

@@ -3,7 +3,7 @@ import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Backup, RestorePointWithBackups, WebhookCreated } from '../../../../src/contract/index.js';
-import { acquireLease } from '../../../../src/db/jobs/lease.js';
+import { acquireLease } from '../../../../src/db/jobs/acquire.js';
 import { endUnsuccessfully } from '../../../../src/db/jobs/settle.js';
 import { createNotifier, type Notifier } from '../../../../src/producers/notify/notifier.js';
 import { codeOf } from '../../../helpers/codeOf.js';
