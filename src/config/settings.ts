@@ -18,6 +18,8 @@ export interface Settings {
   restoreRoots: string[];
   /** What NBD servers may be read: hosts, `host:port`, URI prefixes, unix socket directories, or `*` (docs/operations.md). */
   nbdAllow: string[];
+  /** How long an NBD server may be silent while it owes an answer. */
+  nbdTimeoutMs: number;
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   logPretty: boolean;
   /** Jobs that one worker process runs at a time, per queue. */
@@ -84,6 +86,7 @@ function readAddresses(read: Reader) {
     redisUrl: read.url('STRATA_REDIS_URL', ['redis:', 'rediss:', 'unix:']),
     redisPrefix: read.text('STRATA_REDIS_PREFIX', 'strata'),
     listen: read.address('STRATA_LISTEN', '127.0.0.1:7420'),
+    nbdTimeoutMs: read.integer('STRATA_NBD_TIMEOUT_MS', 30_000, 500, 3_600_000),
     logLevel: read.oneOf('STRATA_LOG_LEVEL', LOG_LEVELS, 'info'),
     logPretty: read.flag('STRATA_LOG_PRETTY', false),
   };

@@ -1,7 +1,9 @@
 import 'reflect-metadata';
 import { parseArgs } from 'node:util';
+import type { Settings } from '../config/settings.js';
 import { QUEUE_KINDS, type QueueKind } from '../queue/catalogue.js';
 import { connectRedis } from '../queue/connection.js';
+import type { ServiceDeps } from '../services/deps.js';
 import { StrataError } from '../shared/errors.js';
 import { HANDLERS } from '../workers/handlers.js';
 import { startWorker } from '../workers/startWorker.js';
@@ -38,7 +40,7 @@ await runMain(log, async () => {
       ds: wiring.ds,
       clock: wiring.clock,
       scratchDir: scratch.path,
-      sourcePolicy: { roots: settings.sourceRoots, nbdAllow: settings.nbdAllow },
+      sourcePolicy: sourcePolicyOf(settings),
       restoreRoots: settings.restoreRoots,
     },
     handlers: HANDLERS,
@@ -71,4 +73,8 @@ function queueKind(text: string | undefined): QueueKind {
   throw new StrataError('invalid_configuration', `--queue is one of ${QUEUE_KINDS.join(', ')}.`, {
     field: '--queue',
   });
+}
+
+function sourcePolicyOf({ sourceRoots, nbdAllow, nbdTimeoutMs }: Settings): ServiceDeps['sourcePolicy'] {
+  return { roots: sourceRoots, nbdAllow, nbdTimeoutMs };
 }

@@ -4,6 +4,7 @@ import { type ImageFormat, type ImageRef, openArgs } from './imageRef.js';
 import { escapeCommas } from './paths.js';
 import { type OnProgress, progressOf } from './progress.js';
 import { runTool } from './runTool.js';
+import type { ToolCall } from './toolCall.js';
 import { DEADLINES, type ToolOptions } from './toolOptions.js';
 
 /** QEMU's cache modes: `none` is direct I/O; `writeback` uses the page cache and flushes at the end; `unsafe` never flushes. */
@@ -25,6 +26,11 @@ export interface ConvertImage {
   targetCache?: CacheMode;
   /** Average rate limit, in bytes per second; at least 1. */
   bytesPerSecond?: number;
+  /**
+   * Milliseconds for which the server of an NBD source may be silent: QEMU itself waits for an answer for ever. While
+   * it waits for a disk that hangs, the time does not count.
+   */
+  sourceSilenceMs?: number;
   onProgress?: OnProgress;
   /**
    * Makes the target an overlay. What the source leaves to its own backing file (over NBD: a hole that is not zero) is
@@ -36,12 +42,15 @@ export interface ConvertImage {
 }
 
 const MAX_COROUTINES = 16;
+/** What one coroutine reads at a time (IO_BUF_SIZE in qemu-img.c). */
+export const CONVERT_PIECE_BYTES = 2 * 1024 ** 2;
 
 /**
  * Copies the whole content of an image into another image by `qemu-img convert`. The target is not flushed beyond what
  * `targetCache` says, and a half-written target is left where the copy stopped: both are the caller's to settle.
  * @throws file_exists if a file target exists and `targetExists` is not set
- * @throws no_space, file_missing, source_in_use, unknown_format, nbd_connection_lost, tool_failed
+ * @throws no_space, file_missing, source_in_use, unknown_format, nbd_connection_lost, tool_failed; failedRead tells
+ *   whether it was the source that could not be read
  */
 export async function convertImage(
   source: ImageRef,
@@ -69,7 +78,18 @@ export async function convertImage(
     from.name,
     to.name,
   ];
-  await runTool({ tool: 'qemu-img', args, deadlineMs: DEADLINES.wholeImage, ...progress.call }, options);
+  const call = { tool: 'qemu-img', args, deadlineMs: DEADLINES.wholeImage } as const;
+  await runTool({ ...call, ...progress.call, ...stallOf(convert) }, options);
+}
+
+/** Under a rate limit the tool sleeps for as long as the pieces that its coroutines hold take. */
+function stallOf({ sourceSilenceMs, bytesPerSecond }: ConvertImage): Pick<ToolCall, 'stall'> {
+  if (sourceSilenceMs === undefined) return {};
+  const pauseMs =
+    bytesPerSecond === undefined ? 0 : (MAX_COROUTINES * CONVERT_PIECE_BYTES * 1000) / bytesPerSecond;
+  const error = () =>
+    new StrataError('nbd_connection_lost', `The NBD server was silent for ${sourceSilenceMs} ms.`);
+  return { stall: { afterMs: sourceSilenceMs + pauseMs, error } };
 }
 
 function speedArgs(convert: ConvertImage): string[] {

@@ -3,7 +3,13 @@ export { type CheckResult, checkImage } from './check.js';
 export { chainInfo } from './chainInfo.js';
 export { type CommitImage, commitImage } from './commit.js';
 export { type CompareResult, compareImages } from './compare.js';
-export { type CacheMode, type ConvertImage, type ConvertTarget, convertImage } from './convert.js';
+export {
+  type CacheMode,
+  type ConvertImage,
+  CONVERT_PIECE_BYTES,
+  type ConvertTarget,
+  convertImage,
+} from './convert.js';
 export { type BackingRef, type CreateImage, createImage } from './create.js';
 export type { BitmapInfo, ImageExtentFile, ImageInfo } from './imageInfo.js';
 export { IMAGE_FORMATS, type ImageFormat, type ImageRef, isImageFormat } from './imageRef.js';
@@ -17,5 +23,6 @@ export type { OnProgress } from './progress.js';
 export { type RebaseImage, rebaseImage } from './rebase.js';
 export { resizeImage } from './resize.js';
 export { nbdUnixUri, type ServeImage, serveImage } from './serve.js';
+export { failedRead } from './toolFailure.js';
 export { DEADLINES, type ToolOptions } from './toolOptions.js';
 export { toolVersions } from './versions.js';

@@ -1,3 +1,4 @@
+import type { StallLimit } from './stall.js';
 import type { Tool } from './toolCommand.js';
 
 /** One run of a tool. */
@@ -6,6 +7,8 @@ export interface ToolCall {
   args: string[];
   /** Used where ToolOptions.deadlineMs is not given. */
   deadlineMs: number;
+  /** Stops the tool when it has done nothing at all for a while. */
+  stall?: StallLimit;
 }
 
 /** How a tool ended. */

@@ -55,6 +55,16 @@ export function findsFaultWithImage({ code, details }: StrataError): boolean {
 }
 
 /**
+ * Where a `qemu-img convert` could not read its source in the middle of a copy: the byte at which the piece of
+ * CONVERT_PIECE_BYTES begins that it failed on. Undefined for any other end.
+ */
+export function failedRead({ code, details: { stderr } }: StrataError): number | undefined {
+  if (code !== 'tool_failed' || typeof stderr !== 'string') return undefined;
+  const at = /error while reading (?:at byte|block status at offset) (\d+)/.exec(stderr)?.[1];
+  return at === undefined ? undefined : Number(at);
+}
+
+/**
  * The error of a tool that ended badly by itself.
  * @param limited the tool ran under resource limits, so that exhaustion is the image's fault
  */

@@ -11,7 +11,7 @@ export interface ServiceDeps {
   /** Private directory (mode 0700, short path) of this process for unix sockets. */
   scratchDir: string;
   /** Which sources may be read. */
-  sourcePolicy: { roots: string[]; nbdAllow: string[] };
+  sourcePolicy: { roots: string[]; nbdAllow: string[]; nbdTimeoutMs?: number };
   /** Directories that restores may write to. */
   restoreRoots: string[];
 }

@@ -51,6 +51,8 @@ export interface FleetOptions {
   nbdAllow?: string[];
   /** Backups that may wait. */
   backlogLimit?: number;
+  /** STRATA_NBD_TIMEOUT_MS of the workers; the default of the NBD client if not given. */
+  nbdTimeoutMs?: number;
   /** Servers of the fleet's own, which a test may kill. */
   servers?: Pick<EmbeddedServices, 'redis' | 'database'>;
 }
@@ -82,7 +84,11 @@ export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> 
     ds: suite.ds,
     clock: systemClock,
     scratchDir,
-    sourcePolicy: { roots: [dirs.sources], nbdAllow },
+    sourcePolicy: {
+      roots: [dirs.sources],
+      nbdAllow,
+      ...(options.nbdTimeoutMs === undefined ? {} : { nbdTimeoutMs: options.nbdTimeoutMs }),
+    },
     restoreRoots: [dirs.restores],
   };
   const lease = {

@@ -79,6 +79,7 @@ function environmentOf(fleet: TestFleet): NodeJS.ProcessEnv {
     STRATA_SOURCE_ROOTS: fleet.sources,
     STRATA_RESTORE_ROOTS: fleet.restores,
     STRATA_NBD_ALLOW: fleet.services.sourcePolicy.nbdAllow.join(','),
+    STRATA_NBD_TIMEOUT_MS: String(fleet.services.sourcePolicy.nbdTimeoutMs ?? ''),
     STRATA_LEASE_MS: String(fleet.worker.lease.leaseMs),
     STRATA_LEASE_RENEW_MS: String(fleet.worker.lease.renewEveryMs),
     STRATA_GRACE_MS: '1000',

@@ -38,3 +38,11 @@ export async function keptUntil<T>(fleet: TestFleet, done: () => Promise<T>): Pr
     await keeper.stop();
   }
 }
+
+/** Lets the time pass that delayed jobs wait (backoff, room, a mount): their queue entries are due now. */
+export async function passDelays(fleet: TestFleet): Promise<void> {
+  for (const queue of fleet.queue.queues(['default'])) {
+    // One that has become due by itself is no longer delayed.
+    for (const entry of await queue.getDelayed()) await entry.promote().catch(() => undefined);
+  }
+}

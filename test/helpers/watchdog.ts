@@ -1,6 +1,7 @@
 // Waits until the test run has ended (its end of our standard input closes, even by SIGKILL), then kills what it left
 // and removes its directory. Runs as a process of its own: see testRun.ts.
 import { rm } from 'node:fs/promises';
+import { unmountBelow } from './mounts.js';
 import { findRunProcesses } from './runProcesses.js';
 
 const [id] = process.argv.slice(2);
@@ -23,4 +24,5 @@ for (let round = 0; round < 50; round++) {
   }
   await new Promise((resolve) => setTimeout(resolve, 100));
 }
+await unmountBelow(id);
 await rm(id, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });

@@ -1,9 +1,17 @@
 import { rm } from 'node:fs/promises';
-import { convertImage, createImage, imageInfo, type ImageRef } from '../../qcow2/index.js';
-import { StrataError } from '../../shared/errors.js';
+import {
+  CONVERT_PIECE_BYTES,
+  convertImage,
+  createImage,
+  failedRead,
+  imageInfo,
+  type ImageRef,
+} from '../../qcow2/index.js';
+import type { ErrorCode } from '../../shared/errorCodes.js';
+import { isStrataError, StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
 import { blockCount, type DigestWriter } from '../digests/index.js';
-import { fileSource } from '../sources/index.js';
+import { fileSource, type OpenSource } from '../sources/index.js';
 import { alignExtents } from './align.js';
 import { digestImage } from './imageDigests.js';
 import { intoImage, syncFile } from './intoImage.js';
@@ -29,8 +37,8 @@ const COROUTINES = 16;
  * changes, and reading back would move everything twice (docs/decisions/0010-limits-that-change.md). Both are on stable
  * storage when it resolves. When it rejects, the index is removed and no process is left; the half-written target is the
  * caller's to remove.
- * @throws source_changed (size), file_exists (target or index), source_in_use, nbd_*, no_space, tool_failed, or the
- *   signal's reason
+ * @throws source_changed (size), file_exists (target or index), source_in_use, source_io_error, nbd_*, no_space,
+ *   tool_failed, or the signal's reason
  */
 export async function copyFull(job: CopyFull): Promise<LayerResult> {
   checkSourceSize(job);
@@ -69,13 +77,16 @@ async function convertFull(
     {
       outOfOrder: true,
       coroutines: COROUTINES,
+      ...(source.silenceMs === undefined ? {} : { sourceSilenceMs: source.silenceMs }),
       onProgress: (percent) => {
         onShare(percent / 100);
         report((percent / 100) * CONVERT_SHARE);
       },
     },
     { signal },
-  );
+  ).catch(async (error: unknown) => {
+    throw await explainRead(source, error);
+  });
 }
 
 async function indexFull(job: CopyFull, scope: Scope): Promise<LayerResult> {
@@ -92,6 +103,26 @@ async function indexFull(job: CopyFull, scope: Scope): Promise<LayerResult> {
     dataBlocks,
     zeroBlocks: blockCount(virtualSizeBytes) - dataBlocks,
   };
+}
+
+/**
+ * What it means that qemu-img could not read the source. It says "Input/output error" of a server that fails a read and
+ * of one that has gone away: the server is asked once more, for the same piece.
+ */
+async function explainRead(source: OpenSource, error: unknown): Promise<unknown> {
+  const offset = isStrataError(error) ? failedRead(error) : undefined;
+  if (!isStrataError(error) || offset === undefined) return error;
+  const as = (code: ErrorCode) =>
+    new StrataError(code, error.message, { cause: error, details: error.details });
+  if (source.imageRef.type === 'file') return as('source_io_error');
+  try {
+    const [reader] = await source.connect();
+    const length = Math.min(CONVERT_PIECE_BYTES, source.sizeBytes - offset);
+    await reader?.read(offset, Buffer.allocUnsafe(length));
+    return as('nbd_connection_lost');
+  } catch (again) {
+    return as(isStrataError(again, 'nbd_io_error') ? 'nbd_io_error' : 'nbd_connection_lost');
+  }
 }
 
 /** Writes the digest index of a whole image that was just written. */

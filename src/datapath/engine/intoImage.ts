@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { type ImageFormat, serveImage } from '../../qcow2/index.js';
-import { StrataError } from '../../shared/errors.js';
+import { isStrataError, StrataError } from '../../shared/errors.js';
 import { connectNbd, type NbdClient } from '../nbd/index.js';
 import { socketIn } from '../sources/index.js';
 
@@ -41,7 +41,7 @@ export async function intoImage<T>(
     { signal },
   );
   try {
-    const client = await connectNbd(server.uri, { signal, maxInFlight: MAX_IN_FLIGHT });
+    const client = await connectImage(server.uri, signal);
     try {
       if (client.sizeBytes < virtualSizeBytes) throw wrongSize(client.sizeBytes, virtualSizeBytes);
       const result = await write(client);
@@ -59,6 +59,33 @@ export async function intoImage<T>(
     await Promise.allSettled([server.close()]);
     throw error;
   }
+}
+
+/** A client whose failures are told as those of the image that is written: they must not be taken for trouble of the source. */
+async function connectImage(uri: string, signal: AbortSignal): Promise<NbdClient> {
+  const own = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      throw imageError(error);
+    }
+  };
+  const client = await own(connectNbd(uri, { signal, maxInFlight: MAX_IN_FLIGHT }));
+  return {
+    ...client,
+    write: (...args) => own(client.write(...args)),
+    writeZeroes: (...args) => own(client.writeZeroes(...args)),
+    flush: (...args) => own(client.flush(...args)),
+  };
+}
+
+/** qemu-nbd answers a read-only file system with EPERM, which the client takes for a refusal. */
+function imageError(error: unknown): unknown {
+  if (!isStrataError(error, 'nbd_connection_lost', 'nbd_io_error', 'nbd_refused')) return error;
+  return new StrataError('tool_failed', `qemu-nbd could not write the image: ${error.message}`, {
+    cause: error,
+    details: error.details,
+  });
 }
 
 /** Flushes a file to stable storage. */

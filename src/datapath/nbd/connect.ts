@@ -12,7 +12,8 @@ import type { NbdClient, NbdConnectOptions } from './types.js';
 import { type NbdAddress, parseNbdUri } from './uri.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
+/** Default of NbdConnectOptions.requestTimeoutMs. */
+export const REQUEST_TIMEOUT_MS = 30_000;
 const MAX_IN_FLIGHT = 16;
 const MOST_IN_FLIGHT = 1024;
 /** Time for a server to close its side after NBD_OPT_ABORT, in ms. */

@@ -1,5 +1,5 @@
 // The NBD client library: all that other folders may use of it.
-export { connectNbd } from './connect.js';
+export { connectNbd, REQUEST_TIMEOUT_MS } from './connect.js';
 export { ALLOCATION, BASE_ALLOCATION, DIRTY_BITMAP, DIRTY_BITMAP_PREFIX } from './constants.js';
 export { listExports, listMetaContexts, type NbdExportEntry, type NbdListOptions } from './listExports.js';
 export type {

@@ -8,6 +8,7 @@ import {
   type NbdConnectOptions,
   type NbdTlsOptions,
   parseNbdUri,
+  REQUEST_TIMEOUT_MS,
 } from '../nbd/index.js';
 import { untilAborted } from '../untilAborted.js';
 import { checkSize, withField } from './checks.js';
@@ -35,6 +36,7 @@ export async function openNbdSource(
     uri,
     ...(spec.bitmap === undefined ? {} : { bitmap: spec.bitmap }),
     ...(policy.nbdTls ? { tls: policy.nbdTls } : {}),
+    ...(policy.nbdTimeoutMs === undefined ? {} : { timeoutMs: policy.nbdTimeoutMs }),
     ...(signal ? { signal } : {}),
   });
 }
@@ -43,13 +45,17 @@ export interface ConnectSource {
   uri: string;
   bitmap?: string;
   tls?: NbdTlsOptions;
+  /** Milliseconds of silence; default REQUEST_TIMEOUT_MS. */
+  timeoutMs?: number;
   signal?: AbortSignal;
 }
 
 /** A source of an export that needs no leave. Allocation and reads share a connection: many servers take one client only. */
-export async function connectSource({ uri, bitmap, tls, signal }: ConnectSource): Promise<OpenSource> {
+export async function connectSource(connect: ConnectSource): Promise<OpenSource> {
+  const { uri, bitmap, tls, timeoutMs = REQUEST_TIMEOUT_MS, signal } = connect;
   const address = parseNbdUri(uri);
   const options: NbdConnectOptions = {
+    requestTimeoutMs: timeoutMs,
     metaContexts: [BASE_ALLOCATION, ...(bitmap === undefined ? [] : [DIRTY_BITMAP_PREFIX + bitmap])],
     ...(tls ? { tls } : {}),
     ...(signal ? { signal } : {}),
@@ -64,6 +70,7 @@ export async function connectSource({ uri, bitmap, tls, signal }: ConnectSource)
       sizeBytes: checkSize(sizeBytes, FIELD),
       imageRef: { type: 'nbd', uri },
       nativeOnly: address.tls,
+      silenceMs: timeoutMs,
       readError: sourceReadError,
       ...exportReads(connections),
       release: () => connections.close(),

@@ -18,6 +18,8 @@ export interface SourcePolicy {
   scratchDir: string;
   /** Certificates or keys for `nbds` URIs. */
   nbdTls?: NbdTlsOptions;
+  /** Milliseconds for which an NBD server may be silent while it owes an answer; see NbdConnectOptions. */
+  nbdTimeoutMs?: number;
 }
 
 /** Reads a disk, several reads at a time. */
@@ -41,6 +43,8 @@ export interface OpenSource {
   readonly imageRef: ImageRef;
   /** The QEMU tools cannot read it: an `nbds` server, whose secrets only Strata's own client holds. */
   readonly nativeOnly: boolean;
+  /** Milliseconds for which its server may be silent, for whoever reads it by a QEMU tool; undefined for a file. */
+  readonly silenceMs?: number;
   /** What a failure to read the source's bytes means: for an image of Strata's own, the repository may be gone. */
   readonly readError: (error: unknown) => StrataError;
   /** Readers that may be used side by side: one, or several connections to a server that allows it. */

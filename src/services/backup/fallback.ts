@@ -47,23 +47,3 @@ async function isUnreadable(context: BackupContext, parentId: string, signal: Ab
     );
   }
 }
-
-/**
- * What a failure of a backup really means: where the repository has gone away meanwhile, that is the cause, and the
- * job waits for it instead of failing for a file that "does not exist".
- * @throws repository_unavailable, with the failure as its cause; else the failure itself
- */
-export async function explainFailure(context: BackupContext, error: unknown): Promise<never> {
-  const mayBeRepository =
-    !isStrataError(error) ||
-    isStrataError(error, 'file_missing', 'tool_failed', 'internal', 'chain_broken', 'digest_index_invalid');
-  if (mayBeRepository) {
-    try {
-      await assertRepository(context.repository.rootPath, context.repository.id);
-    } catch (unavailable) {
-      if (unavailable instanceof Error) unavailable.cause ??= error;
-      throw unavailable;
-    }
-  }
-  throw error;
-}

@@ -5,8 +5,7 @@ import type { PublishedBackup } from '../../db/jobs/commitBackup.js';
 import { asStrataError, StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
-import { assertReserve, recordCapacity } from '../repository/capacity.js';
-import { makeDirectory, removeFiles } from '../repository/durable.js';
+import { makeDirectory, removeDirectories, removeFiles } from '../repository/durable.js';
 import {
   type BackupFiles,
   backupFiles,
@@ -16,10 +15,12 @@ import {
 } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import { type BackupContext, loadContext } from './context.js';
-import { explainFailure, fullInstead } from './fallback.js';
+import { explainFailure } from './explainFailure.js';
+import { fullInstead } from './fallback.js';
 import { removeDeadPartials, resumePublished } from './leftovers.js';
 import { type BackupPlan, planBackup } from './plan.js';
 import { publish } from './publish.js';
+import { assertRoom, noteOutOfRoom, writtenBytes } from './room.js';
 import { transfer } from './transfer.js';
 import { verifyNew } from './verifyNew.js';
 
@@ -49,7 +50,7 @@ export async function runBackup(
   try {
     return await resumeOrBegin(deps, held, context, report);
   } catch (error) {
-    return explainFailure(context, error);
+    return explainFailure(context, held, error);
   }
 }
 
@@ -61,11 +62,11 @@ async function resumeOrBegin(
 ): Promise<BackupOutcome> {
   const { rootPath } = context.repository;
   const directory = join(rootPath, diskDirectory(context.vm.vmContextId, context.job.diskId));
-  await makeDirectory(rootPath, directory);
+  await makeDiskDirectory(context, directory);
   await removeDeadPartials(directory, held.lease.fence);
   const finished = await resumePublished(deps, held, context);
   if (finished) return finished;
-  assertReserve(context.repository, await recordCapacity(deps.ds, context.repository, deps.clock.now()));
+  await assertRoom(deps, context);
   report({ phase: 'opening', bytes_done: 0, bytes_total: null });
   const policy = { ...deps.sourcePolicy, scratchDir: deps.scratchDir };
   const source = await openSource(sourceSpec(context), policy, { signal: held.signal });
@@ -80,6 +81,19 @@ async function resumeOrBegin(
   // The backup is committed: a source that does not close well is worth a line in the log, not a failed job.
   const warning = await source.close().then(() => undefined, asStrataError);
   return warning ? { ...outcome, warning } : outcome;
+}
+
+/** Where the repository went away just before, the directories came to be below its empty mount point. */
+async function makeDiskDirectory({ repository }: BackupContext, directory: string): Promise<void> {
+  const { rootPath, id } = repository;
+  const made = await makeDirectory(rootPath, directory);
+  if (made === undefined) return;
+  try {
+    await assertRepository(rootPath, id);
+  } catch (error) {
+    await removeDirectories(made, directory);
+    throw error;
+  }
 }
 
 async function write(
@@ -121,7 +135,7 @@ type AttemptInput = Pick<WriteInput, 'deps' | 'held' | 'context' | 'source' | 'r
 
 /** Names the files, writes them and publishes them; leaves no temporary file when it fails. */
 async function attempt(input: AttemptInput, plan: BackupPlan): Promise<BackupOutcome> {
-  const { held, context } = input;
+  const { deps, held, context } = input;
   const { job, vm, restorePoint, repository } = context;
   const directory = diskDirectory(vm.vmContextId, job.diskId);
   const seconds = nextSeconds(restorePoint.createdAt, await readdir(join(repository.rootPath, directory)));
@@ -135,8 +149,12 @@ async function attempt(input: AttemptInput, plan: BackupPlan): Promise<BackupOut
   const partial = partialFiles(files, held.lease.fence);
   try {
     return await writeAndPublish({ ...input, plan, files, partial });
-  } catch (error) {
+  } catch (failure) {
+    const error = asStrataError(failure);
+    const outOfRoom = error.code === 'no_space';
+    const written = outOfRoom ? await writtenBytes(repository.rootPath, partial) : 0;
     await removePartials(repository.rootPath, partial, error);
+    if (outOfRoom) await noteOutOfRoom(deps.ds, held, written);
     throw error;
   }
 }

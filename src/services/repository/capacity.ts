@@ -34,5 +34,6 @@ export function assertReserve(repository: Repository, { availableBytes }: Capaci
   throw new StrataError(
     'no_space',
     `Repository ${repository.name} has ${availableBytes} bytes left; its reserve is ${repository.minFreeBytes}.`,
+    { details: { repository: repository.name, available_bytes: availableBytes } },
   );
 }

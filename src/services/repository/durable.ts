@@ -1,4 +1,4 @@
-import { type FileHandle, link, mkdir, open, rm, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
 
@@ -62,11 +62,22 @@ async function isSameFile(a: string, b: string): Promise<boolean> {
 /**
  * Creates a directory below an existing one, and makes every name on the way durable, also those that an attempt before
  * has created and not lived to flush.
+ * @returns the first directory that had to be created; undefined when all were there
  */
-export async function makeDirectory(root: string, path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o750 });
+export async function makeDirectory(root: string, path: string): Promise<string | undefined> {
+  const made = await mkdir(path, { recursive: true, mode: 0o750 });
   for (let parent = dirname(path); parent.length >= root.length; parent = dirname(parent))
     await syncDirectory(parent);
+  return made;
+}
+
+/** Removes empty directories from the lowest up to the first one of a path; ends at one that is not empty, or not there. */
+export async function removeDirectories(first: string, lowest: string): Promise<void> {
+  try {
+    for (let path = lowest; path.length >= first.length; path = dirname(path)) await rmdir(path);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+  }
 }
 
 /** Removes files that may or may not exist. */

@@ -1,0 +1,63 @@
+import { join } from 'node:path';
+import { recordStep, readSteps } from '../../db/jobs/journal.js';
+import { StrataError } from '../../shared/errors.js';
+import type { HeldLease } from '../chain/holdLease.js';
+import type { ServiceDeps } from '../deps.js';
+import { assertReserve, recordCapacity } from '../repository/capacity.js';
+import { allocatedBytes, fileExists } from '../repository/durable.js';
+import type { BackupFiles } from '../repository/layout.js';
+import type { BackupContext } from './context.js';
+
+/** Step of the journal that says how far an attempt came before there was no more room. */
+const OUT_OF_ROOM_STEP = 'out_of_room';
+
+/** What did not fit any more, and what the file system itself had taken for the files, are not in the number. */
+const MORE = 1 + 1 / 64;
+
+/**
+ * Lets nothing be written that is known not to fit: an attempt that ran out of room takes more than what it had written.
+ * Each further one would fill the repository to the last byte, and stop the other jobs there. What a full takes is not
+ * known before: allocated ranges of the source may hold zeros, which cost nothing.
+ * @throws no_space
+ */
+export async function assertRoom(deps: ServiceDeps, context: BackupContext): Promise<void> {
+  const { repository, job } = context;
+  const capacity = await recordCapacity(deps.ds, repository, deps.clock.now());
+  assertReserve(repository, capacity);
+  if (job.errorCode !== 'no_space') return;
+  const steps = await readSteps(deps.ds, job.id);
+  const written = Math.max(
+    0,
+    ...steps.map(({ step, data }) => (step === OUT_OF_ROOM_STEP ? writtenOf(data) : 0)),
+  );
+  const needed_bytes = Math.ceil(written * MORE);
+  const available_bytes = capacity.availableBytes;
+  if (available_bytes >= needed_bytes) return;
+  throw new StrataError(
+    'no_space',
+    `Repository ${repository.name} has ${available_bytes} bytes left; the backup takes at least ${needed_bytes}.`,
+    { details: { repository: repository.name, needed_bytes, available_bytes } },
+  );
+}
+
+function writtenOf(data: Record<string, unknown> | null): number {
+  return Number(data?.['written_bytes'] ?? 0);
+}
+
+/** What an attempt had written when it ran out of room, in bytes; asked while its temporary files are still there. */
+export async function writtenBytes(root: string, partial: BackupFiles): Promise<number> {
+  let bytes = 0;
+  for (const path of [partial.image, partial.digests]) {
+    if (await fileExists(join(root, path))) bytes += await allocatedBytes(join(root, path));
+  }
+  return bytes;
+}
+
+/** Notes in the journal how far an attempt came. */
+export async function noteOutOfRoom(
+  ds: ServiceDeps['ds'],
+  held: HeldLease,
+  written_bytes: number,
+): Promise<void> {
+  await recordStep(ds, held.lease, OUT_OF_ROOM_STEP, 'done', { written_bytes });
+}

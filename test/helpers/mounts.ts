@@ -1,0 +1,63 @@
+import { mkdir, readFile, rm, statfs, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runTool } from './runTool.js';
+
+/**
+ * A small ext4 of a test's own, in a file by a loop device: direct I/O, fsync and a full disk are those of a real one.
+ * Root mounts it.
+ */
+export interface SmallDisk {
+  /** Mount point. Beneath it is an empty directory. */
+  path: string;
+  mount(): Promise<void>;
+  /** Lazily: what is open goes on, by its path nothing is there. */
+  unmount(): Promise<void>;
+  /** Leaves so many bytes free, by a file in the mount point. */
+  leave(bytes: number): Promise<void>;
+  /** Removes that file. */
+  makeRoom(): Promise<void>;
+  /** Unmounts it, however often it was mounted, and removes it. Safe to repeat. */
+  remove(): Promise<void>;
+}
+
+export async function openSmallDisk(directory: string, name: string, sizeBytes: number): Promise<SmallDisk> {
+  const path = join(directory, name);
+  const image = `${path}.ext4`;
+  const ballast = join(path, 'ballast');
+  await mkdir(path);
+  await writeFile(image, '');
+  await truncate(image, sizeBytes);
+  // No room is kept back for root, who runs the tests.
+  await runTool('mkfs.ext4', '-q', '-m', '0', '-b', '4096', '-O', '^has_journal', image);
+  const mount = async () => {
+    await runTool('mount', '-o', 'loop', image, path);
+  };
+  const makeRoom = () => rm(ballast, { force: true });
+  await mount();
+  return {
+    path,
+    mount,
+    unmount: async () => {
+      await runTool('umount', '-l', path);
+    },
+    leave: async (bytes) => {
+      await makeRoom();
+      const { bavail, bsize } = await statfs(path);
+      await runTool('fallocate', '-l', String(bavail * bsize - bytes), ballast);
+    },
+    makeRoom,
+    remove: async () => {
+      await unmountBelow(path);
+      for (const each of [path, image]) await rm(each, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Unmounts all that is mounted on a directory or beneath it, also what lies under another mount. */
+export async function unmountBelow(directory: string): Promise<void> {
+  const lines = (await readFile('/proc/self/mounts', 'utf8')).split('\n');
+  const points = lines.map((line) => line.split(' ')[1] ?? '');
+  for (const point of points.reverse()) {
+    if (point === directory || point.startsWith(`${directory}/`)) await runTool('umount', '-l', point);
+  }
+}
