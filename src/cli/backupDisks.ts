@@ -1,7 +1,7 @@
 import type { BackupDiskCreate } from '../client/index.js';
 import { StrataError } from '../shared/errors.js';
-import type { Extent } from '../shared/extents.js';
 import { parseDiskId, parseDiskSource, parseSource } from './diskSpec.js';
+import type { ExtentFile } from './extentFile.js';
 
 /** What the command line says of disks. */
 export interface BackupFlags {
@@ -19,7 +19,7 @@ export interface BackupFlags {
  * VM". A change list belongs to one disk.
  * @throws invalid_request for a disk that is named twice, and for change facts without one disk that they belong to
  */
-export function diskRequests(flags: BackupFlags, extents: Extent[] | undefined): BackupDiskCreate[] {
+export function diskRequests(flags: BackupFlags, list: ExtentFile | undefined): BackupDiskCreate[] {
   const disks = new Map<number, BackupDiskCreate>();
   for (const text of flags.disk ?? []) addOnce(disks, { disk_id: parseDiskId(text) }, 'disk');
   const only = disks.size === 1 ? [...disks.keys()][0] : undefined;
@@ -33,7 +33,7 @@ export function diskRequests(flags: BackupFlags, extents: Extent[] | undefined):
     const source = parseSource(parsed.source, { format: flags.format, bitmap: flags.bitmap });
     disks.set(diskId, { disk_id: diskId, source });
   }
-  addChanges(disks, flags, extents);
+  addChanges(disks, flags, list);
   return [...disks.values()].sort((a, b) => a.disk_id - b.disk_id);
 }
 
@@ -45,12 +45,16 @@ function addOnce(disks: Map<number, BackupDiskCreate>, disk: BackupDiskCreate, f
 function addChanges(
   disks: Map<number, BackupDiskCreate>,
   flags: BackupFlags,
-  extents: Extent[] | undefined,
+  list: ExtentFile | undefined,
 ): void {
   const facts = {
     ...(flags.changeId === undefined ? {} : { change_id: flags.changeId }),
     ...(flags.sinceChangeId === undefined ? {} : { since_change_id: flags.sinceChangeId }),
-    ...(extents === undefined ? {} : { changed_extents: extents }),
+    ...(list === undefined
+      ? {}
+      : 'extents' in list
+        ? { changed_extents: list.extents }
+        : { extents_follow: true }),
   };
   if (Object.keys(facts).length === 0) return;
   const [disk, another] = disks.values();

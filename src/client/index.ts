@@ -85,6 +85,7 @@ export type * from '../contract/index.js';
 export { ERRORS, type ErrorCode, isErrorCode } from '../shared/errorCodes.js';
 export { asStrataError, isStrataError, StrataError } from '../shared/errors.js';
 export { readEvents, type ServerSentEvent } from './eventStream.js';
+export type { WrittenExtents } from './calls/backups.js';
 export type { PageRequest, WorkOptions } from './calls/options.js';
 export type { CallOptions, ClientOptions } from './transport.js';
 export { hasEnded, type WaitOptions } from './waitForJob.js';

@@ -32,6 +32,8 @@ export interface ApiRequest {
   body?: unknown;
   /** A body that is not JSON, with its media type. */
   raw?: { text: string; type: string } | undefined;
+  /** A body that is sent as it is read, with its media type; read anew for every try. */
+  stream?: { open: () => AsyncIterable<Uint8Array>; type: string } | undefined;
   /** Makes a POST that creates work safe to repeat: the server accepts it once. */
   idempotencyKey?: string | undefined;
   headers?: Record<string, string> | undefined;
@@ -129,12 +131,14 @@ async function sendOnce(
   request: ApiRequest,
   signal: AbortSignal,
 ): Promise<Response> {
-  const { method, raw } = request;
-  const body = raw?.text ?? (request.body === undefined ? undefined : JSON.stringify(request.body));
+  const { method, raw, stream } = request;
+  const text = raw?.text ?? (request.body === undefined ? undefined : JSON.stringify(request.body));
+  const body = stream ? ReadableStream.from(stream.open()) : text;
+  const type = stream?.type ?? raw?.type ?? 'application/json';
   const headers: Record<string, string> = {
     accept: 'application/json',
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-    ...(body === undefined ? {} : { 'content-type': raw?.type ?? 'application/json' }),
+    ...(body === undefined ? {} : { 'content-type': type }),
     ...(request.idempotencyKey === undefined ? {} : { 'idempotency-key': request.idempotencyKey }),
     ...request.headers,
   };
@@ -148,6 +152,7 @@ async function sendOnce(
       signal,
       redirect: 'error',
       ...(body === undefined ? {} : { body }),
+      ...(stream ? { duplex: 'half' as const } : {}),
     });
   } catch (error) {
     throw connectionError(error, base, signal);

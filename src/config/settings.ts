@@ -36,6 +36,8 @@ export interface Settings {
   jobDeadlineMs: number;
   redisPrefix: string;
   backlogLimit: number;
+  /** How long a backup waits for a change list that is to follow its request. */
+  extentsWaitMs: number;
   webhooks: {
     /** How long a receiver may take to answer. */
     timeoutMs: number;
@@ -115,6 +117,7 @@ function readJobs(read: Reader) {
     graceMs: read.integer('STRATA_GRACE_MS', 30_000, 0, 86_400_000),
     attempts: read.integer('STRATA_ATTEMPTS', 3, 1, 100),
     jobDeadlineMs: read.integer('STRATA_JOB_DEADLINE_MS', 86_400_000, 1_000, LONGEST_TIMER_MS),
+    extentsWaitMs: read.integer('STRATA_EXTENTS_WAIT_MS', 600_000, 1_000, 86_400_000),
     backlogLimit: read.integer('STRATA_BACKLOG_LIMIT', 100_000, 1, 100_000_000),
   };
 }

@@ -24,8 +24,10 @@ import {
 import { Source } from './sources.js';
 import { MOST_DISKS } from './vms.js';
 
-/** Largest change list of a request; a bigger one is for the extents call of a later version. */
+/** Largest change list of a request; a bigger one follows it by PUT /backups/{backup_id}/extents. */
 export const MOST_EXTENTS = 200_000;
+/** Largest body of PUT /backups/{backup_id}/extents, in bytes: some 20 million extents. */
+export const EXTENTS_BODY_LIMIT = 1024 * 1024 * 1024;
 /** Largest body of POST /backups, in bytes. */
 export const BACKUP_BODY_LIMIT = 16 * 1024 * 1024;
 
@@ -56,6 +58,12 @@ export const BackupDiskCreate = closed({
     Type.Array(Extent, {
       maxItems: MOST_EXTENTS,
       description: 'What has changed since `since_change_id`; any order, overlaps allowed.',
+    }),
+  ),
+  extents_follow: Type.Optional(
+    Type.Boolean({
+      description:
+        'The change list is too long for this request: the backup waits for PUT /backups/{backup_id}/extents.',
     }),
   ),
 });
@@ -114,10 +122,26 @@ export const BackupAccepted = closed({
         Type.String({ description: 'What it will become, as far as can be told now.' }),
       ),
       demoted_reason: Type.Optional(nullable(Type.String())),
+      awaits_extents: Type.Optional(Type.Boolean({ description: 'The change list is still to be sent.' })),
     }),
   ),
 });
 export type BackupAccepted = Static<typeof BackupAccepted>;
+
+export const ExtentsAccepted = closed({
+  backup_id: Type.String(),
+  status: JobStatus,
+  ranges: Type.Integer({ minimum: 0, description: 'Ranges of the list after sorting and joining.' }),
+  changed_bytes: Bytes('What they cover, in whole blocks of 64 KiB'),
+});
+export type ExtentsAccepted = Static<typeof ExtentsAccepted>;
+
+/** A change list as text: `offset length`, a line each; the last line may be `end COUNT`. Or as a JSON array. */
+export const ExtentLines = Type.String({
+  description:
+    'Lines of `offset length`, in bytes. The last line SHOULD be `end COUNT`; an empty list must have it.',
+});
+export const ExtentArray = Type.Array(Extent);
 
 export const Backup = closed({
   id: Type.String(),
@@ -141,6 +165,7 @@ export const Backup = closed({
   bytes_transferred: nullable(Bytes('Payload written')),
   content_id: nullable(Type.String()),
   protected_until: nullable(Time('Not to be removed before')),
+  awaits_extents_until: nullable(Time('Its change list is still to come, and must come before')),
   tags: nullable(Type.Record(Type.String(), Type.String())),
   priority: Type.Integer(),
   max_bytes_per_second: nullable(MaxBytesPerSecond),

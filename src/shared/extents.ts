@@ -10,38 +10,12 @@ export interface Extent {
 export const BLOCK_SIZE = 65536;
 
 /**
- * Sorts, merges and widens extents to whole blocks (the last one is clipped to the disk's end).
- * Overlaps and any order are accepted: the result covers exactly the blocks that the input touches.
  * @param virtualSize size of the disk in bytes
+ * @param field where the extent stands
  * @throws extents_invalid for a number that is not a safe non-negative integer, or a length of 0
  * @throws extents_out_of_range for an extent beyond the end of the disk
  */
-export function normaliseExtents(
-  extents: readonly Extent[],
-  virtualSize: number,
-  field = 'changed_extents',
-): Extent[] {
-  const blocks = extents.map((extent, index) => {
-    checkExtent(extent, virtualSize, `${field}[${index}]`);
-    return {
-      first: Math.floor(extent.offset / BLOCK_SIZE),
-      end: Math.ceil((extent.offset + extent.length) / BLOCK_SIZE),
-    };
-  });
-  blocks.sort((a, b) => a.first - b.first);
-  const merged: { first: number; end: number }[] = [];
-  for (const block of blocks) {
-    const last = merged.at(-1);
-    if (last && block.first <= last.end) last.end = Math.max(last.end, block.end);
-    else merged.push({ ...block });
-  }
-  return merged.map(({ first, end }) => {
-    const offset = first * BLOCK_SIZE;
-    return { offset, length: Math.min(end * BLOCK_SIZE, virtualSize) - offset };
-  });
-}
-
-function checkExtent({ offset, length }: Extent, virtualSize: number, field: string): void {
+export function checkExtent({ offset, length }: Extent, virtualSize: number, field: string): void {
   if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < 0 || length <= 0) {
     throw new StrataError(
       'extents_invalid',

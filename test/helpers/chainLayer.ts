@@ -1,6 +1,7 @@
 import { digestBlocks } from '../../src/datapath/digests/block.js';
 import { createDigestWriter, type DigestRun, DIGEST_BYTES } from '../../src/datapath/digests/index.js';
-import { BLOCK_SIZE, normaliseExtents } from '../../src/shared/extents.js';
+import { BLOCK_SIZE } from '../../src/shared/extents.js';
+import { normaliseExtents } from './normaliseExtents.js';
 
 /** A write of one repeated byte (0: zeros) in whole blocks of 64 KiB. */
 export interface DiskWrite {

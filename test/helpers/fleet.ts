@@ -78,7 +78,12 @@ export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> 
     clock: systemClock,
     log,
     backlog: createBacklog(options.backlogLimit ?? 1000, systemClock),
-    settings: { sourceRoots: [dirs.sources], restoreRoots: [dirs.restores], nbdAllow },
+    settings: {
+      sourceRoots: [dirs.sources],
+      restoreRoots: [dirs.restores],
+      nbdAllow,
+      extentsWaitMs: 60_000,
+    },
   };
   const services: ServiceDeps = {
     ds: suite.ds,

@@ -1,5 +1,12 @@
 import { type Command, Option } from 'commander';
-import type { Backup, BackupAccepted, BackupCreate, StrataClient, Vm } from '../../client/index.js';
+import type {
+  Backup,
+  BackupAccepted,
+  BackupCreate,
+  StrataClient,
+  Vm,
+  WrittenExtents,
+} from '../../client/index.js';
 import { type BackupFlags, diskRequests } from '../backupDisks.js';
 import { action, collect, type CommandContext, type Output } from '../command.js';
 import { failureOf, followJob } from '../followJob.js';
@@ -51,10 +58,10 @@ export function addBackupCommand(program: Command, io: CliIo): void {
 
 async function backUp(context: CommandContext, name: string, options: Options): Promise<Output> {
   const client = await context.client();
-  const extents =
+  const list =
     options.changedExtents === undefined ? undefined : await readExtentFile(options.changedExtents);
   const vm = await findRegistered(client, name, options, context.io.signal);
-  const disks = diskRequests(options, extents);
+  const disks = diskRequests(options, list);
   const body: BackupCreate = {
     vm_name: vm?.vm_name ?? name,
     repository_id: vm?.repository_id ?? options.repo ?? '',
@@ -67,8 +74,27 @@ async function backUp(context: CommandContext, name: string, options: Options): 
     ...jobLimits(options),
   };
   const accepted = await client.backups.create(body, { signal: context.io.signal });
+  if (list && 'follow' in list) await sendExtents(client, accepted, list.follow, context.io.signal);
   if (!options.wait) return { json: accepted, text: renderAccepted(accepted, body.vm_name) };
   return waitForAll(context, client, accepted, body.vm_name);
+}
+
+/** A list belongs to one disk. If it cannot be sent, the backup must not keep its chain waiting for it. */
+async function sendExtents(
+  client: StrataClient,
+  { disk_results }: BackupAccepted,
+  list: WrittenExtents,
+  signal: AbortSignal,
+): Promise<void> {
+  const waiting = disk_results.find(({ awaits_extents }) => awaits_extents);
+  if (!waiting) return;
+  try {
+    await client.backups.putExtentList(waiting.backup_id, list, { signal });
+  } catch (error) {
+    // Why it could not be sent is what the user must know; an API that is away will end the backup by its deadline.
+    await client.backups.cancel(waiting.backup_id).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** A VM that is not registered may be backed up, too, if the repository and the sources are given. */

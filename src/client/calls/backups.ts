@@ -6,8 +6,11 @@ import type {
   CancelResult,
   ChangeIdAnswer,
   ChangeIdQuery,
+  Extent,
+  ExtentsAccepted,
   Page,
 } from '../../contract/index.js';
+import { extentLines } from '../extentLines.js';
 import { type CallOptions, path, type Transport } from '../transport.js';
 import { keyOf, type WorkOptions } from './options.js';
 
@@ -18,11 +21,42 @@ export interface BackupCalls {
   get(id: string, options?: CallOptions): Promise<Backup>;
   /** The change id of the backup that a disk's next one would stand on; nulls when there is none: take a full. */
   changeId(query: ChangeIdQuery, options?: CallOptions): Promise<ChangeIdAnswer>;
+  /**
+   * Sends the change list that a backup with `extents_follow` waits for; it is taken whole or not at all, and may be sent
+   * again. Extents are read as they are sent: a list of millions need not be in memory.
+   * @param extents called for every try
+   */
+  putExtents(
+    id: string,
+    extents: () => Iterable<Extent> | AsyncIterable<Extent>,
+    options?: CallOptions,
+  ): Promise<ExtentsAccepted>;
+  /** The same with a list that is written already, as lines of `offset length` or as JSON. */
+  putExtentList(id: string, list: WrittenExtents, options?: CallOptions): Promise<ExtentsAccepted>;
   cancel(id: string, options?: CallOptions): Promise<CancelResult>;
 }
 
+/** A change list as bytes; `open` is called for every try. */
+export interface WrittenExtents {
+  type: 'text/plain' | 'application/json';
+  open: () => AsyncIterable<Uint8Array>;
+}
+
+/** A list may be some GiB, and the server takes as long as this to read one. */
+const EXTENTS_TIMEOUT_MS = 300_000;
+
 export function backupCalls(transport: Transport): BackupCalls {
   const base = path('backups');
+  const putExtentList: BackupCalls['putExtentList'] = (id, list, options) =>
+    transport.call(
+      {
+        method: 'PUT',
+        path: path('backups', id, 'extents'),
+        stream: list,
+        timeoutMs: EXTENTS_TIMEOUT_MS,
+      },
+      options,
+    );
   return {
     create: (body, options) =>
       transport.call({ method: 'POST', path: base, body, idempotencyKey: keyOf(options) }, options),
@@ -30,6 +64,9 @@ export function backupCalls(transport: Transport): BackupCalls {
     get: (id, options) => transport.call({ method: 'GET', path: path('backups', id) }, options),
     changeId: (query, options) =>
       transport.call({ method: 'GET', path: path('backups', 'changeid'), query }, options),
+    putExtents: (id, extents, options) =>
+      putExtentList(id, { type: 'text/plain', open: () => extentLines(extents()) }, options),
+    putExtentList,
     cancel: (id, options) =>
       transport.call(
         { method: 'POST', path: path('backups', id, 'cancel'), idempotencyKey: keyOf(undefined) },

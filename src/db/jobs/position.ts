@@ -10,9 +10,10 @@ const UNFINISHED = `('queued', 'released', 'running')`;
 /**
  * Locks the chain's row and gives the next FIFO position. Positions are given under the lock, so their order is the
  * order in which the jobs were accepted, whatever their kind.
+ * @param awaits the job waits for its change list, and must not be released before
  * @returns `released` when nothing is in front of the job: it is the head and wants a queue entry
  */
-export async function takePosition(tx: EntityManager, chainId: string): Promise<Position> {
+export async function takePosition(tx: EntityManager, chainId: string, awaits = false): Promise<Position> {
   const taken: unknown = await tx.query(
     'UPDATE backup_chains SET last_seq = LAST_INSERT_ID(last_seq + 1) WHERE id = ?',
     [chainId],
@@ -25,7 +26,11 @@ export async function takePosition(tx: EntityManager, chainId: string): Promise<
   );
   const backupsInFront = Number(inFront?.backups) === 1;
   const nothingInFront = !backupsInFront && Number(inFront?.others) === 0;
-  return { seq: insertedId(taken), status: nothingInFront ? 'released' : 'queued', backupsInFront };
+  return {
+    seq: insertedId(taken),
+    status: nothingInFront && !awaits ? 'released' : 'queued',
+    backupsInFront,
+  };
 }
 
 /** A place in a chain's FIFO. */
@@ -84,13 +89,15 @@ function anyUnfinished(kind: JobKind): string {
 }
 
 /**
- * Releases the lowest queued job of the chain if none is released or running. The chain's row must be locked.
+ * Releases the lowest queued job of the chain if none is released or running, unless it still waits for its change list:
+ * then the chain waits with it. The chain's row must be locked.
  * @returns the delivery that the caller owes after the commit; the sweeper makes up for a crash in between
  */
 export async function releaseHead(tx: EntityManager, chainId: string): Promise<Delivery | undefined> {
   const open = JOB_KINDS.map(
     (kind) =>
-      `SELECT '${kind}' AS kind, j.id, j.seq, j.status, j.delivery, j.priority, r.pool
+      `SELECT '${kind}' AS kind, j.id, j.seq, j.status, j.delivery, j.priority, r.pool,
+              ${kind === 'backup' ? 'j.awaits_extents_until IS NOT NULL' : '0'} AS awaits
        FROM ${JOB_TABLES[kind]} j JOIN repositories r ON r.id = j.repository_id
        WHERE j.chain_id = ? AND j.status IN ${UNFINISHED}`,
   );
@@ -99,7 +106,7 @@ export async function releaseHead(tx: EntityManager, chainId: string): Promise<D
     JOB_KINDS.map(() => chainId),
   );
   const head = rows[0];
-  if (head?.status !== 'queued') return undefined;
+  if (head?.status !== 'queued' || Number(head.awaits) === 1) return undefined;
   const result: unknown = await tx.query(
     `UPDATE ${JOB_TABLES[head.kind]} SET status = 'released' WHERE id = ? AND status = 'queued'`,
     [head.id],
@@ -123,6 +130,7 @@ interface OpenJob {
   delivery: number;
   priority: number;
   pool: string;
+  awaits: number;
 }
 
 /** Clears the lease that the job holds with this fence; nothing when it holds it no more. */

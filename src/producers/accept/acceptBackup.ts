@@ -1,15 +1,13 @@
 import type { EntityManager } from '../../db/database.js';
-import { type Position, takePosition } from '../../db/jobs/position.js';
-import type { BackupRequest } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
 import { checkVmName } from '../../shared/names.js';
 import type { BackupAnswer, BackupBody } from './bodies.js';
 import { type ChosenDisk, chooseDisks } from './chooseDisks.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
-import { packExtents } from './extentParts.js';
 import { type Accepted, acceptOnce } from './once.js';
 import { predictDemotion } from './predict.js';
+import { writeIntent } from './writeIntent.js';
 import { ensureContext, findRepository, type NamedRepository } from './registerVm.js';
 
 /**
@@ -43,6 +41,7 @@ function checkSchedule(body: BackupBody): void {
   }
 }
 
+/** What a request asks for, put together. */
 interface Intents {
   body: BackupBody;
   repository: NamedRepository;
@@ -57,6 +56,7 @@ async function writeIntents(
   intents: Intents,
 ): Promise<Accepted<BackupAnswer>> {
   const { body, repository, vmContextId, chosen, missing } = intents;
+  const { extentsWaitMs } = deps.settings;
   const restorePointId = newId('rp', deps.clock.now());
   await tx.query(
     `INSERT INTO restore_points (id, vm_context_id, repository_id, type, status, missing_disks, created_at)
@@ -73,9 +73,16 @@ async function writeIntents(
   // In the order of disk ids, so that two requests for one VM lock the chains in the same order.
   for (const disk of [...chosen].sort((a, b) => a.diskId - b.diskId)) {
     const backupId = newId('bkp', deps.clock.now());
-    const { status, backupsInFront } = await writeIntent(tx, intents, disk, restorePointId, backupId);
+    const { status, backupsInFront } = await writeIntent(tx, {
+      ...intents,
+      disk,
+      restorePointId,
+      backupId,
+      extentsWaitMs,
+    });
     const prediction = await predictDemotion(tx, body, disk, backupsInFront);
-    answer.disk_results.push({ disk_id: disk.diskId, backup_id: backupId, status, ...prediction });
+    const awaits = disk.extentsFollow ? { awaits_extents: true } : {};
+    answer.disk_results.push({ disk_id: disk.diskId, backup_id: backupId, status, ...prediction, ...awaits });
     if (status === 'released') {
       accepted.deliveries.push({
         kind: 'backup',
@@ -88,61 +95,4 @@ async function writeIntents(
     }
   }
   return accepted;
-}
-
-function requestOf(body: BackupBody, disk: ChosenDisk): BackupRequest {
-  return {
-    source: disk.source,
-    on_broken_chain: body.on_broken_chain ?? 'full',
-    has_extents: disk.extents !== null,
-    ...(body.full_every === undefined ? {} : { full_every: body.full_every }),
-    ...(body.full_after_days === undefined ? {} : { full_after_days: body.full_after_days }),
-  };
-}
-
-async function writeIntent(
-  tx: EntityManager,
-  intents: Intents,
-  disk: ChosenDisk,
-  restorePointId: string,
-  backupId: string,
-): Promise<Position> {
-  const { body, repository, vmContextId } = intents;
-  const position = await takePosition(tx, disk.chainId);
-  const { seq, status } = position;
-  await tx.query(
-    `INSERT INTO backup_jobs (id, chain_id, seq, status, priority, created_at, restore_point_id, vm_context_id, disk_id,
-       repository_id, requested_type, change_id, since_change_id, request, virtual_size, tags,
-       max_bytes_per_second, deadline_seconds)
-     VALUES (?, ?, ?, ?, ?, (SELECT p.created_at FROM restore_points p WHERE p.id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    [
-      backupId,
-      disk.chainId,
-      seq,
-      status,
-      body.priority ?? 0,
-      // One instant for all disks of the VM.
-      restorePointId,
-      restorePointId,
-      vmContextId,
-      disk.diskId,
-      repository.id,
-      body.backup_type,
-      disk.changeId,
-      disk.sinceChangeId,
-      JSON.stringify(requestOf(body, disk)),
-      disk.virtualSize,
-      body.tags ? JSON.stringify(body.tags) : null,
-      body.max_bytes_per_second ?? null,
-      body.deadline_seconds ?? null,
-    ],
-  );
-  for (const [part, pairs] of packExtents(disk.extents ?? []).entries()) {
-    await tx.query('INSERT INTO backup_extents (backup_id, part, pairs) VALUES (?, ?, ?)', [
-      backupId,
-      part,
-      pairs,
-    ]);
-  }
-  return position;
 }

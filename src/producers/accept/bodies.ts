@@ -8,6 +8,8 @@ export interface BackupDiskBody {
   change_id?: string;
   since_change_id?: string;
   changed_extents?: Extent[];
+  /** The change list comes afterwards; the job waits for it. */
+  extents_follow?: boolean;
 }
 
 export interface BackupBody {
@@ -39,5 +41,6 @@ export interface BackupAnswer {
     /** What it will become as far as can be told now; the worker decides under the lease. */
     backup_type: string;
     demoted_reason: string | null;
+    awaits_extents?: boolean;
   }[];
 }

@@ -2,11 +2,11 @@ import type { EntityManager } from '../../db/database.js';
 import { parseJson } from '../../db/jobs/journal.js';
 import type { DiskSource } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { type Extent, normaliseExtents } from '../../shared/extents.js';
+import { type BlockSet, createBlockSet } from '../../shared/blockSet.js';
 import type { BackupBody, BackupDiskBody } from './bodies.js';
+import { checkListed } from './checkListed.js';
 import type { AcceptDeps } from './deps.js';
 import { upsertDisk } from './registerVm.js';
-import { checkSource, checkVirtualSize } from './source.js';
 
 /** A disk to be backed up, request and registration put together. */
 export interface ChosenDisk {
@@ -16,7 +16,10 @@ export interface ChosenDisk {
   virtualSize: number | null;
   changeId: string | null;
   sinceChangeId: string | null;
-  extents: Extent[] | null;
+  /** The change list that came with the request. */
+  extents: BlockSet | null;
+  /** The change list is still to come. */
+  extentsFollow: boolean;
 }
 
 interface DiskRow {
@@ -37,7 +40,7 @@ export async function chooseDisks(
   body: BackupBody,
 ): Promise<{ chosen: ChosenDisk[]; missing: number }> {
   const listed = body.disks;
-  if (listed) checkListed(deps, listed);
+  if (listed) checkListed(deps, listed, body.backup_type);
   let rows = await readDisks(tx, vmContextId);
   const added = listed?.filter((disk) => !present(rows).some((row) => row.disk_id === disk.disk_id)) ?? [];
   if (added.length > 0) {
@@ -72,39 +75,6 @@ function present(rows: readonly DiskRow[]): DiskRow[] {
   return rows.filter((row) => Number(row.retired) === 0);
 }
 
-function checkListed(deps: AcceptDeps, disks: readonly BackupDiskBody[]): void {
-  const seen = new Set<number>();
-  disks.forEach((disk, index) => {
-    const field = `disks[${index}]`;
-    if (seen.has(disk.disk_id)) {
-      throw new StrataError('invalid_request', `disk_id ${disk.disk_id} is listed twice.`, {
-        field: `${field}.disk_id`,
-      });
-    }
-    seen.add(disk.disk_id);
-    if (disk.source) checkSource(disk.source, deps.settings, `${field}.source`);
-    for (const name of ['change_id', 'since_change_id'] as const) {
-      checkChangeId(disk[name], `${field}.${name}`);
-    }
-    if (disk.virtual_size !== undefined) checkVirtualSize(disk.virtual_size, `${field}.virtual_size`);
-    // Without a stated size only the worker knows the disk's end; negative and fractional numbers are refused here.
-    if (disk.changed_extents) {
-      normaliseExtents(
-        disk.changed_extents,
-        disk.virtual_size ?? Number.MAX_SAFE_INTEGER,
-        `${field}.changed_extents`,
-      );
-    }
-  });
-}
-
-/** Any text is a change id, but half a character has no UTF-8: two of them would be stored as one. */
-function checkChangeId(changeId: string | undefined, field: string): void {
-  if (changeId !== undefined && /\p{Cs}/u.test(changeId)) {
-    throw new StrataError('invalid_request', 'A change id is well-formed Unicode text.', { field });
-  }
-}
-
 /** A disk that the VM does not have yet is registered; the source of a known one is not changed by a backup request. */
 async function registerListed(
   tx: EntityManager,
@@ -126,6 +96,7 @@ function toChosen(
 ): ChosenDisk {
   const row = rows.find((candidate) => candidate.disk_id === disk.disk_id);
   if (!row) throw new StrataError('internal', `Disk ${disk.disk_id} was not registered.`);
+  const extents = disk.changed_extents ? changeList(disk, `disks[${index}].changed_extents`) : null;
   const source = disk.source ?? parseJson<DiskSource | null>(row.source);
   if (!source) {
     throw new StrataError(
@@ -143,6 +114,14 @@ function toChosen(
     virtualSize: disk.virtual_size ?? null,
     changeId: disk.change_id ?? null,
     sinceChangeId: disk.since_change_id ?? null,
-    extents: disk.changed_extents ?? null,
+    extents,
+    extentsFollow: disk.extents_follow === true,
   };
+}
+
+/** Without a stated size only the worker knows the disk's end; negative and fractional numbers are refused here. */
+function changeList({ changed_extents = [], virtual_size }: BackupDiskBody, field: string): BlockSet {
+  const list = createBlockSet(virtual_size);
+  changed_extents.forEach((extent, index) => list.add(extent, `${field}[${index}]`));
+  return list;
 }

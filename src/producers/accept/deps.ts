@@ -11,7 +11,13 @@ export interface AcceptDeps {
   clock: Clock;
   log: Logger;
   backlog: Backlog;
-  settings: { sourceRoots: string[]; restoreRoots: string[]; nbdAllow: string[] };
+  settings: {
+    sourceRoots: string[];
+    restoreRoots: string[];
+    nbdAllow: string[];
+    /** How long a backup waits for its change list. */
+    extentsWaitMs: number;
+  };
 }
 
 /** An Idempotency-Key as the HTTP layer saw it. */

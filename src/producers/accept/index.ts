@@ -1,4 +1,5 @@
 export { acceptBackup } from './acceptBackup.js';
+export { acceptExtents } from './acceptExtents.js';
 export { acceptReconcile, type ReconcileAnswer } from './acceptReconcile.js';
 export { acceptRestore, type RestoreAnswer, type RestoreBody } from './acceptRestore.js';
 export { acceptValidation, type JobAnswer } from './acceptValidation.js';

@@ -42,7 +42,12 @@ export async function predictDemotion(
   const plan = planBackup({
     requestedType: body.backup_type,
     onBrokenChain: body.on_broken_chain ?? 'full',
-    tracker: disk.extents ? 'extents' : disk.source.type === 'nbd' && disk.source.bitmap ? 'bitmap' : 'none',
+    tracker:
+      disk.extents || disk.extentsFollow
+        ? 'extents'
+        : disk.source.type === 'nbd' && disk.source.bitmap
+          ? 'bitmap'
+          : 'none',
     trackerDistrusted: Number(facts?.tracker_distrust ?? 0) > 0,
     sinceChangeId: disk.sinceChangeId,
     // Unknown before the source is opened: assume that the disk has kept its size.

@@ -11,6 +11,7 @@ import { rawProblem, sendProblem } from './problem.js';
 import { backupRoutes } from './routes/backups.js';
 import { chainRoutes } from './routes/chains.js';
 import { eventRoutes } from './routes/events.js';
+import { extentRoutes } from './routes/extents.js';
 import { jobRoutes } from './routes/jobs.js';
 import { repositoryRoutes } from './routes/repositories.js';
 import { restorePointRoutes } from './routes/restorePoints.js';
@@ -49,6 +50,7 @@ export function createHttpServer(deps: HttpDeps): Api {
     repositoryRoutes(api, deps);
     vmRoutes(api, deps);
     backupRoutes(api, deps);
+    extentRoutes(api, deps);
     restorePointRoutes(api, deps);
     chainRoutes(api, deps);
     restoreRoutes(api, deps);

@@ -1,3 +1,4 @@
+import { expireAwaiting } from '../../db/jobs/awaitExtents.js';
 import { type Delivery, JOB_KINDS } from '../../db/jobs/kinds.js';
 import { repositoriesWithParked, unpark } from '../../db/jobs/slots.js';
 import {
@@ -24,8 +25,8 @@ export interface SweepDeps extends StaleDeps {
 const MOST_HEADS = 2_000;
 
 /**
- * Brings the queue in line with the database, a round with every call: jobs of dead workers are delivered again, headless
- * chains get a head, parked jobs their slot, heads that BullMQ does not know (a crash between commit and add, a Redis
+ * Brings the queue in line with the database, a round with every call: jobs of dead workers are delivered again, backups
+ * whose change list does not come are ended, headless chains get a head, parked jobs their slot, heads that BullMQ does not know (a crash between commit and add, a Redis
  * that was emptied or restored) are queued, and entries of dead workers are ended.
  */
 export function createSweeper(deps: SweepDeps): () => Promise<void> {
@@ -37,6 +38,7 @@ export function createSweeper(deps: SweepDeps): () => Promise<void> {
       const delivery = await redeliverAbandoned(deps.ds, job);
       if (delivery) await add(deps, delivery, 'abandoned');
     }
+    for (const delivery of await expireAwaiting(deps.ds)) await add(deps, delivery, 'released');
     for (const delivery of await releaseHeadless(deps.ds)) await add(deps, delivery, 'headless');
     for (const repositoryId of await repositoriesWithParked(deps.ds)) {
       for (const delivery of await unpark(deps.ds, repositoryId)) await add(deps, delivery, 'parked');

@@ -1,33 +1,49 @@
 import type { DataSource } from '../../db/database.js';
 import { asking } from '../../db/transaction.js';
-import { BackupExtents } from '../../entities/index.js';
-import { BLOCK_SIZE, type Extent, normaliseExtents } from '../../shared/extents.js';
+import { type BackupJob, BackupExtents } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { BLOCK_SIZE, checkExtent, type Extent } from '../../shared/extents.js';
 
 const BYTES_PER_PAIR = 16;
 
-/** The change list that came with the request, as it was given. */
-export async function loadExtents(ds: DataSource, backupId: string): Promise<Extent[]> {
-  const parts = await asking(() =>
-    ds.getRepository(BackupExtents).find({ where: { backupId }, order: { part: 'ASC' } }),
-  );
-  return parts.flatMap(({ pairs }) => {
-    const extents: Extent[] = [];
+/**
+ * The change list of a job, in order, read part by part: a list of millions takes no more memory than one of hundreds.
+ * @throws internal for a job without one: an absent list must never be taken for an empty one
+ */
+export async function* listedExtents(
+  ds: DataSource,
+  { id: backupId, extentsUpload: upload }: Pick<BackupJob, 'id' | 'extentsUpload'>,
+): AsyncGenerator<Extent, void, undefined> {
+  if (upload === null) throw new StrataError('internal', `The change list of ${backupId} is not there.`);
+  for (let part = 0; ; part++) {
+    const row = await asking(() => ds.getRepository(BackupExtents).findOneBy({ backupId, upload, part }));
+    if (!row) return;
+    const { pairs } = row;
     for (let at = 0; at < pairs.length; at += BYTES_PER_PAIR) {
-      extents.push({
+      yield {
         offset: Number(pairs.readBigUInt64LE(at)),
         length: Number(pairs.readBigUInt64LE(at + 8)),
-      });
+      };
     }
-    return extents;
-  });
+  }
 }
 
 /**
- * What has to be copied: the changes in whole blocks, and on a grown disk everything beyond the old end, of which
- * a tracker says nothing.
+ * What has to be copied: the changes, and on a grown disk everything beyond the old end, of which a tracker says nothing.
+ * @param changes in order, without overlaps; so is the result
+ * @throws extents_out_of_range for a change beyond the end of the disk
  */
-export function extentsToCopy(changes: readonly Extent[], parentSize: number, virtualSize: number): Extent[] {
-  const beyond = { offset: parentSize - (parentSize % BLOCK_SIZE), length: 0 };
-  beyond.length = virtualSize - beyond.offset;
-  return normaliseExtents(virtualSize > parentSize ? [...changes, beyond] : changes, virtualSize);
+export async function* extentsToCopy(
+  changes: AsyncIterable<Extent>,
+  parentSize: number,
+  virtualSize: number,
+): AsyncGenerator<Extent, void, undefined> {
+  // The block in which the old disk ended is copied whole.
+  const beyond = virtualSize > parentSize ? parentSize - (parentSize % BLOCK_SIZE) : virtualSize;
+  for await (const extent of changes) {
+    checkExtent(extent, virtualSize, 'changed_extents');
+    const { offset, length } = extent;
+    if (offset < beyond) yield { offset, length: Math.min(length, beyond - offset) };
+  }
+  if (beyond < virtualSize) yield { offset: beyond, length: virtualSize - beyond };
 }

@@ -12,7 +12,7 @@ import { type BackupFiles, sidecarsOf } from '../repository/layout.js';
 import { createImage } from '../../qcow2/index.js';
 import type { Extent } from '../../shared/extents.js';
 import type { BackupContext, Layer } from './context.js';
-import { extentsToCopy, loadExtents } from './extents.js';
+import { extentsToCopy, listedExtents } from './extents.js';
 import type { BackupPlan } from './plan.js';
 
 export interface TransferInput {
@@ -52,7 +52,7 @@ export async function transfer(input: TransferInput): Promise<LayerResult> {
   );
   const overlay = join(root, partial.image);
   if (plan.mode === 'changes') {
-    const changes = await changesOf(deps, context, source, held.signal);
+    const changes = changesOf(deps, context, source, held.signal);
     return copyChanges({
       ...common,
       overlay,
@@ -62,18 +62,15 @@ export async function transfer(input: TransferInput): Promise<LayerResult> {
   return copyDifferences({ ...common, overlay, parentLayers: digestPaths(root, lineage) });
 }
 
-async function changesOf(
+function changesOf(
   deps: ServiceDeps,
   context: BackupContext,
   source: OpenSource,
   signal: AbortSignal,
-): Promise<Extent[]> {
-  const { request, id } = context.job;
-  if (request.has_extents) return loadExtents(deps.ds, id);
-  const bitmap = request.source.type === 'nbd' ? (request.source.bitmap ?? '') : '';
-  const changes: Extent[] = [];
-  for await (const extent of source.changed(bitmap, { signal })) changes.push(extent);
-  return changes;
+): AsyncIterable<Extent> {
+  const { request } = context.job;
+  if (request.has_extents) return listedExtents(deps.ds, context.job);
+  return source.changed(request.source.type === 'nbd' ? (request.source.bitmap ?? '') : '', { signal });
 }
 
 /** The parent and what is below it, topmost first. */

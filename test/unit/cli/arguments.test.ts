@@ -53,9 +53,11 @@ describe('arguments of the CLI', () => {
     expect(diskRequests({ disk: ['10', '1'] }, undefined)).to.deep.equal([{ disk_id: 1 }, { disk_id: 10 }]);
     expect(diskRequests({ disk: ['3'], source: ['/d/a.raw'] }, undefined)[0]).to.deep.include({ disk_id: 3 });
     const extents = [{ offset: 0, length: 1 }];
-    expect(diskRequests({ disk: ['0'], sinceChangeId: 'x' }, extents)).to.deep.equal([
+    expect(diskRequests({ disk: ['0'], sinceChangeId: 'x' }, { extents })).to.deep.equal([
       { disk_id: 0, since_change_id: 'x', changed_extents: extents },
     ]);
+    const follow = { type: 'text/plain' as const, open: async function* () {} };
+    expect(diskRequests({ disk: ['0'] }, { follow })).to.deep.equal([{ disk_id: 0, extents_follow: true }]);
     expect(codeOf(() => diskRequests({ disk: ['1', '1'] }, undefined))).to.equal('invalid_request');
     expect(codeOf(() => diskRequests({ source: ['/a.raw', '0=/b.raw'] }, undefined))).to.equal(
       'invalid_request',
@@ -79,14 +81,20 @@ describe('arguments of the CLI', () => {
       return readExtentFile(path).catch((error: StrataError) => error.message);
     };
     try {
-      expect(await read('[{"offset":0,"length":512}]')).to.deep.equal([{ offset: 0, length: 512 }]);
-      expect(await read('# changed\n0 512\n\n1024\t8\n')).to.deep.equal([
-        { offset: 0, length: 512 },
-        { offset: 1024, length: 8 },
-      ]);
+      expect(await read('[{"offset":0,"length":512}]')).to.deep.equal({
+        extents: [{ offset: 0, length: 512 }],
+      });
+      expect(await read('# changed\n0 512\n\n1024\t8\n')).to.deep.equal({
+        extents: [
+          { offset: 0, length: 512 },
+          { offset: 1024, length: 8 },
+        ],
+      });
       expect(await read('0 512\nx')).to.equal('Line 2 of the change list is not "offset length".');
       expect(await read('[{"offset":"0"}]')).to.equal('Entry 0 of the change list has no offset and length.');
       expect(await read('[')).to.equal('The change list is not JSON.');
+      const long = await read(`\n [${' '.repeat(5 << 20)}]`);
+      expect(long, 'a long one is sent as it is').to.have.nested.property('follow.type', 'application/json');
     } finally {
       await rm(dir, { recursive: true });
     }

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { BLOCK_SIZE, type Extent, normaliseExtents, totalLength } from '../../../src/shared/extents.js';
+import { BLOCK_SIZE, type Extent, totalLength } from '../../../src/shared/extents.js';
+import { normaliseExtents } from '../../helpers/normaliseExtents.js';
 import { isStrataError } from '../../../src/shared/errors.js';
 
 const SIZE = 100 * BLOCK_SIZE + 512;

@@ -26,6 +26,7 @@ export function toBackup({ backup, vmName }: NamedBackup): Backup {
     bytes_transferred: backup.bytesTransferred,
     content_id: backup.contentId,
     protected_until: iso(backup.protectedUntil),
+    awaits_extents_until: iso(backup.awaitsExtentsUntil),
     tags: backup.tags,
     priority: backup.priority,
     max_bytes_per_second: backup.maxBytesPerSecond,

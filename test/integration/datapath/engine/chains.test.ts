@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { copyChanges, copyDifferences, copyFull } from '../../../../src/datapath/index.js';
-import { BLOCK_SIZE, normaliseExtents } from '../../../../src/shared/extents.js';
+import { BLOCK_SIZE } from '../../../../src/shared/extents.js';
+import { normaliseExtents } from '../../../helpers/normaliseExtents.js';
 import { startQemuNbd } from '../../../helpers/nbdServers.js';
 import {
   createOverlay,

@@ -7,7 +7,8 @@ import { planChunks } from '../../../../src/datapath/engine/chunks.js';
 import { differingExtents } from '../../../../src/datapath/engine/differences.js';
 import { orderedMap } from '../../../../src/datapath/engine/orderedMap.js';
 import { inScope } from '../../../../src/datapath/engine/scope.js';
-import { BLOCK_SIZE, type Extent, normaliseExtents } from '../../../../src/shared/extents.js';
+import { BLOCK_SIZE, type Extent } from '../../../../src/shared/extents.js';
+import { normaliseExtents } from '../../../helpers/normaliseExtents.js';
 import { arbitraryCells, collect, runsOfCells } from '../digests/layers.js';
 
 const SIZE = 40 * BLOCK_SIZE + 1536;
