@@ -185,5 +185,6 @@ async function grant(
   );
   if (affectedRows(granted) === 0) return undefined;
   const { chain_id: chainId, repository_id: repositoryId } = seen;
-  return { chainId, jobId, kind, owner, fence, attempt, deaths, repositoryId };
+  const failedBefore = seen.error_code !== null;
+  return { chainId, jobId, kind, owner, fence, attempt, deaths, repositoryId, failedBefore };
 }

@@ -56,7 +56,7 @@ async function advance(tx: EntityManager, lease: ChainLease, backup: PublishedBa
          c.total_backups = c.total_backups + 1, c.total_size_bytes = c.total_size_bytes + ?,
          j.status = 'completed', j.backup_type = ?, j.demoted_reason = ?, j.parent_backup_id = ?, j.successor_of = ?,
          j.repository_path = ?, j.virtual_size = ?, j.size_bytes = ?, j.bytes_transferred = ?, j.content_id = ?,
-         j.health = 'ok', j.error_code = NULL, j.error_detail = NULL, j.completed_at = UTC_TIMESTAMP(3),
+         j.health = 'ok', j.completed_at = UTC_TIMESTAMP(3),
          d.virtual_size = ?
      WHERE c.id = ? AND c.fence = ? AND c.committed < ? AND j.fence = ? AND j.status = 'running'`,
     [
@@ -80,4 +80,7 @@ async function advance(tx: EntityManager, lease: ChainLease, backup: PublishedBa
     ],
   );
   if (affectedRows(advanced) !== ROWS_OF_A_COMMIT) throw leaseLost(lease, 'commit');
+  if (!lease.failedBefore) return;
+  // Not above: MariaDB makes a temporary table on disk for a statement on several tables that changes a TEXT.
+  await tx.query('UPDATE backup_jobs SET error_code = NULL, error_detail = NULL WHERE id = ?', [lease.jobId]);
 }

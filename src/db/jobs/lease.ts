@@ -17,6 +17,8 @@ export interface ChainLease {
   /** Workers that died at it. */
   deaths: number;
   repositoryId: string;
+  /** An attempt before has left its error in the job's row. */
+  failedBefore: boolean;
 }
 
 /**

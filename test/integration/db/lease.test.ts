@@ -178,6 +178,24 @@ describe('The lease of a chain', () => {
     expect(await statusOf(job)).to.equal('completed');
   });
 
+  it('keeps the error of an attempt until one succeeds', async () => {
+    const { insertBackup } = await newChain();
+    const job = await insertBackup({ type: null, status: 'released', parent: null });
+    const errorOf = async () =>
+      (
+        await suite.ds.query<Record<string, string | null>[]>(
+          'SELECT error_code, error_detail FROM backup_jobs WHERE id = ?',
+          [job],
+        )
+      )[0];
+    const failure = { code: 'no_space', detail: 'full' };
+    await releaseAgain(suite.ds, await mustAcquire(job), { delayMs: 0, keepAttempt: true, failure });
+    const second = await mustAcquire(job, 'b', LEASE_MS, 2);
+    expect(await errorOf()).to.deep.equal({ error_code: 'no_space', error_detail: 'full' });
+    await commitBackup(suite.ds, second, publishedFull('again'));
+    expect(await errorOf()).to.deep.equal({ error_code: null, error_detail: null });
+  });
+
   it('gives positions without gaps or doubles to producers that come at once', async () => {
     const { ids } = await newChain();
     const taken = await Promise.all(

@@ -70,6 +70,7 @@ describe('The states of a job', () => {
           fence: 1,
           attempt: 1,
           deaths: 0,
+          failedBefore: false,
           repositoryId: ids.repositoryId,
         };
         if (verb !== 'acquire') {
