@@ -31,6 +31,7 @@ const PACKAGES = {
   'prom-client': ['observability'],
   '@napi-rs/blake-hash': ['datapath'],
   commander: ['cli'],
+  'cron-parser': ['producers'],
 };
 
 const folderRules = Object.entries(MAY_IMPORT).map(([from, to]) => ({

@@ -4,6 +4,7 @@ import { AddJobSlots1795000000002 } from './1795000000002-AddJobSlots.js';
 import { AddJobLimits1795000000003 } from './1795000000003-AddJobLimits.js';
 import { AddTrackerFacts1795000000006 } from './1795000000006-AddTrackerFacts.js';
 import { AddWebhooks1795000000011 } from './1795000000011-AddWebhooks.js';
+import { AddPolicies1795000000012 } from './1795000000012-AddPolicies.js';
 
 /** All migrations, oldest first. */
 export const MIGRATIONS = [
@@ -13,4 +14,5 @@ export const MIGRATIONS = [
   AddJobLimits1795000000003,
   AddTrackerFacts1795000000006,
   AddWebhooks1795000000011,
+  AddPolicies1795000000012,
 ];

@@ -1,5 +1,6 @@
 import {
   eachItem,
+  type Policy,
   type Repository,
   type StrataClient,
   type Token,
@@ -65,6 +66,18 @@ export async function findToken(client: StrataClient, idOrName: string, signal: 
     if (token.id === idOrName || token.name === idOrName) return token;
   }
   throw new StrataError('not_found', `There is no token ${idOrName}.`, { field: 'token' });
+}
+
+/** Finds a policy by id or name. @throws not_found */
+export async function findPolicy(
+  client: StrataClient,
+  idOrName: string,
+  signal: AbortSignal,
+): Promise<Policy> {
+  for await (const policy of eachItem((page) => client.policies.list(page, { signal }))) {
+    if (policy.id === idOrName || policy.name === idOrName) return policy;
+  }
+  throw new StrataError('not_found', `There is no policy ${idOrName}.`, { field: 'policy' });
 }
 
 /** Finds a webhook by id or name. @throws not_found */

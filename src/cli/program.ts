@@ -9,6 +9,7 @@ import { addJobCommand } from './commands/job.js';
 import { addJobsCommand } from './commands/jobs.js';
 import { addListCommand } from './commands/list.js';
 import { addPointsCommand } from './commands/points.js';
+import { addPolicyCommand } from './commands/policy.js';
 import { addRepoCommand } from './commands/repo.js';
 import { addRestoreCommand } from './commands/restore.js';
 import { addShowCommand } from './commands/show.js';
@@ -72,6 +73,7 @@ function createProgram(io: CliIo, json: boolean, addFirst: (program: Command) =>
   addCancelCommand(program, io);
   addJobsCommand(program, io);
   addJobCommand(program, io);
+  addPolicyCommand(program, io);
   addTokenCommand(program, io);
   addWebhookCommand(program, io);
   addCompletionCommand(program, io);

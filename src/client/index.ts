@@ -3,6 +3,7 @@ import type { Job, Page } from '../contract/index.js';
 import { type BackupCalls, backupCalls } from './calls/backups.js';
 import { type ChainCalls, chainCalls, type RestorePointCalls, restorePointCalls } from './calls/chains.js';
 import { type JobCalls, jobCalls } from './calls/jobs.js';
+import { type PolicyCalls, policyCalls } from './calls/policies.js';
 import { type RepositoryCalls, repositoryCalls } from './calls/repositories.js';
 import { type RestoreCalls, restoreCalls } from './calls/restores.js';
 import { type SystemCalls, systemCalls } from './calls/system.js';
@@ -20,6 +21,7 @@ export interface StrataClient extends SystemCalls {
   chains: ChainCalls;
   restores: RestoreCalls;
   jobs: JobCalls;
+  policies: PolicyCalls;
   tokens: TokenCalls;
   webhooks: WebhookCalls;
   /** Waits until a job of any kind has ended. */
@@ -44,6 +46,7 @@ export function createClient(options: ClientOptions): StrataClient {
     chains: chainCalls(transport),
     restores: restoreCalls(transport),
     jobs,
+    policies: policyCalls(transport),
     tokens: tokenCalls(transport),
     webhooks: webhookCalls(transport),
     waitForJob: (id, wait) => waitForJob((look) => jobs.get(id, look), transport.clock, wait),

@@ -2,6 +2,7 @@ export * from './backups.js';
 export * from './chains.js';
 export * from './common.js';
 export * from './jobs.js';
+export * from './policies.js';
 export * from './repositories.js';
 export * from './restorePoints.js';
 export * from './restores.js';

@@ -17,6 +17,9 @@ export { JobStep } from './jobStep.js';
 export { LeaderLease } from './leaderLease.js';
 export { MaintenanceJob, type MaintenanceType } from './maintenanceJob.js';
 export { OutboxEvent, type OutboxState } from './outboxEvent.js';
+export { type KeepColumn, Policy } from './policy.js';
+export { PolicyMember } from './policyMember.js';
+export { PolicyRun, type PolicyRunStatus, type PolicyRunTrigger, PolicyRunVm } from './policyRun.js';
 export { Repository, type RepositoryType } from './repository.js';
 export { RestoreJob, type RestoreFormat, type RestoreTarget } from './restoreJob.js';
 export {

@@ -5,6 +5,8 @@ import { forgetDeliveries } from '../db/stores/outbox.js';
 import { runKeeper } from '../producers/keeper/keeper.js';
 import { createReconciler } from '../producers/keeper/reconcile.js';
 import { createNotifier } from '../producers/notify/notifier.js';
+import { startSchedules } from '../producers/schedules/startSchedules.js';
+import { connectRedis } from '../queue/connection.js';
 import { joinFleet } from './fleet.js';
 import { serveMetrics } from './metricsServer.js';
 import { runMain } from './shutdown.js';
@@ -31,6 +33,11 @@ await runMain(log, async () => {
   shutdown.onClose('reconciliation', reconciler.settled);
   const notifier = createNotifier(wiring, { ...settings.webhooks, signal: shutdown.signal });
   shutdown.onClose('webhooks', notifier.settled);
+  const onError = (error: Error) => log.warn({ err: error }, 'redis');
+  const redis = connectRedis({ url: settings.redisUrl ?? '' }, { use: 'worker', onError });
+  shutdown.onClose('schedules redis', () => redis.disconnect());
+  const schedules = startSchedules(wiring, { redis, redisPrefix: settings.redisPrefix });
+  shutdown.onClose('schedules', schedules.stop);
   const keeping = runKeeper({
     ...wiring,
     sweepEveryMs: settings.sweepEveryMs,
@@ -38,6 +45,7 @@ await runMain(log, async () => {
     signal: shutdown.signal,
     chores: [
       { name: 'dead processes', run: () => forgetDeadProcesses(wiring.ds, DEAD_PROCESS_HOURS) },
+      { name: 'policies', run: schedules.run },
       { name: 'webhooks', run: notifier.run },
       { name: 'old deliveries', run: () => forgetDeliveries(wiring.ds, DELIVERY_DAYS, 10_000) },
       { name: 'reconciliation', run: reconciler.run },

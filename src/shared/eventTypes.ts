@@ -15,6 +15,10 @@ export const EVENT_TYPES = [
   'maintenance.completed',
   'maintenance.failed',
   'maintenance.cancelled',
+  'policy_run.completed',
+  'policy_run.failed',
+  'policy_run.empty',
+  'policy_run.skipped',
   'webhook.test',
 ] as const;
 

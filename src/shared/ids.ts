@@ -3,7 +3,19 @@ import { randomBytes } from 'node:crypto';
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 
 /** What an id names; the prefix makes a pasted id tell its kind. */
-export type IdPrefix = 'bkp' | 'rp' | 'repo' | 'mnt' | 'rst' | 'tok' | 'chn' | 'proc' | 'whk' | 'evt';
+export type IdPrefix =
+  | 'bkp'
+  | 'rp'
+  | 'repo'
+  | 'mnt'
+  | 'rst'
+  | 'tok'
+  | 'chn'
+  | 'proc'
+  | 'whk'
+  | 'evt'
+  | 'pol'
+  | 'run';
 
 /**
  * A new id such as `bkp_01jd3k9v0x2m4n6p8q0r2s4t6v`: prefix, 10 characters of time, 16 random ones (Crockford base 32,

@@ -13,6 +13,7 @@ import { chainRoutes } from './routes/chains.js';
 import { eventRoutes } from './routes/events.js';
 import { extentRoutes } from './routes/extents.js';
 import { jobRoutes } from './routes/jobs.js';
+import { policyRoutes } from './routes/policies.js';
 import { repositoryRoutes } from './routes/repositories.js';
 import { restorePointRoutes } from './routes/restorePoints.js';
 import { restoreRoutes } from './routes/restores.js';
@@ -57,6 +58,7 @@ export function createHttpServer(deps: HttpDeps): Api {
     jobRoutes(api, deps);
     eventRoutes(api, deps, tokens);
     tokenRoutes(api, deps, tokens);
+    policyRoutes(api, deps);
     webhookRoutes(api, deps);
     systemRoutes(api, deps);
   });

@@ -4,9 +4,11 @@ import { getJob } from '../../db/stores/jobs.js';
 import type { DueDelivery } from '../../db/stores/outbox.js';
 import { getRestorePoint } from '../../db/stores/restorePoints.js';
 import { getRestore } from '../../db/stores/restores.js';
+import { getRun } from '../../db/stores/policyRuns.js';
 import { isStrataError } from '../../shared/errors.js';
 import { toBackup } from '../http/views/backup.js';
 import { toJob } from '../http/views/job.js';
+import { toPolicyRunWithVms } from '../http/views/policy.js';
 import { toRestore } from '../http/views/restore.js';
 import { toRestorePoint } from '../http/views/restorePoint.js';
 
@@ -45,6 +47,8 @@ async function subject(ds: DataSource, kind: string, id: string): Promise<object
       return toRestore(await getRestore(ds, id));
     case 'maintenance':
       return toJob(await getJob(ds, id));
+    case 'policy_run':
+      return toPolicyRunWithVms(await getRun(ds, id));
     default:
       return { id };
   }

@@ -1,0 +1,61 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import type { RequestedType } from './backupJob.js';
+import { BINARY_COLLATION, TIME } from './columns.js';
+
+/** What is kept, as the API takes it; `within` is such as `30d`. */
+export interface KeepColumn {
+  last?: number;
+  hourly?: number;
+  daily?: number;
+  weekly?: number;
+  monthly?: number;
+  yearly?: number;
+  within?: string;
+}
+
+/** When the VMs of a policy are backed up, how, and which of their restore points are kept. */
+@Entity('policies')
+@Index('uq_policies_name', ['name'], { unique: true })
+@Index('ix_policies_due', ['enabled', 'nextRunAt'])
+export class Policy {
+  @PrimaryColumn({ type: 'varchar', length: 64, ...BINARY_COLLATION })
+  id!: string;
+
+  @Column({ type: 'varchar', length: 63, ...BINARY_COLLATION })
+  name!: string;
+
+  @Column({ type: 'boolean', default: true })
+  enabled!: boolean;
+
+  /** Five fields of cron; NULL: only on request. */
+  @Column({ type: 'varchar', length: 191, nullable: true })
+  schedule!: string | null;
+
+  /** IANA name, of the schedule and of the days that are kept. */
+  @Column({ name: 'time_zone', type: 'varchar', length: 64 })
+  timeZone!: string;
+
+  /** The VMs of a run begin spread over so many seconds. */
+  @Column({ name: 'jitter_seconds', type: 'int', default: 0 })
+  jitterSeconds!: number;
+
+  @Column({ name: 'backup_type', type: 'varchar', length: 16 })
+  backupType!: RequestedType;
+
+  @Column({ name: 'full_every', type: 'int', nullable: true })
+  fullEvery!: number | null;
+
+  @Column({ name: 'full_after_days', type: 'int', nullable: true })
+  fullAfterDays!: number | null;
+
+  /** NULL: nothing is removed. */
+  @Column({ type: 'json', nullable: true })
+  keep!: KeepColumn | null;
+
+  /** When it is due, by the schedule; NULL without one. The truth: BullMQ's scheduler only wakes somebody. */
+  @Column({ name: 'next_run_at', ...TIME, nullable: true })
+  nextRunAt!: Date | null;
+
+  @Column({ name: 'created_at', ...TIME })
+  createdAt!: Date;
+}

@@ -1,0 +1,23 @@
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
+import { BINARY_COLLATION } from './columns.js';
+import { Policy } from './policy.js';
+import { VmContext } from './vmContext.js';
+
+/** A VM of a policy. A VM has one policy at most: two would not agree on what is kept. */
+@Entity('policy_members')
+@Index('ix_policy_members_policy', ['policyId', 'vmContextId'])
+export class PolicyMember {
+  @PrimaryColumn({ name: 'vm_context_id', type: 'varchar', length: 191, ...BINARY_COLLATION })
+  vmContextId!: string;
+
+  @ManyToOne(() => VmContext, { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'vm_context_id', foreignKeyConstraintName: 'fk_policy_members_vm_context' })
+  vmContext?: Relation<VmContext>;
+
+  @Column({ name: 'policy_id', type: 'varchar', length: 64, ...BINARY_COLLATION })
+  policyId!: string;
+
+  @ManyToOne(() => Policy, { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'policy_id', foreignKeyConstraintName: 'fk_policy_members_policy' })
+  policy?: Relation<Policy>;
+}

@@ -1,0 +1,60 @@
+import type { PolicyCreate, PolicyPatch } from '../../contract/index.js';
+import type { PolicyFacts } from '../../db/stores/policies.js';
+import { readRules } from '../../services/retention/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { checkTimeZone, nextTime } from './cron.js';
+
+const NEW: PolicyFacts = {
+  name: '',
+  enabled: true,
+  schedule: null,
+  timeZone: 'UTC',
+  jitterSeconds: 0,
+  backupType: 'auto',
+  fullEvery: null,
+  fullAfterDays: null,
+  keep: null,
+  nextRunAt: null,
+};
+
+/**
+ * The facts of a policy after a change, or of a new one.
+ * @param now the database's clock: the schedule goes on behind it
+ * @throws invalid_request for a schedule, a time zone or a `keep.within` that means nothing
+ */
+export function definePolicy(
+  body: PolicyCreate | PolicyPatch,
+  now: Date,
+  before: PolicyFacts = NEW,
+): PolicyFacts {
+  const facts: PolicyFacts = {
+    name: body.name ?? before.name,
+    enabled: body.enabled ?? before.enabled,
+    schedule: body.schedule === undefined ? before.schedule : body.schedule,
+    timeZone: body.time_zone ?? before.timeZone,
+    jitterSeconds: body.jitter_seconds ?? before.jitterSeconds,
+    backupType: body.backup_type ?? before.backupType,
+    fullEvery: body.full_every === undefined ? before.fullEvery : body.full_every,
+    fullAfterDays: body.full_after_days === undefined ? before.fullAfterDays : body.full_after_days,
+    keep: body.keep === undefined ? before.keep : body.keep,
+    nextRunAt: before.nextRunAt,
+  };
+  checkTimeZone(facts.timeZone);
+  readRules(facts.keep);
+  checkFulls(facts);
+  // A change of anything else must not put a run off that is due.
+  const sameTimes =
+    facts.schedule === before.schedule &&
+    facts.timeZone === before.timeZone &&
+    facts.enabled === before.enabled;
+  if (sameTimes) return facts;
+  const due = facts.enabled && facts.schedule !== null;
+  const next = facts.schedule === null ? null : nextTime(facts.schedule, facts.timeZone, now);
+  return { ...facts, nextRunAt: due ? next : null };
+}
+
+function checkFulls({ backupType, fullEvery, fullAfterDays }: PolicyFacts): void {
+  if (backupType === 'auto' || (fullEvery === null && fullAfterDays === null)) return;
+  const field = fullEvery === null ? 'full_after_days' : 'full_every';
+  throw new StrataError('invalid_request', `${field} is for backup_type "auto".`, { field });
+}

@@ -1,0 +1,2 @@
+export { readRules, simulateRetention } from './simulate.js';
+export type { Verdict } from './types.js';
