@@ -19,7 +19,7 @@ export function nextTime(schedule: string, timeZone: string, after: Date): Date 
 /** @throws invalid_request for a time zone that Node does not know */
 export function checkTimeZone(timeZone: string): void {
   try {
-    new Intl.DateTimeFormat('en-US', { timeZone });
+    Intl.DateTimeFormat('en-US', { timeZone });
   } catch (error) {
     throw new StrataError('invalid_request', `${timeZone} is no time zone, such as Europe/Berlin or UTC.`, {
       field: 'time_zone',
