@@ -6,6 +6,7 @@ import { StrataError } from '../../shared/errors.js';
 import { requireTokens } from './auth.js';
 import { showQueues } from './board.js';
 import type { Api, HttpDeps } from './deps.js';
+import { drainOnClose } from './drain.js';
 import { describeApi } from './openapi.js';
 import { rawProblem, sendProblem } from './problem.js';
 import { backupRoutes } from './routes/backups.js';
@@ -41,6 +42,7 @@ const LONGEST_PARAM = 200;
 export function createHttpServer(deps: HttpDeps): Api {
   const app = createServer(deps);
   const tokens = createTokenCache(deps.ds, deps.clock);
+  drainOnClose(app);
   addSecurityHeaders(app);
   requireTokens(app, tokens);
   describeApi(app);
