@@ -3,6 +3,7 @@ import { CreateJobsAndFleet1795000000001 } from './1795000000001-CreateJobsAndFl
 import { AddJobSlots1795000000002 } from './1795000000002-AddJobSlots.js';
 import { AddJobLimits1795000000003 } from './1795000000003-AddJobLimits.js';
 import { AddTrackerFacts1795000000006 } from './1795000000006-AddTrackerFacts.js';
+import { AddConsolidation1795000000009 } from './1795000000009-AddConsolidation.js';
 import { AddWebhooks1795000000011 } from './1795000000011-AddWebhooks.js';
 import { AddPolicies1795000000012 } from './1795000000012-AddPolicies.js';
 
@@ -13,6 +14,7 @@ export const MIGRATIONS = [
   AddJobSlots1795000000002,
   AddJobLimits1795000000003,
   AddTrackerFacts1795000000006,
+  AddConsolidation1795000000009,
   AddWebhooks1795000000011,
   AddPolicies1795000000012,
 ];

@@ -5,6 +5,8 @@ import { addBackupCommand } from './commands/backup.js';
 import { addCancelCommand } from './commands/cancel.js';
 import { addChainCommand } from './commands/chain.js';
 import { addCompletionCommand } from './commands/completion.js';
+import { addConsolidateCommand } from './commands/consolidate.js';
+import { addDeleteCommand } from './commands/delete.js';
 import { addJobCommand } from './commands/job.js';
 import { addJobsCommand } from './commands/jobs.js';
 import { addListCommand } from './commands/list.js';
@@ -69,6 +71,8 @@ function createProgram(io: CliIo, json: boolean, addFirst: (program: Command) =>
   addChainCommand(program, io);
   addPointsCommand(program, io);
   addValidateCommand(program, io);
+  addConsolidateCommand(program, io);
+  addDeleteCommand(program, io);
   addRestoreCommand(program, io);
   addCancelCommand(program, io);
   addJobsCommand(program, io);

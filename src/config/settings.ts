@@ -32,6 +32,8 @@ export interface Settings {
   sweepEveryMs: number;
   /** How often the keeper compares catalogue and files. */
   reconcileEveryMs: number;
+  /** Layers after which a chain gets a synthetic full, where its repository says nothing. */
+  chainLimit: number;
   attempts: number;
   jobDeadlineMs: number;
   redisPrefix: string;
@@ -127,6 +129,7 @@ function readKeeper(read: Reader) {
     answerMs: read.integer('STRATA_ANSWER_MS', 30_000, 3_000, 600_000),
     sweepEveryMs: read.integer('STRATA_SWEEP_MS', 5_000, 100, 600_000),
     reconcileEveryMs: read.integer('STRATA_RECONCILE_MS', 21_600_000, 1_000, LONGEST_TIMER_MS),
+    chainLimit: read.integer('STRATA_CHAIN_LIMIT', 30, 2, 200),
     webhooks: {
       timeoutMs: read.integer('STRATA_WEBHOOK_TIMEOUT_MS', 10_000, 100, 300_000),
       giveUpMs: read.integer('STRATA_WEBHOOK_GIVE_UP_MS', 259_200_000, 1_000, LONGEST_TIMER_MS),

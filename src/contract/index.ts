@@ -1,6 +1,7 @@
 export * from './backups.js';
 export * from './chains.js';
 export * from './common.js';
+export * from './consolidation.js';
 export * from './jobs.js';
 export * from './policies.js';
 export * from './repositories.js';

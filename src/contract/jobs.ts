@@ -5,7 +5,9 @@ import { closed, DiskId, Id, JobError, JobStatus, nullable, oneOf, Progress, Tim
 export const Job = closed({
   id: Type.String(),
   kind: oneOf(['backup', 'maintenance', 'restore']),
-  type: Type.String({ description: 'Backup type, `validate`, `reconcile` or `restore`.' }),
+  type: Type.String({
+    description: 'Backup type, `validate`, `reconcile`, `consolidate`, `synthetic_full` or `restore`.',
+  }),
   status: JobStatus,
   chain_id: Type.String(),
   vm_context_id: Type.String(),

@@ -7,6 +7,11 @@ const MaxParallelJobs = Type.Integer({
   maximum: 10_000,
   description: 'Jobs at a time, fleet-wide.',
 });
+const MaxChainLength = Type.Integer({
+  minimum: 2,
+  maximum: 200,
+  description: 'Layers after which a chain gets a synthetic full; null for STRATA_CHAIN_LIMIT.',
+});
 const ImmutableDays = Type.Integer({ minimum: 0, maximum: 36_500 });
 
 export const RepositoryType = oneOf(['local', 'nfs']);
@@ -31,6 +36,7 @@ export const RepositoryCreate = closed({
   max_parallel_jobs: Type.Optional(MaxParallelJobs),
   max_bytes_per_second: Type.Optional(MaxBytesPerSecond),
   immutable_days: Type.Optional(ImmutableDays),
+  max_chain_length: Type.Optional(MaxChainLength),
   adopt: Type.Optional(
     Type.Boolean({
       description:
@@ -49,6 +55,7 @@ export const RepositoryPatch = Type.Object(
     max_parallel_jobs: Type.Optional(nullable(MaxParallelJobs)),
     max_bytes_per_second: Type.Optional(nullable(MaxBytesPerSecond)),
     immutable_days: Type.Optional(ImmutableDays),
+    max_chain_length: Type.Optional(nullable(MaxChainLength)),
   },
   { additionalProperties: false, minProperties: 1 },
 );
@@ -67,6 +74,7 @@ export const Repository = closed({
     Type.Integer({ description: 'Shared equally by the jobs that run on it; null: no limit.' }),
   ),
   immutable_days: Type.Integer(),
+  max_chain_length: nullable(Type.Integer()),
   total_bytes: nullable(Bytes('Size of the file system')),
   used_bytes: nullable(Bytes('Used on the file system')),
   available_bytes: nullable(Bytes('Available on the file system')),

@@ -9,6 +9,7 @@ export const RestorePointStatus = oneOf([
   'completed_with_warnings',
   'failed',
   'cancelled',
+  'expired',
 ]);
 export type RestorePointStatus = Static<typeof RestorePointStatus>;
 

@@ -5,6 +5,7 @@ export {
   type DigestHeader,
   type DigestRun,
   effectiveDigests,
+  mergeIndexes,
   openDigestIndex,
   readDigestIndex,
 } from './digests/index.js';

@@ -44,6 +44,14 @@ export class BackupChain {
   @JoinColumn({ name: 'latest_backup_id', foreignKeyConstraintName: 'fk_backup_chains_latest' })
   latestBackup?: Relation<ChainJob>;
 
+  /** Whose file is being switched for a merged one: settled before any other work on the chain. */
+  @Column({ name: 'merging_backup_id', type: 'varchar', length: 64, nullable: true, ...BINARY_COLLATION })
+  mergingBackupId!: string | null;
+
+  @ManyToOne('BackupJob', { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'merging_backup_id', foreignKeyConstraintName: 'fk_backup_chains_merging' })
+  mergingBackup?: Relation<ChainJob>;
+
   @Column({ name: 'total_backups', type: 'int', default: 0 })
   totalBackups!: number;
 

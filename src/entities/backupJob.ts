@@ -140,6 +140,14 @@ export class BackupJob extends ChainJob {
   @Column({ name: 'content_wrong_at', ...TIME, nullable: true })
   contentWrongAt!: Date | null;
 
+  /** When it ceased to be a restore point. Its file may still carry those above it. */
+  @Column({ name: 'expired_at', ...TIME, nullable: true })
+  expiredAt!: Date | null;
+
+  /** When the files of an expired backup were removed; `repository_path` stays, so that the name is never given again. */
+  @Column({ name: 'file_removed_at', ...TIME, nullable: true })
+  fileRemovedAt!: Date | null;
+
   @Column({ name: 'protected_until', ...TIME, nullable: true })
   protectedUntil!: Date | null;
 

@@ -15,7 +15,12 @@ export type { Health } from './health.js';
 export { IdempotencyKey } from './idempotencyKey.js';
 export { JobStep } from './jobStep.js';
 export { LeaderLease } from './leaderLease.js';
-export { MaintenanceJob, type MaintenanceType } from './maintenanceJob.js';
+export {
+  type ConsolidateParams,
+  MaintenanceJob,
+  type MaintenanceParams,
+  type MaintenanceType,
+} from './maintenanceJob.js';
 export { OutboxEvent, type OutboxState } from './outboxEvent.js';
 export { type KeepColumn, Policy } from './policy.js';
 export { PolicyMember } from './policyMember.js';

@@ -3,10 +3,15 @@ import type { BackupChain } from './backupChain.js';
 import { ChainJob } from './chainJob.js';
 import { BINARY_COLLATION } from './columns.js';
 
-export type MaintenanceType = 'validate' | 'reconcile';
+export type MaintenanceType = 'validate' | 'reconcile' | 'consolidate' | 'synthetic_full';
 
-/** What a maintenance job was asked for; a `reconcile` has nothing to ask. */
-export type MaintenanceParams = { level: 'quick' } | Record<string, never>;
+/** What a `consolidate` removes. A list of what to keep would cost the backups that complete before its turn. */
+export interface ConsolidateParams {
+  remove: string[];
+}
+
+/** What a maintenance job was asked for; a `reconcile` and a `synthetic_full` have nothing to ask. */
+export type MaintenanceParams = { level: 'quick' } | ConsolidateParams | Record<string, never>;
 
 /** Work on a chain that takes no backup. */
 @Entity('maintenance_jobs')

@@ -40,6 +40,10 @@ export class Repository {
   @Column({ name: 'immutable_days', type: 'int', default: 0 })
   immutableDays!: number;
 
+  /** Layers after which a chain gets a synthetic full; NULL for the fleet's default. */
+  @Column({ name: 'max_chain_length', type: 'int', nullable: true })
+  maxChainLength!: number | null;
+
   @Column({ name: 'total_bytes', ...BIGINT, nullable: true })
   totalBytes!: number | null;
 

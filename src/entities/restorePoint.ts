@@ -8,7 +8,9 @@ export type RestorePointStatus =
   | 'completed'
   | 'completed_with_warnings'
   | 'failed'
-  | 'cancelled';
+  | 'cancelled'
+  /** None of its backups is left. */
+  | 'expired';
 
 /** Something about a disk that whoever reads the restore point should know (docs/operations.md lists the codes). */
 export interface PointNote {

@@ -6,6 +6,11 @@ import { DEADLINES, type ToolOptions } from './toolOptions.js';
 export interface CommitImage {
   /** Absolute path of the file of the chain to write into; by default the direct backing file. */
   base?: string;
+  /**
+   * Absolute paths of what the overlay stands on, topmost first, instead of what the headers say; the last one keeps what
+   * its own header says. All but the overlay and the base are opened for reading only.
+   */
+  layers?: readonly string[];
   onProgress?: OnProgress;
   /**
    * The overlay is removed afterwards, so QEMU need not empty it. Implied by `base`. An emptied overlay is only right
@@ -22,13 +27,23 @@ export interface CommitImage {
  */
 export async function commitImage(
   path: string,
-  { base, onProgress, dropTop }: CommitImage = {},
+  { base, layers, onProgress, dropTop }: CommitImage = {},
   options: ToolOptions = {},
 ): Promise<void> {
   const progress = progressOf(onProgress);
   const args = ['commit', ...progress.args, '-f', 'qcow2'];
   if (dropTop === true) args.push('-d');
   if (base !== undefined) args.push('-b', checkAbsolutePath(base));
-  args.push(checkAbsolutePath(path));
+  args.push(layers ? stackName([path, ...layers]) : checkAbsolutePath(path));
   await runTool({ tool: 'qemu-img', args, deadlineMs: DEADLINES.wholeImage, ...progress.call }, options);
+}
+
+/** QEMU's `json:` name of a chain whose links are stated. */
+function stackName(paths: readonly string[]): string {
+  let stack: object | undefined;
+  for (const path of [...paths].reverse()) {
+    const file = { driver: 'file', filename: checkAbsolutePath(path) };
+    stack = { driver: 'qcow2', file, ...(stack ? { backing: stack } : {}) };
+  }
+  return `json:${JSON.stringify(stack)}`;
 }

@@ -3,6 +3,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import { errnoOf, StrataError } from '../shared/errors.js';
 import { sourceReadError } from '../shared/sourceReadError.js';
 import type { ImageFormat } from './imageRef.js';
+import { MAX_BACKING_NAME_BYTES } from './paths.js';
 import {
   descriptorOffset,
   MAX_DESCRIPTOR_BYTES,
@@ -14,6 +15,7 @@ import {
 const QCOW2_MAGIC = Buffer.from('QFI\xfb', 'latin1');
 const VERSION_AT = 4;
 const BACKING_FILE_OFFSET_AT = 8;
+const BACKING_FILE_SIZE_AT = 16;
 const INCOMPATIBLE_FEATURES_AT = 72;
 const EXTERNAL_DATA_FILE = 1n << 2n;
 const HEAD_BYTES = 512;
@@ -29,6 +31,29 @@ export async function refuseReferences(path: string, format: ImageFormat): Promi
     const head = await readAt(file, 0, HEAD_BYTES);
     if (format === 'qcow2') checkQcow2Head(head);
     if (format === 'vmdk') await checkVmdk(file, head);
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * The name of the backing file in a QCOW2 header, undefined where it has none; nothing else is opened.
+ * @throws unknown_format for a file that is no QCOW2 image; a system error where it cannot be read
+ */
+export async function backingNameOf(path: string): Promise<string | undefined> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const head = Buffer.alloc(HEAD_BYTES);
+    const { bytesRead } = await file.read(head, 0, HEAD_BYTES, 0);
+    if (bytesRead < BACKING_FILE_SIZE_AT + 4 || !head.subarray(0, 4).equals(QCOW2_MAGIC)) {
+      throw new StrataError('unknown_format', `${path} is not a QCOW2 image.`);
+    }
+    const offset = head.readBigUInt64BE(BACKING_FILE_OFFSET_AT);
+    const length = head.readUInt32BE(BACKING_FILE_SIZE_AT);
+    if (offset === 0n || length === 0) return undefined;
+    const name = Buffer.alloc(Math.min(length, MAX_BACKING_NAME_BYTES));
+    await file.read(name, 0, name.length, Number(offset));
+    return name.toString('utf8');
   } finally {
     await file.close();
   }

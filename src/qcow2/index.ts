@@ -13,6 +13,7 @@ export {
 export { type BackingRef, type CreateImage, createImage } from './create.js';
 export type { BitmapInfo, ImageExtentFile, ImageInfo } from './imageInfo.js';
 export { IMAGE_FORMATS, type ImageFormat, type ImageRef, isImageFormat } from './imageRef.js';
+export { backingNameOf } from './imageHead.js';
 export { imageInfo } from './info.js';
 export { inspectUntrusted } from './inspectUntrusted.js';
 export { type ResourceLimits, UNTRUSTED_LIMITS } from './limits.js';

@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path';
 import { StrataError } from '../shared/errors.js';
 
 /** QCOW2 stores at most 1023 bytes of backing file name (QEMU docs/interop/qcow2.txt, backing_file_size). */
-const MAX_BACKING_NAME_BYTES = 1023;
+export const MAX_BACKING_NAME_BYTES = 1023;
 
 /**
  * Returns the path if it is absolute: with a leading `/` QEMU takes it neither for an option nor for a protocol

@@ -2,6 +2,7 @@ import type { QueueKind } from '../queue/catalogue.js';
 import { runBackup } from '../services/backup/run.js';
 import type { HeldLease } from '../services/chain/holdLease.js';
 import { maintenanceType, type MaintenanceType } from '../services/chain/maintenanceType.js';
+import { runConsolidation, runSyntheticFull, settleSwitch } from '../services/consolidation/index.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../services/deps.js';
 import { runReconcile } from '../services/repository/reconcile/index.js';
 import { runRestore } from '../services/restore/index.js';
@@ -28,13 +29,23 @@ const MAINTENANCE: Record<
 > = {
   validate: runValidation,
   reconcile: runReconcile,
+  consolidate: (...args) => runConsolidation(...args),
+  synthetic_full: runSyntheticFull,
 };
+
+/** Does its work after what a dead worker may have left half switched on the chain: nobody else meets a row that differs from its file. */
+function afterSwitch(work: Handler): Handler {
+  return async (deps, held, jobId, report) => {
+    await settleSwitch(deps, held);
+    return work(deps, held, jobId, report);
+  };
+}
 
 /** One handler per kind of work; the compiler sees to it that none is missing. */
 export type Handlers = Record<QueueKind, Handler>;
 
 export const HANDLERS: Handlers = {
-  backup: async (deps, held, jobId, report) => {
+  backup: afterSwitch(async (deps, held, jobId, report) => {
     const { backup, ...outcome } = await runBackup(deps, held, jobId, report);
     return {
       ...outcome,
@@ -42,14 +53,14 @@ export const HANDLERS: Handlers = {
       bytes: backup.bytesTransferred,
       demotedReason: backup.demotedReason,
     };
-  },
-  maintenance: async (deps, held, jobId, report) => {
+  }),
+  maintenance: afterSwitch(async (deps, held, jobId, report) => {
     const type = await maintenanceType(deps.ds, jobId);
     const { next } = await MAINTENANCE[type](deps, held, jobId, report);
     return { next, type, bytes: 0, demotedReason: null };
-  },
-  restore: async (deps, held, jobId, report) => {
+  }),
+  restore: afterSwitch(async (deps, held, jobId, report) => {
     const { next } = await runRestore(deps, held, jobId, report);
     return { next, type: 'restore', bytes: 0, demotedReason: null };
-  },
+  }),
 };

@@ -1,17 +1,20 @@
 // Preloaded into a process under test (`node --import`): counts the operations by which it changes the world and kills
-// it with SIGKILL right before the one with the wanted number. The code under test knows nothing of it.
-import { appendFileSync } from 'node:fs';
+// it with SIGKILL right before the one with the wanted number, or copies the directory before each of them, as a power
+// loss would leave it. The code under test knows nothing of it.
+import { appendFileSync, cpSync } from 'node:fs';
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 
 const require = createRequire(import.meta.url);
 const wanted = Number(process.env.STRATA_TEST_KILL_AT ?? 0);
 const root = process.env.STRATA_TEST_KILL_ROOT ?? '/';
 const log = process.env.STRATA_TEST_KILL_LOG;
+const copies = process.env.STRATA_TEST_KILL_COPIES;
 let count = 0;
 
 function pass(what: string): void {
   count++;
   if (log) appendFileSync(log, `${count} ${what}\n`);
+  if (copies) cpSync(root, `${copies}/${count}`, { recursive: true, preserveTimestamps: true });
   if (count === wanted) process.kill(process.pid, 'SIGKILL');
 }
 
@@ -31,7 +34,7 @@ function wrap(
 }
 
 const fs = require('node:fs/promises') as Record<string, unknown> & typeof import('node:fs/promises');
-for (const name of ['link', 'unlink', 'rename', 'rm', 'mkdir', 'open']) {
+for (const name of ['link', 'unlink', 'rename', 'rm', 'mkdir', 'copyFile', 'open']) {
   wrap(fs, name, ([path, flags]) => {
     const changes = name !== 'open' || (typeof flags === 'string' && flags !== 'r');
     return typeof path === 'string' && path.startsWith(root) && changes

@@ -8,6 +8,8 @@ import type {
   ChangeIdQuery,
   Extent,
   ExtentsAccepted,
+  Consolidation,
+  RemovalQuery,
   Page,
 } from '../../contract/index.js';
 import { extentLines } from '../extentLines.js';
@@ -34,6 +36,8 @@ export interface BackupCalls {
   /** The same with a list that is written already, as lines of `offset length` or as JSON. */
   putExtentList(id: string, list: WrittenExtents, options?: CallOptions): Promise<ExtentsAccepted>;
   cancel(id: string, options?: CallOptions): Promise<CancelResult>;
+  /** Removes one disk's backup; refused while it is protected or in use. */
+  remove(id: string, query?: RemovalQuery, options?: WorkOptions): Promise<Consolidation>;
 }
 
 /** A change list as bytes; `open` is called for every try. */
@@ -70,6 +74,11 @@ export function backupCalls(transport: Transport): BackupCalls {
     cancel: (id, options) =>
       transport.call(
         { method: 'POST', path: path('backups', id, 'cancel'), idempotencyKey: keyOf(undefined) },
+        options,
+      ),
+    remove: (id, query, options) =>
+      transport.call(
+        { method: 'DELETE', path: path('backups', id), query, idempotencyKey: keyOf(options) },
         options,
       ),
   };

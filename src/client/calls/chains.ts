@@ -1,8 +1,11 @@
 import type {
   Chain,
+  ChainConsolidate,
   ChainQuery,
   ChainSummary,
   ChainValidate,
+  Consolidation,
+  RemovalQuery,
   Page,
   RestorePoint,
   RestorePointQuery,
@@ -17,12 +20,18 @@ export interface ChainCalls {
   get(id: string, options?: CallOptions): Promise<Chain>;
   /** Accepts a validation job. */
   validate(id: string, body: ChainValidate, options?: WorkOptions): Promise<ValidationAccepted>;
+  /** Removes and merges what is not to be kept; a dry run only tells. */
+  consolidate(id: string, body: ChainConsolidate, options?: WorkOptions): Promise<Consolidation>;
+  /** Accepts a synthetic full of the latest backup. */
+  syntheticFull(id: string, options?: WorkOptions): Promise<ValidationAccepted>;
 }
 
 export interface RestorePointCalls {
   list(query?: RestorePointQuery, options?: CallOptions): Promise<Page<RestorePoint>>;
   /** With the backups of all its disks. */
   get(id: string, options?: CallOptions): Promise<RestorePointWithBackups>;
+  /** Removes the backups of all its disks, or, with the reason, none. */
+  remove(id: string, query?: RemovalQuery, options?: WorkOptions): Promise<Consolidation>;
 }
 
 export function chainCalls(transport: Transport): ChainCalls {
@@ -34,6 +43,16 @@ export function chainCalls(transport: Transport): ChainCalls {
         { method: 'POST', path: path('chains', id, 'validate'), body, idempotencyKey: keyOf(options) },
         options,
       ),
+    consolidate: (id, body, options) =>
+      transport.call(
+        { method: 'POST', path: path('chains', id, 'consolidate'), body, idempotencyKey: keyOf(options) },
+        options,
+      ),
+    syntheticFull: (id, options) =>
+      transport.call(
+        { method: 'POST', path: path('chains', id, 'synthetic-full'), idempotencyKey: keyOf(options) },
+        options,
+      ),
   };
 }
 
@@ -42,5 +61,10 @@ export function restorePointCalls(transport: Transport): RestorePointCalls {
   return {
     list: (query, options) => transport.call({ method: 'GET', path: base, query }, options),
     get: (id, options) => transport.call({ method: 'GET', path: path('restore-points', id) }, options),
+    remove: (id, query, options) =>
+      transport.call(
+        { method: 'DELETE', path: path('restore-points', id), query, idempotencyKey: keyOf(options) },
+        options,
+      ),
   };
 }

@@ -1,7 +1,9 @@
 import type {
+  Consolidation,
   Page,
   RebuildReport,
   ReconcileReport,
+  RemovalQuery,
   Repository,
   RepositoryCreate,
   RepositoryPatch,
@@ -22,6 +24,8 @@ export interface RepositoryCalls {
   reconcile(id: string, body: RepositoryReconcile, options?: WorkOptions): Promise<ReconcileReport>;
   /** Takes unknown backups into the catalogue; a second call changes nothing. */
   rebuild(id: string, body: RepositoryRebuild, options?: CallOptions): Promise<RebuildReport>;
+  /** Removes all backups in it, or, with the reason, none. */
+  removeBackups(id: string, query?: RemovalQuery, options?: WorkOptions): Promise<Consolidation>;
 }
 
 /** Both look at every file of the repository before they answer; the API gives itself 280 s. */
@@ -43,6 +47,10 @@ export function repositoryCalls(transport: Transport): RepositoryCalls {
       const idempotencyKey = keyOf(options);
       const timeoutMs = UPKEEP_TIMEOUT_MS;
       return transport.call({ method: 'POST', path: of, body, idempotencyKey, timeoutMs }, options);
+    },
+    removeBackups: (id, query, options) => {
+      const of = path('repositories', id, 'backups');
+      return transport.call({ method: 'DELETE', path: of, query, idempotencyKey: keyOf(options) }, options);
     },
     rebuild: (id, body, options) => {
       const of = path('repositories', id, 'rebuild');

@@ -1,5 +1,6 @@
-import type { Chain, Page, Vm, VmPut, VmQuery } from '../../contract/index.js';
+import type { Chain, Consolidation, Page, RemovalQuery, Vm, VmPut, VmQuery } from '../../contract/index.js';
 import { type CallOptions, path, type Transport } from '../transport.js';
+import { keyOf, type WorkOptions } from './options.js';
 
 export interface VmCalls {
   /** Registers a VM, or registers it again: disks that are left out are retired, their chains kept. */
@@ -8,6 +9,8 @@ export interface VmCalls {
   get(vmContextId: string, options?: CallOptions): Promise<Vm>;
   /** The chain of one disk with all its backups. */
   chain(vmContextId: string, diskId: number, options?: CallOptions): Promise<Chain>;
+  /** Removes all its backups, or, with the reason, none; its disks are retired. */
+  removeBackups(vmContextId: string, query?: RemovalQuery, options?: WorkOptions): Promise<Consolidation>;
 }
 
 export function vmCalls(transport: Transport): VmCalls {
@@ -18,5 +21,10 @@ export function vmCalls(transport: Transport): VmCalls {
     get: (id, options) => transport.call({ method: 'GET', path: path('vms', id) }, options),
     chain: (id, diskId, options) =>
       transport.call({ method: 'GET', path: path('vms', id, 'disks', diskId, 'chain') }, options),
+    removeBackups: (id, query, options) =>
+      transport.call(
+        { method: 'DELETE', path: path('vms', id), query, idempotencyKey: keyOf(options) },
+        options,
+      ),
   };
 }

@@ -21,9 +21,30 @@ interface Cursor {
  * @throws digest_index_invalid for an index that is malformed, or when a size cuts a data block of a lower layer, so
  *   that no index knows the digest of what is left of it
  */
-export async function* effectiveDigests(
+export function effectiveDigests(
   layers: readonly string[],
   virtualSizeBytes: number,
+): AsyncGenerator<DigestRun, void, undefined> {
+  return mergeLayers(layers, virtualSizeBytes, true);
+}
+
+/**
+ * What layers provide together, as one layer does: the effective digests without the blocks that none of them provides.
+ * @param layers as of `effectiveDigests`
+ * @throws digest_index_invalid as `effectiveDigests`
+ */
+export function providedDigests(
+  layers: readonly string[],
+  virtualSizeBytes: number,
+): AsyncGenerator<DigestRun, void, undefined> {
+  return mergeLayers(layers, virtualSizeBytes, false);
+}
+
+/** @param fill yields zeros where no layer provides a block */
+async function* mergeLayers(
+  layers: readonly string[],
+  virtualSizeBytes: number,
+  fill: boolean,
 ): AsyncGenerator<DigestRun, void, undefined> {
   const indexes: Awaited<ReturnType<typeof openDigestIndex>>[] = [];
   try {
@@ -38,7 +59,7 @@ export async function* effectiveDigests(
       const cutBlock = visibleBytes < layerBytes && visibleBytes % BLOCK_SIZE !== 0 ? end - 1 : undefined;
       cursors.push({ runs: clip(index.runs, end), cutBlock, run: undefined });
     }
-    yield* mergeCursors(cursors, blockCount(virtualSizeBytes));
+    yield* mergeCursors(cursors, blockCount(virtualSizeBytes), fill);
     for (const cursor of cursors) await drain(cursor.runs);
   } finally {
     for (const index of indexes) await index.close();
@@ -48,6 +69,7 @@ export async function* effectiveDigests(
 async function* mergeCursors(
   cursors: readonly Cursor[],
   end: number,
+  fill: boolean,
 ): AsyncGenerator<DigestRun, void, undefined> {
   for (const cursor of cursors) cursor.run = await nextRun(cursor.runs);
   let block = 0;
@@ -66,7 +88,8 @@ async function* mergeCursors(
       }
       stop = Math.min(stop, cursor.run.first);
     }
-    yield provider ? sliceRun(provider, block, stop) : { kind: 'zero', first: block, count: stop - block };
+    if (provider) yield sliceRun(provider, block, stop);
+    else if (fill) yield { kind: 'zero', first: block, count: stop - block };
     block = stop;
   }
 }

@@ -69,12 +69,13 @@ interface Seen extends RateRow {
   age_ms: string;
   repository_id: string;
   max_parallel_jobs: number | null;
+  merging_backup_id: string | null;
 }
 
 /** The job, its chain and its repository; locks nothing. */
 async function look(db: Pick<EntityManager, 'query'>, options: AcquireOptions): Promise<Seen> {
   const [seen] = await db.query<Seen[]>(
-    `SELECT j.chain_id, c.fence, (c.lease_until IS NOT NULL AND c.lease_until > UTC_TIMESTAMP(3)) AS lease_live,
+    `SELECT j.chain_id, c.fence, c.merging_backup_id, (c.lease_until IS NOT NULL AND c.lease_until > UTC_TIMESTAMP(3)) AS lease_live,
             j.status, j.attempts, j.deaths, j.delivery, j.cancel_requested, j.deadline_seconds, j.error_code, j.error_detail,
             COALESCE(TIMESTAMPDIFF(MICROSECOND, j.started_at, UTC_TIMESTAMP(3)) DIV 1000, 0) AS age_ms,
             j.repository_id, r.max_parallel_jobs, ${RATE_COLUMNS}
@@ -185,6 +186,8 @@ async function grant(
   );
   if (affectedRows(granted) === 0) return undefined;
   const { chain_id: chainId, repository_id: repositoryId } = seen;
+  // Who could have changed it since the look held the fence that was seen, and had to have a live lease.
+  const merging = seen.merging_backup_id === null ? {} : { mergingBackupId: seen.merging_backup_id };
   const failedBefore = seen.error_code !== null;
-  return { chainId, jobId, kind, owner, fence, attempt, deaths, repositoryId, failedBefore };
+  return { chainId, jobId, kind, owner, fence, attempt, deaths, repositoryId, failedBefore, ...merging };
 }

@@ -50,7 +50,7 @@ export function endedEvents(
 /** A restore point that has just come to its end. */
 export interface EndedPoint {
   id: string;
-  status: Exclude<RestorePointStatus, 'pending' | 'running'>;
+  status: Exclude<RestorePointStatus, 'pending' | 'running' | 'expired'>;
 }
 
 function pointEvent(status: EndedPoint['status']): EventType {

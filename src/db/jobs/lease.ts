@@ -19,6 +19,8 @@ export interface ChainLease {
   repositoryId: string;
   /** An attempt before has left its error in the job's row. */
   failedBefore: boolean;
+  /** A backup whose file was being switched when the lease before ended; absent where there is none. */
+  mergingBackupId?: string;
 }
 
 /**

@@ -12,6 +12,7 @@ export function restorePointStatus(counts: Counts, missingDisks: number): Restor
   }
   if (n('failed') > 0) return 'failed';
   if (n('cancelled') > 0) return 'cancelled';
+  if (n('expired') > 0) return n('completed') > 0 ? 'completed_with_warnings' : 'expired';
   return missingDisks > 0 ? 'completed_with_warnings' : 'completed';
 }
 
@@ -52,6 +53,7 @@ export async function settleRestorePointOf(
      WHERE id = ?`,
     [status, point.id],
   );
-  if (status === 'pending' || status === 'running' || point.completed_at !== null) return undefined;
+  const open = status === 'pending' || status === 'running';
+  if (open || status === 'expired' || point.completed_at !== null) return undefined;
   return { id: point.id, status };
 }

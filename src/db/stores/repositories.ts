@@ -1,13 +1,21 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { Repository } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
+import { IS_LAYER } from '../jobs/layers.js';
 import { inTransaction, isDuplicate, isStillReferenced } from '../transaction.js';
 import { type PageOf, type PageRequest, pageById, read, select } from './page.js';
 
 export type RepositoryChange = Partial<
   Pick<
     Repository,
-    'name' | 'pool' | 'enabled' | 'minFreeBytes' | 'maxParallelJobs' | 'maxBytesPerSecond' | 'immutableDays'
+    | 'name'
+    | 'pool'
+    | 'enabled'
+    | 'minFreeBytes'
+    | 'maxParallelJobs'
+    | 'maxBytesPerSecond'
+    | 'immutableDays'
+    | 'maxChainLength'
   >
 >;
 
@@ -74,7 +82,8 @@ export async function changeRepository(
 }
 
 /**
- * Removes a repository and the VMs that are registered in it, if no backup was ever accepted for it.
+ * Removes a repository, the VMs that are registered in it and the history of their jobs, if no backup of it has a file or
+ * is going to have one.
  * @returns the repository as it was, so that its marker file can be removed
  * @throws not_found, repository_not_empty
  */
@@ -82,9 +91,10 @@ export async function deleteRepository(ds: DataSource, id: string): Promise<Repo
   return inTransaction(ds, async (tx) => {
     const row = await tx.findOne(Repository, { where: { id }, lock: { mode: 'pessimistic_write' } });
     if (!row) throw new StrataError('not_found', `There is no repository ${id}.`);
-    const backups = await tx.query<unknown[]>('SELECT 1 FROM backup_jobs WHERE repository_id = ? LIMIT 1', [
-      id,
-    ]);
+    const backups = await tx.query<unknown[]>(
+      `SELECT 1 FROM backup_jobs WHERE repository_id = ? AND (status IN ('queued', 'released', 'running') OR ${IS_LAYER}) LIMIT 1`,
+      [id],
+    );
     if (backups.length > 0) throw notEmpty(row);
     try {
       await deleteRegistrations(tx, id);
@@ -99,11 +109,30 @@ export async function deleteRepository(ds: DataSource, id: string): Promise<Repo
 }
 
 async function deleteRegistrations(tx: EntityManager, repositoryId: string): Promise<void> {
+  await deleteHistory(tx, repositoryId);
   const of = 'JOIN vm_contexts v ON v.vm_context_id = t.vm_context_id WHERE v.repository_id = ?';
   for (const table of ['backup_chains', 'restore_points', 'vm_disks']) {
     await tx.query(`DELETE t FROM ${table} t ${of}`, [repositoryId]);
   }
   await tx.query('DELETE FROM vm_contexts WHERE repository_id = ?', [repositoryId]);
+}
+
+/** Jobs that have ended and backups that have gone; a parent is never deleted before what names it. */
+async function deleteHistory(tx: EntityManager, repositoryId: string): Promise<void> {
+  for (const table of ['restore_jobs', 'maintenance_jobs', 'backup_jobs']) {
+    await tx.query(`DELETE s FROM job_steps s JOIN ${table} j ON j.id = s.job_id WHERE j.repository_id = ?`, [
+      repositoryId,
+    ]);
+  }
+  for (const table of ['restore_jobs', 'maintenance_jobs']) {
+    await tx.query(
+      `DELETE FROM ${table} WHERE repository_id = ? AND status NOT IN ('queued', 'released', 'running')`,
+      [repositoryId],
+    );
+  }
+  const gone = `repository_id = ? AND status IN ('failed', 'cancelled', 'expired')`;
+  await tx.query(`UPDATE backup_jobs SET parent_backup_id = NULL WHERE ${gone}`, [repositoryId]);
+  await tx.query(`DELETE FROM backup_jobs WHERE ${gone}`, [repositoryId]);
 }
 
 function notEmpty(row: Repository, cause?: unknown): StrataError {

@@ -1,15 +1,14 @@
 import type { EntityManager } from '../../db/database.js';
 import type { Delivery } from '../../db/jobs/kinds.js';
-import { lockChain, takePosition } from '../../db/jobs/position.js';
+import { lockChain } from '../../db/jobs/position.js';
 import { getRepository } from '../../db/stores/repositories.js';
-import type { Repository } from '../../entities/index.js';
 import {
   type Action,
   changesSomething,
   GRACE_MS,
   planRepository,
 } from '../../services/repository/reconcile/index.js';
-import { newId } from '../../shared/ids.js';
+import { addMaintenance } from './addMaintenance.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { acceptOnce } from './once.js';
 
@@ -68,7 +67,9 @@ export async function acceptReconcile(
     const deliveries: Delivery[] = [];
     for (const chainId of chains) {
       await lockChain(tx, chainId);
-      const job = (await findOpen(tx, chainId)) ?? (await addJob(tx, deps, repository, chainId, deliveries));
+      const job =
+        (await findOpen(tx, chainId)) ??
+        (await addMaintenance(tx, deps, { chainId, type: 'reconcile', params: {} }, deliveries));
       jobs.push({ chain_id: chainId, ...job });
     }
     return { answer: { ...answer, jobs }, deliveries };
@@ -96,24 +97,4 @@ async function findOpen(tx: EntityManager, chainId: string): Promise<Job | undef
     [chainId],
   );
   return rows[0];
-}
-
-async function addJob(
-  tx: EntityManager,
-  deps: AcceptDeps,
-  repository: Repository,
-  chainId: string,
-  deliveries: Delivery[],
-): Promise<Job> {
-  const { seq, status } = await takePosition(tx, chainId);
-  const id = newId('mnt', deps.clock.now());
-  await tx.query(
-    `INSERT INTO maintenance_jobs (id, chain_id, seq, status, created_at, repository_id, type, params)
-     VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3), ?, 'reconcile', '{}')`,
-    [id, chainId, seq, status, repository.id],
-  );
-  const { pool } = repository;
-  const delivery = { kind: 'maintenance' as const, jobId: id, pool, delivery: 1, delayMs: 0, priority: 0 };
-  if (status === 'released') deliveries.push(delivery);
-  return { job_id: id, status };
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from '../../db/database.js';
+import { IS_LAYER } from '../../db/jobs/layers.js';
 import { takePosition } from '../../db/jobs/position.js';
 import type { Health, JobStatus, RestoreFormat, RestoreTarget } from '../../entities/index.js';
 import { checkRestorable } from '../../services/restore/plan.js';
@@ -100,7 +101,7 @@ async function assertRestorable(
   verify: boolean,
 ): Promise<void> {
   const rows = await tx.query<LayerRow[]>(
-    `SELECT id, parent_backup_id, health FROM backup_jobs WHERE chain_id = ? AND status = 'completed'`,
+    `SELECT id, parent_backup_id, health FROM backup_jobs WHERE chain_id = ? AND ${IS_LAYER}`,
     [chain_id],
   );
   const links = rows.map((row) => ({ id: row.id, parentBackupId: row.parent_backup_id, health: row.health }));

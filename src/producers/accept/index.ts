@@ -1,11 +1,20 @@
 export { acceptBackup } from './acceptBackup.js';
 export { acceptExtents } from './acceptExtents.js';
+export {
+  acceptConsolidation,
+  acceptRemoval,
+  acceptSyntheticFull,
+  type ChainPlan,
+  type RemovalAnswer,
+} from './acceptRemoval.js';
 export { acceptReconcile, type ReconcileAnswer } from './acceptReconcile.js';
 export { acceptRestore, type RestoreAnswer, type RestoreBody } from './acceptRestore.js';
-export { acceptValidation, type JobAnswer } from './acceptValidation.js';
+export type { JobAnswer } from './addMaintenance.js';
+export { acceptValidation } from './acceptValidation.js';
 export { type Backlog, createBacklog } from './backlog.js';
 export type { BackupAnswer, BackupBody, BackupDiskBody } from './bodies.js';
 export { cancel } from './cancel.js';
 export type { AcceptDeps, Idempotency } from './deps.js';
+export type { RemovalTarget } from './selectRemoval.js';
 export { registerRepository, type RepositoryBody } from './registerRepository.js';
 export { registerVm, type VmBody, type VmDiskBody } from './registerVm.js';

@@ -17,6 +17,7 @@ export interface RepositoryBody {
   /** Bytes per second. */
   max_bytes_per_second?: number;
   immutable_days?: number;
+  max_chain_length?: number;
   /** The directory is a repository already, whose database is lost. */
   adopt?: boolean;
 }
@@ -42,30 +43,13 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryBody)
     maxParallelJobs: body.max_parallel_jobs ?? null,
     maxBytesPerSecond: body.max_bytes_per_second ?? null,
     immutableDays: body.immutable_days ?? 0,
+    maxChainLength: body.max_chain_length ?? null,
     createdAt: deps.clock.now(),
   });
   try {
     await rows.insert(repository);
   } catch (error) {
-    if (isDuplicate(error, 'uq_repositories_name')) {
-      throw new StrataError('name_taken', `There is a repository ${body.name} already.`, {
-        field: 'name',
-        cause: error,
-      });
-    }
-    if (isDuplicate(error, 'PRIMARY')) {
-      throw new StrataError('name_taken', `${rootPath} is the directory of a registered repository.`, {
-        field: 'root_path',
-        cause: error,
-      });
-    }
-    if (isDuplicate(error, 'uq_repositories_root_path')) {
-      throw new StrataError('name_taken', `${rootPath} is the root of another repository.`, {
-        field: 'root_path',
-        cause: error,
-      });
-    }
-    throw error;
+    throw explainTaken(error, body.name, rootPath);
   }
   try {
     await createMarker(rootPath, repository.id, deps.clock.now());
@@ -74,6 +58,21 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryBody)
     throw error;
   }
   return rows.findOneByOrFail({ id: repository.id });
+}
+
+/** Which of the names that must be unique is taken; anything else is left as it is. */
+function explainTaken(error: unknown, name: string, rootPath: string): unknown {
+  const taken = (field: string, message: string) =>
+    new StrataError('name_taken', message, { field, cause: error });
+  if (isDuplicate(error, 'uq_repositories_name'))
+    return taken('name', `There is a repository ${name} already.`);
+  if (isDuplicate(error, 'PRIMARY')) {
+    return taken('root_path', `${rootPath} is the directory of a registered repository.`);
+  }
+  if (isDuplicate(error, 'uq_repositories_root_path')) {
+    return taken('root_path', `${rootPath} is the root of another repository.`);
+  }
+  return error;
 }
 
 /** A new id, or, for a repository that is taken over, the one in its marker: the manifests in it name that. */

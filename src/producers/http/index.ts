@@ -15,6 +15,7 @@ import { eventRoutes } from './routes/events.js';
 import { extentRoutes } from './routes/extents.js';
 import { jobRoutes } from './routes/jobs.js';
 import { policyRoutes } from './routes/policies.js';
+import { removalRoutes } from './routes/removal.js';
 import { repositoryRoutes } from './routes/repositories.js';
 import { restorePointRoutes } from './routes/restorePoints.js';
 import { restoreRoutes } from './routes/restores.js';
@@ -56,6 +57,7 @@ export function createHttpServer(deps: HttpDeps): Api {
     extentRoutes(api, deps);
     restorePointRoutes(api, deps);
     chainRoutes(api, deps);
+    removalRoutes(api, deps);
     restoreRoutes(api, deps);
     jobRoutes(api, deps);
     eventRoutes(api, deps, tokens);

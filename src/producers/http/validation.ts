@@ -17,7 +17,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   const compiled = Compile(schema);
   const part = PARTS[httpPart ?? 'body'] ?? 'request';
   return (value: unknown) => {
-    const checked = part === 'body' ? value : readNumbers(schema, value);
+    const checked = part === 'body' ? value : readWords(schema, value);
     // Compiled code would try every property of an object with a million of them before it counts them.
     if (!isCrowded(checked) && compiled.Check(checked)) return { value: checked };
     const fields = explain(schema, checked);
@@ -29,14 +29,20 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   };
 };
 
-/** In a path and a query everything is text: whole numbers are read where the schema has one, and nothing else is. */
-function readNumbers(schema: TSchema, value: unknown): unknown {
+/** In a path and a query everything is text: whole numbers and true/false are read where the schema has one, and nothing else is. */
+function readWords(schema: TSchema, value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const { properties = {} } = schema as { properties?: Record<string, { type?: string }> };
   return Object.fromEntries(
     Object.entries(value).map(([name, text]: [string, unknown]) => {
-      const wanted = Object.hasOwn(properties, name) && properties[name]?.type === 'integer';
-      return [name, wanted && typeof text === 'string' && /^-?\d{1,15}$/.test(text) ? Number(text) : text];
+      const type = Object.hasOwn(properties, name) ? properties[name]?.type : undefined;
+      return [name, typeof text === 'string' ? readWord(type, text) : text];
     }),
   );
+}
+
+function readWord(type: string | undefined, text: string): unknown {
+  if (type === 'integer' && /^-?\d{1,15}$/.test(text)) return Number(text);
+  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
+  return text;
 }

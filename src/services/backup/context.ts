@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { DataSource } from '../../db/database.js';
 import { BackupChain, BackupJob, Repository, RestorePoint, VmContext } from '../../entities/index.js';
 import { asking } from '../../db/transaction.js';
@@ -9,6 +10,8 @@ export interface Layer extends ParentFacts {
   parentId: string | null;
   /** Image, relative to the repository's root. */
   path: string;
+  /** No restore point any more: it still carries those above it, and nothing new is put upon it. */
+  expired: boolean;
 }
 
 /** All that the catalogue says about a job, read under the lease. */
@@ -23,6 +26,8 @@ export interface BackupContext {
   /** The latest backup stands on one that is not there: nothing can be built upon it. */
   lineageBroken: boolean;
   segmentFull: Layer | null;
+  /** Names of files that backups of the chain have or had: none is given twice, even where its file is gone (decision 14). */
+  takenNames: string[];
 }
 
 /** Reads the job and the chain as they are now. */
@@ -37,9 +42,10 @@ export async function loadContext(ds: DataSource, jobId: string): Promise<Backup
       ds.getRepository(BackupChain).findOneByOrFail({ id: job.chainId }),
     ]);
     const { latestBackupId, fullBackupId } = chain;
-    const layers = latestBackupId === null ? [] : await loadLayers(ds, job.chainId);
+    const rows = await loadRows(ds, job.chainId);
+    const layers = latestBackupId === null ? [] : toLayers(rows);
     const lineage = latestBackupId === null ? [] : lineageOf(layers, latestBackupId);
-    const segmentFull = lineage?.find((layer) => layer.id === fullBackupId) ?? null;
+    const segmentFull = lineage?.find((layer) => layer.id === fullBackupId && !layer.expired) ?? null;
     return {
       job,
       repository,
@@ -49,16 +55,22 @@ export async function loadContext(ds: DataSource, jobId: string): Promise<Backup
       lineage: lineage ?? [],
       lineageBroken: lineage === undefined,
       segmentFull,
+      takenNames: rows.map((row) => basename(row.repositoryPath ?? '')),
     };
   });
 }
 
-/** Every completed backup of a chain. */
-async function loadLayers(ds: DataSource, chainId: string): Promise<Layer[]> {
-  const rows = await ds.getRepository(BackupJob).find({
-    where: { chainId, status: 'completed' },
+/** Every backup of a chain that has or had a file. */
+async function loadRows(ds: DataSource, chainId: string): Promise<BackupJob[]> {
+  return ds.getRepository(BackupJob).find({
+    where: [
+      { chainId, status: 'completed' },
+      { chainId, status: 'expired' },
+    ],
     select: {
       id: true,
+      status: true,
+      fileRemovedAt: true,
       parentBackupId: true,
       repositoryPath: true,
       health: true,
@@ -67,10 +79,15 @@ async function loadLayers(ds: DataSource, chainId: string): Promise<Layer[]> {
       virtualSize: true,
     },
   });
-  return rows.map((row) => ({
+}
+
+function toLayers(rows: readonly BackupJob[]): Layer[] {
+  const layers = rows.filter((row) => row.fileRemovedAt === null);
+  return layers.map((row) => ({
     id: row.id,
     parentId: row.parentBackupId,
     path: row.repositoryPath ?? '',
+    expired: row.status === 'expired',
     // What a restore has proved weighs more than what a quick check did not see.
     health: row.contentWrongAt === null ? row.health : 'damaged',
     changeId: row.changeId,
@@ -81,7 +98,7 @@ async function loadLayers(ds: DataSource, chainId: string): Promise<Layer[]> {
 /**
  * A backup and all that it stands on, topmost first, down to its full. Walked here and not by a recursive query:
  * databases end those after 1,000 steps, MariaDB even without an error.
- * @returns undefined when the way down leads to a backup that is not completed, or in a circle
+ * @returns undefined when the way down leads to a backup that has no file, or in a circle
  */
 export function lineageOf(layers: readonly Layer[], backupId: string): Layer[] | undefined {
   const byId = new Map(layers.map((layer) => [layer.id, layer]));

@@ -138,7 +138,8 @@ async function attempt(input: AttemptInput, plan: BackupPlan): Promise<BackupOut
   const { deps, held, context } = input;
   const { job, vm, restorePoint, repository } = context;
   const directory = diskDirectory(vm.vmContextId, job.diskId);
-  const seconds = nextSeconds(restorePoint.createdAt, await readdir(join(repository.rootPath, directory)));
+  const names = await readdir(join(repository.rootPath, directory));
+  const seconds = nextSeconds(restorePoint.createdAt, [...names, ...context.takenNames]);
   const files = backupFiles({
     vmContextId: vm.vmContextId,
     vmName: vm.vmName,

@@ -70,7 +70,7 @@ export function secondsOfName(name: string): number | undefined {
 }
 
 /**
- * Seconds for a new backup's name: those of its instant, or the next that is later than every name in the directory,
+ * Seconds for a new backup's name: those of its instant, or the next that is later than every name that is or was in the directory,
  * so that names sort as the chain does even where the clock stepped back.
  */
 export function nextSeconds(instant: Date, names: readonly string[]): number {

@@ -3,6 +3,20 @@ import { readFile } from 'node:fs/promises';
 import type { BackupType, RequestedType } from '../../entities/index.js';
 import { errnoOf, StrataError } from '../../shared/errors.js';
 
+/**
+ * What holds once the image that the manifest stands beside is the merged one: it refers to `parent_file`, or to nothing.
+ */
+export type NextLayer = Pick<
+  Manifest,
+  | 'fence'
+  | 'backup_type'
+  | 'parent_backup_id'
+  | 'parent_file'
+  | 'file_length'
+  | 'file_mtime_ms'
+  | 'size_bytes'
+>;
+
 /** All that is needed to rebuild the catalogue from the repository alone (docs/on-disk-format.md). */
 export interface Manifest {
   format: 'strata-manifest';
@@ -37,6 +51,10 @@ export interface Manifest {
   content_id: string;
   /** The instant of the data: when the restore point was requested. */
   created_at: string;
+  /** The backup is no restore point any more; its image may carry those above it. */
+  expired_at?: string;
+  /** The image is about to be switched for a merged one, or has just been (decision 14). */
+  next?: NextLayer;
 }
 
 /** The manifest as text, with a SHA-256 over everything else in it. */
@@ -69,6 +87,19 @@ export function parseManifest(text: string, where: string): Manifest {
     throw new StrataError('manifest_invalid', `${where} does not match its checksum.`);
   }
   return manifest;
+}
+
+/**
+ * The manifest that holds, given what the image beside it refers to: where a merge was cut, the image tells on which side
+ * of the switch it is. Pure.
+ * @param backingName the name in the image's header; undefined for none
+ */
+export function resolveManifest(
+  { next, ...manifest }: Manifest,
+  backingName: string | undefined,
+): { manifest: Manifest; switched: boolean } {
+  const switched = next !== undefined && next.parent_file === (backingName ?? null);
+  return { manifest: switched ? { ...manifest, ...next } : manifest, switched };
 }
 
 /** Reads the manifest at `path`; undefined when there is certainly none. */

@@ -4,13 +4,14 @@ import { BackupChain, BackupJob, Repository } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { diskDirectory } from '../repository/layout.js';
 import type { BackupRow, ChainFacts } from './facts.js';
+import { byId, lineageOf } from './lineage.js';
 
 /** What the catalogue says of a chain. */
 export interface ChainCatalogue {
   chainId: string;
   repository: { id: string; rootPath: string };
   directory: string;
-  /** Completed backups, oldest first. */
+  /** Completed backups, and the expired ones that they stand on; oldest first. */
   backups: BackupRow[];
   otherRows: ChainFacts['otherRows'];
 }
@@ -31,13 +32,15 @@ export async function loadCatalogue(
       throw new StrataError('not_found', `There is no chain ${chainId} in a repository ${repositoryId}.`);
     }
     const rows = await ds.getRepository(BackupJob).find({ where: { chainId }, order: { seq: 'ASC' } });
+    const backups = withCarriers(rows.filter(hasFile).map(toBackupRow));
+    const known = new Set(backups.map(({ id }) => id));
     return {
       chainId,
       repository: { id: repository.id, rootPath: repository.rootPath },
       directory: diskDirectory(chain.vmContextId, chain.diskId),
-      backups: rows.filter((row) => row.status === 'completed').map(toBackupRow),
+      backups,
       otherRows: rows.flatMap(({ id, status, repositoryPath }) =>
-        status === 'completed' || repositoryPath === null ? [] : [{ id, status, path: repositoryPath }],
+        known.has(id) || repositoryPath === null ? [] : [{ id, status, path: repositoryPath }],
       ),
     };
   } catch (error) {
@@ -45,17 +48,29 @@ export async function loadCatalogue(
   }
 }
 
-/** The completed backups of a chain, oldest first. @throws database_unavailable */
+/** The completed backups of a chain and the expired ones that they stand on, oldest first. @throws database_unavailable */
 export async function loadBackupRows(ds: DataSource, chainId: string): Promise<BackupRow[]> {
   try {
-    const where = { chainId, status: 'completed' as const };
-    return (await ds.getRepository(BackupJob).find({ where, order: { seq: 'ASC' } })).map(toBackupRow);
+    const rows = await ds.getRepository(BackupJob).find({ where: { chainId }, order: { seq: 'ASC' } });
+    return withCarriers(rows.filter(hasFile).map(toBackupRow));
   } catch (error) {
     throw asDatabaseError(error);
   }
 }
 
-/** A completed backup as the checks see it. @throws wrong_state for a row that the database's constraints exclude */
+function hasFile({ status, fileRemovedAt }: BackupJob): boolean {
+  return status === 'completed' || (status === 'expired' && fileRemovedAt === null);
+}
+
+/** Without the expired backups on which no restore point stands. */
+function withCarriers(rows: readonly BackupRow[]): BackupRow[] {
+  const rowsById = byId(rows);
+  const points = rows.filter((row) => !row.expired);
+  const needed = new Set(points.flatMap(({ id }) => lineageOf(rowsById, id).layers.map((layer) => layer.id)));
+  return rows.filter(({ id }) => needed.has(id));
+}
+
+/** A backup as the checks see it. @throws wrong_state for a row that the database's constraints exclude */
 function toBackupRow(row: BackupJob): BackupRow {
   const { repositoryPath, virtualSize, sizeBytes, contentId } = row;
   if (repositoryPath === null || virtualSize === null || sizeBytes === null || contentId === null) {
@@ -78,5 +93,6 @@ function toBackupRow(row: BackupJob): BackupRow {
     virtualSize,
     sizeBytes,
     contentId,
+    ...(row.status === 'expired' ? { expired: true as const } : {}),
   };
 }

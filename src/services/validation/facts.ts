@@ -22,6 +22,11 @@ export type BackupRow = Pick<
   virtualSize: number;
   sizeBytes: number;
   contentId: string;
+  /**
+   * It is no restore point any more and only carries those above it. A merge may have changed it: its own content,
+   * length and sidecars say nothing.
+   */
+  expired?: true;
 };
 
 /** The image as a file. `unreadable`: something is there, but it could not be looked at; that proves nothing. */
@@ -81,7 +86,7 @@ export interface ChainFacts {
   directory: string;
   /** Names in the directory; undefined when there is certainly no such directory. */
   names: readonly string[] | undefined;
-  /** Completed backups, oldest first. */
+  /** Completed backups, and the expired ones that they stand on; oldest first. */
   backups: readonly BackupFacts[];
   /** Rows of the chain that are not completed but name a file. */
   otherRows: readonly { id: string; status: JobStatus; path: string }[];

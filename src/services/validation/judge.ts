@@ -65,7 +65,8 @@ function judgeLineage(chain: ChainFacts): Finding[] {
 function healthOfAll(chain: ChainFacts, findings: readonly Finding[]): ValidationReport['backups'] {
   const own = new Map(chain.backups.map((facts) => [facts.row.id, ownHealth(facts, findings)]));
   const rows = byId(chain.backups.map(({ row }) => row));
-  return chain.backups.map(({ row }) => {
+  const points = chain.backups.filter(({ row }) => !row.expired);
+  return points.map(({ row }) => {
     const below = lineageOf(rows, row.id).layers.slice(1);
     const standsOnBad = below.some(({ id }) => own.get(id) !== 'ok');
     return { backup_id: row.id, health: worst([own.get(row.id) ?? 'ok', standsOnBad ? 'suspect' : 'ok']) };

@@ -14,7 +14,7 @@ export function judgeBacking(facts: BackupFacts, chain: ChainFacts): Finding[] {
     return check.state === 'done' ? [say('unreadable', `The header cannot be read: ${header.reason}`)] : [];
   }
   const findings: Finding[] = [];
-  if (header.virtualSize !== row.virtualSize) {
+  if (header.virtualSize !== row.virtualSize && !row.expired) {
     findings.push(
       say(
         'image_size_differs',

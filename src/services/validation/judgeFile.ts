@@ -21,6 +21,7 @@ type Say = (code: FindingCode, message: string) => Finding;
 function judgeChange(facts: BackupFacts, all: readonly BackupFacts[], say: Say): Finding[] {
   const { file, manifest } = facts;
   if (file.state !== 'present' || manifest.state !== 'read' || sidecarOfOther(facts)) return [];
+  if (facts.row.expired) return [];
   const { file_length: length, file_mtime_ms: mtimeMs } = manifest.value;
   if (file.length === length && sameTime(file.mtimeMs, mtimeMs)) return [];
   const other = all.find((candidate) => candidate !== facts && hasFileOf(facts, candidate));

@@ -9,6 +9,7 @@ type Say = (code: FindingCode, message: string) => Finding;
 /** Findings on a backup's manifest, digest index and content id. Pure. */
 export function judgeSidecars(facts: BackupFacts, chain: ChainFacts): Finding[] {
   const { row } = facts;
+  if (row.expired) return [];
   const files = sidecarsOf(row.path);
   const about =
     (file: string): Say =>

@@ -5,6 +5,7 @@ const layer = (id: string, parentId: string | null): Layer => ({
   id,
   parentId,
   path: id,
+  expired: false,
   health: 'ok',
   changeId: null,
   virtualSize: 512,

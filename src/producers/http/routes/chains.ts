@@ -1,9 +1,11 @@
 import {
   Chain,
+  ChainConsolidate,
   ChainPage,
   ChainParams,
   ChainQuery,
   ChainValidate,
+  Consolidation,
   ValidationAccepted,
   VmDiskParams,
 } from '../../../contract/index.js';
@@ -15,12 +17,14 @@ import {
   listChains,
 } from '../../../db/stores/chains.js';
 import { resolveRepository } from '../../../db/stores/repositories.js';
-import { acceptValidation } from '../../accept/index.js';
+import { acceptConsolidation, acceptSyntheticFull, acceptValidation } from '../../accept/index.js';
+import { NoBody } from '../cancelJob.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
 import { toChainBackup } from '../views/backup.js';
 import { toChainSummary } from '../views/chain.js';
+import { toConsolidation } from '../views/consolidation.js';
 
 const tags = ['chains'];
 const PATH = `${API_PREFIX}/chains`;
@@ -63,6 +67,7 @@ export function chainRoutes(app: Api, deps: HttpDeps): void {
       withBackups(deps, await getChainOfDisk(deps.ds, params.vm_context_id, params.disk_id)),
   );
   validateRoute(app, deps);
+  consolidateRoutes(app, deps);
 }
 
 function validateRoute(app: Api, deps: HttpDeps): void {
@@ -81,6 +86,48 @@ function validateRoute(app: Api, deps: HttpDeps): void {
     async (request, reply) => {
       const wanted = { chainId: request.params.chain_id, level: request.body.level };
       const accepted = await acceptValidation(deps, wanted, idempotencyOf(request));
+      reply.header('location', `${API_PREFIX}/jobs/${accepted.job_id}`);
+      return reply.code(202).send(accepted);
+    },
+  );
+}
+
+function consolidateRoutes(app: Api, deps: HttpDeps): void {
+  app.post(
+    `${PATH}/:chain_id/consolidate`,
+    {
+      schema: {
+        tags,
+        summary: 'Remove and merge what is not to be kept',
+        params: ChainParams,
+        body: ChainConsolidate,
+        response: { 200: Consolidation, 202: Consolidation },
+      },
+      config: { access: 'admin' },
+    },
+    async (request, reply) => {
+      const { keep, dry_run: dryRun = false } = request.body;
+      const wanted = { chainId: request.params.chain_id, keep, dryRun };
+      const answer = await acceptConsolidation(deps, wanted, idempotencyOf(request));
+      return reply.code(dryRun ? 200 : 202).send(toConsolidation(answer));
+    },
+  );
+  app.post(
+    `${PATH}/:chain_id/synthetic-full`,
+    {
+      schema: {
+        tags,
+        summary: 'Make the latest backup a full, without its source',
+        description:
+          'Its file is replaced by one that stands alone; it stays the same backup. Opens a new segment.',
+        params: ChainParams,
+        body: NoBody,
+        response: { 202: ValidationAccepted },
+      },
+      config: { access: 'operator' },
+    },
+    async (request, reply) => {
+      const accepted = await acceptSyntheticFull(deps, request.params.chain_id, idempotencyOf(request));
       reply.header('location', `${API_PREFIX}/jobs/${accepted.job_id}`);
       return reply.code(202).send(accepted);
     },

@@ -120,5 +120,6 @@ function toChange(body: RepositoryPatch): RepositoryChange {
     ...(body.max_parallel_jobs === undefined ? {} : { maxParallelJobs: body.max_parallel_jobs }),
     ...(body.max_bytes_per_second === undefined ? {} : { maxBytesPerSecond: body.max_bytes_per_second }),
     ...(body.immutable_days === undefined ? {} : { immutableDays: body.immutable_days }),
+    ...(body.max_chain_length === undefined ? {} : { maxChainLength: body.max_chain_length }),
   };
 }

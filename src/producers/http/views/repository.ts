@@ -14,6 +14,7 @@ export function toRepository(row: Repository): RepositoryView {
     max_parallel_jobs: row.maxParallelJobs,
     max_bytes_per_second: row.maxBytesPerSecond,
     immutable_days: row.immutableDays,
+    max_chain_length: row.maxChainLength,
     total_bytes: row.totalBytes,
     used_bytes: row.usedBytes,
     available_bytes: row.availableBytes,

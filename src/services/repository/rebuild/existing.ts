@@ -17,9 +17,11 @@ interface Row {
   successor_of: string | null;
   health: Health;
   size_bytes: string | null;
+  removed: number;
 }
 
-const COLUMNS = `id, chain_id, seq, status, repository_path, parent_backup_id, successor_of, health, size_bytes`;
+const COLUMNS = `id, chain_id, seq, status, repository_path, parent_backup_id, successor_of, health, size_bytes,
+  (file_removed_at IS NOT NULL) AS removed`;
 
 /** Reads what the catalogue knows of a disk, in a transaction or without one. @throws database_unavailable */
 export async function loadExisting(
@@ -125,6 +127,7 @@ function toExisting(row: Row): ExistingRow {
     path: row.repository_path,
     parentBackupId: row.parent_backup_id,
     successorOf: row.successor_of,
+    removed: Number(row.removed) === 1,
     health: row.health,
     sizeBytes: Number(row.size_bytes ?? 0),
   };

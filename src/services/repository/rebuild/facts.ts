@@ -9,6 +9,8 @@ export interface FoundBackup {
   path: string;
   /** Length of the image, in bytes. */
   imageLength: number;
+  /** A merge that was cut has left its manifest with two answers; the image has decided which of them is read here. */
+  halfSwitched: boolean;
 }
 
 export interface FoundDisk {
@@ -68,6 +70,8 @@ export interface ExistingRow {
   path: string | null;
   parentBackupId: string | null;
   successorOf: string | null;
+  /** An expired backup without files. */
+  removed: boolean;
   health: Health;
   sizeBytes: number;
 }

@@ -6,7 +6,7 @@ import { BackupJob } from '../../../entities/index.js';
 import { worst } from '../../validation/findings.js';
 import { loadExisting } from './existing.js';
 import type { ExistingDisk, FoundDisk } from './facts.js';
-import { type DiskPlan, planDisk, type RebuiltBackup } from './plan.js';
+import { type DiskPlan, isLink, planDisk, type RebuiltBackup } from './plan.js';
 
 /**
  * The fence of a rebuilt chain is this far above every fence that its files show. Leases of validations and of failed
@@ -97,14 +97,15 @@ async function insertPoints(
   }
 }
 
-/** A restore point that the catalogue had: its state follows from its backups. */
+/** A restore point that the catalogue had, or of which a backup has expired: its state follows from its backups. */
 async function settleKnownPoints(
   tx: EntityManager,
   backups: readonly RebuiltBackup[],
   existing: ExistingDisk,
 ): Promise<void> {
   for (const { manifest } of backups) {
-    if (existing.points.has(manifest.restore_point_id)) await settleRestorePointOf(tx, manifest.backup_id);
+    const known = existing.points.has(manifest.restore_point_id);
+    if (known || manifest.expired_at !== undefined) await settleRestorePointOf(tx, manifest.backup_id);
   }
 }
 
@@ -119,7 +120,8 @@ function toRow({ manifest, path, health }: RebuiltBackup) {
     id: manifest.backup_id,
     chainId: manifest.chain_id,
     seq: manifest.seq,
-    status: 'completed' as const,
+    status: manifest.expired_at === undefined ? ('completed' as const) : ('expired' as const),
+    expiredAt: manifest.expired_at === undefined ? null : new Date(manifest.expired_at),
     fence: manifest.fence,
     createdAt: new Date(manifest.created_at),
     completedAt: new Date(manifest.file_mtime_ms),
@@ -131,7 +133,7 @@ function toRow({ manifest, path, health }: RebuiltBackup) {
     backupType: manifest.backup_type,
     demotedReason: manifest.demoted_reason,
     parentBackupId: manifest.parent_backup_id,
-    successorOf: manifest.backup_type === 'incremental' ? manifest.parent_backup_id : null,
+    successorOf: isLink(manifest) ? manifest.parent_backup_id : null,
     changeId: manifest.change_id,
     // Where the bytes came from is not in a manifest; nothing reads this of a completed backup.
     request: { source: { type: 'push' as const }, on_broken_chain: 'full' as const, has_extents: false },
@@ -153,17 +155,19 @@ async function advanceChain(
   inserted: readonly RebuiltBackup[],
 ): Promise<void> {
   const links = [
-    ...existing.rows.filter((row) => row.chainId === chain.id && row.status === 'completed'),
+    ...existing.rows.filter((row) => row.chainId === chain.id && !row.removed && row.path !== null),
     ...inserted.map(({ manifest, health }) => ({
       id: manifest.backup_id,
       seq: manifest.seq,
+      status: manifest.expired_at === undefined ? 'completed' : 'expired',
       parentBackupId: manifest.parent_backup_id,
       sizeBytes: manifest.size_bytes,
       health,
     })),
   ].sort((a, b) => a.seq - b.seq);
   const byId = new Map(links.map((link) => [link.id, link]));
-  const latest = links.at(-1);
+  const points = links.filter(({ status }) => status === 'completed');
+  const latest = points.at(-1);
   let full = latest;
   while (full?.parentBackupId) full = byId.get(full.parentBackupId);
   const fullSeq = (full ?? latest)?.seq ?? 0;
@@ -171,18 +175,20 @@ async function advanceChain(
   await tx.query(
     `UPDATE backup_chains SET latest_backup_id = ?, full_backup_id = ?, total_backups = ?, total_size_bytes = ?,
             backups_since_full = ?, full_at = (SELECT b.created_at FROM backup_jobs b WHERE b.id = ?),
-            last_seq = GREATEST(last_seq, ?), fence = ?, committed = ?, health = ? WHERE id = ?`,
+            last_seq = GREATEST(last_seq, ?), fence = ?, committed = ?, health = ?,
+            merging_backup_id = COALESCE(?, merging_backup_id) WHERE id = ?`,
     [
       latest?.id ?? null,
       (full ?? latest)?.id ?? null,
-      links.length,
+      points.length,
       links.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-      links.filter(({ seq }) => seq > fullSeq).length,
+      points.filter(({ seq }) => seq > fullSeq).length,
       (full ?? latest)?.id ?? null,
-      latest?.seq ?? 0,
+      links.at(-1)?.seq ?? 0,
       fence,
       fence,
-      worst(links.map(({ health }) => health)),
+      worst(points.map(({ health }) => health)),
+      inserted.find(({ halfSwitched }) => halfSwitched)?.manifest.backup_id ?? null,
       chain.id,
     ],
   );

@@ -38,11 +38,14 @@ export function planDisk(found: FoundDisk, existing: ExistingDisk): DiskPlan {
   for (const backup of found.backups) {
     const { backup_id } = backup.manifest;
     const row = rows.get(backup_id);
-    if (row?.status === 'completed' && row.path === backup.path) {
+    const known = row?.status === 'completed' || row?.status === 'expired';
+    if (known && row.path === backup.path) {
       plan.existing++;
       continue;
     }
     const reason = row ? 'id_taken' : refusalOf(backup, chainId, existing, standing);
+    // What is left of a removal that was cut is no loss.
+    if (reason === 'parent_missing' && backup.manifest.expired_at !== undefined) continue;
     if (reason) {
       plan.problems.push({ file: backup.file, backup_id, severity: 'refused', reason });
       continue;
@@ -55,7 +58,10 @@ export function planDisk(found: FoundDisk, existing: ExistingDisk): DiskPlan {
 }
 
 function standingRows(rows: readonly ExistingRow[]): Standing {
-  const completed = rows.filter((row) => row.status === 'completed' && row.path !== null);
+  const completed = rows.filter(
+    ({ status, path, removed }) =>
+      path !== null && (status === 'completed' || (status === 'expired' && !removed)),
+  );
   return {
     seqs: new Set(rows.map((row) => row.seq)),
     paths: new Set(rows.flatMap((row) => (row.path === null ? [] : [row.path]))),
@@ -84,23 +90,29 @@ function refusalOf(
   const parent = standing.backups.get(parentId);
   if (!parent) return 'parent_missing';
   if (basename(parent.path) !== manifest.parent_file) return 'parent_file_differs';
-  if (manifest.backup_type === 'incremental' && standing.parents.has(parentId)) return 'fork';
+  // An expired layer may stand where the merged file of the run above it stands already.
+  if (isLink(manifest) && standing.parents.has(parentId)) return 'fork';
   return undefined;
 }
 
 /** As a validation judges: its own file first, then what it stands on. */
 function healthOf({ manifest, imageLength }: FoundBackup, standing: Standing): Health {
-  if (imageLength < manifest.file_length) return 'damaged';
+  if (imageLength < manifest.file_length && manifest.expired_at === undefined) return 'damaged';
   const parent =
     manifest.parent_backup_id === null ? undefined : standing.backups.get(manifest.parent_backup_id);
   const standsOnBad = parent !== undefined && parent.health !== 'ok';
-  return imageLength > manifest.file_length || standsOnBad ? 'suspect' : 'ok';
+  const grown = imageLength > manifest.file_length && manifest.expired_at === undefined;
+  return grown || standsOnBad ? 'suspect' : 'ok';
 }
 
 function stand(standing: Standing, { manifest, path }: FoundBackup, health: Health): void {
   standing.seqs.add(manifest.seq);
   standing.paths.add(path);
   standing.backups.set(manifest.backup_id, { path, health });
-  if (manifest.backup_type === 'incremental' && manifest.parent_backup_id !== null)
-    standing.parents.add(manifest.parent_backup_id);
+  if (isLink(manifest) && manifest.parent_backup_id !== null) standing.parents.add(manifest.parent_backup_id);
+}
+
+/** True for the increments of which one parent may have one. */
+export function isLink({ backup_type, expired_at }: FoundBackup['manifest']): boolean {
+  return backup_type === 'incremental' && expired_at === undefined;
 }

@@ -7,6 +7,7 @@ import type { FoundDisk } from './facts.js';
  */
 export function missingDisks(disks: readonly FoundDisk[]): Map<string, number> {
   const lives = disks
+    .map(withoutExpired)
     .filter(({ backups }) => backups.length > 0)
     .map(({ backups }) => {
       const times = backups.map(({ manifest }) => Date.parse(manifest.created_at));
@@ -35,4 +36,8 @@ function boundsOf(times: readonly number[]): { first: number; last: number } {
     last = Math.max(last, time);
   }
   return { first, last };
+}
+
+function withoutExpired(disk: FoundDisk): FoundDisk {
+  return { ...disk, backups: disk.backups.filter(({ manifest }) => manifest.expired_at === undefined) };
 }

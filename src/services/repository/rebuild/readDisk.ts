@@ -1,12 +1,13 @@
 import { lstat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { openDigestIndex } from '../../../datapath/index.js';
+import { backingNameOf } from '../../../qcow2/index.js';
 import { abortable } from '../../../shared/abort.js';
 import { errnoOf, isStrataError, StrataError } from '../../../shared/errors.js';
 import { lookAtManifest } from '../../validation/collectSidecars.js';
 import { inParallel } from '../../validation/inParallel.js';
 import { fenceOfPartial, sidecarsOf } from '../layout.js';
-import type { Manifest } from '../manifest.js';
+import { type Manifest, resolveManifest } from '../manifest.js';
 import type { DiskDirectory } from '../reconcile/scan.js';
 import { checkManifest } from './checkManifest.js';
 import type { FoundBackup, FoundDisk, Problem, ProblemCode } from './facts.js';
@@ -48,20 +49,50 @@ async function readBackup(reading: Reading, name: string, found: FoundDisk): Pro
   if (fact.state === 'missing') return;
   if (fact.state === 'unreadable') throw unavailable(file, fact.reason);
   if (fact.state === 'invalid') return problem('manifest_invalid');
-  const manifest = fact.value;
+  const { manifest, halfSwitched } = await resolve(
+    reading,
+    fact.value,
+    join(disk.directory, fact.value.file),
+  );
   const refusal = checkManifest(manifest, { ...disk, repositoryId, name });
   if (refusal) return problem(refusal);
   backupId = manifest.backup_id;
   found.highestFence = Math.max(found.highestFence, manifest.fence);
   const path = join(disk.directory, manifest.file);
   const image = await lookAtImage(reading, path);
-  if ('refusal' in image) return problem(image.refusal);
+  if ('refusal' in image) {
+    // Its removal was cut after the image: there is nothing left to take in.
+    if (image.refusal === 'image_missing' && manifest.expired_at !== undefined) return;
+    return problem(image.refusal);
+  }
+  const backup: FoundBackup = { manifest, file, path, imageLength: image.length, halfSwitched };
+  found.backups.push(backup);
+  // What has expired is no restore point, and a merge may have written to it.
+  if (manifest.expired_at !== undefined) return;
   if (image.length < manifest.file_length) problem('image_truncated', 'warning');
   if (image.length > manifest.file_length) problem('image_grown', 'warning');
   const digests = await lookAtDigests(join(root, sidecarsOf(path).digests), manifest);
   if (digests) problem(digests, 'warning');
-  const backup: FoundBackup = { manifest, file, path, imageLength: image.length };
-  found.backups.push(backup);
+}
+
+/** Where a merge was cut, the header of the image says which half of the manifest holds. */
+async function resolve(
+  { root, repositoryId, disk }: Reading,
+  found: Manifest,
+  image: string,
+): Promise<{ manifest: Manifest; halfSwitched: boolean }> {
+  const ours = found.repository_id === repositoryId && found.vm_context_id === disk.vmContextId;
+  if (found.next === undefined || !ours || image !== join(disk.directory, basename(found.file)))
+    return { manifest: found, halfSwitched: false };
+  try {
+    const { manifest } = resolveManifest(found, await backingNameOf(join(root, image)));
+    return { manifest, halfSwitched: true };
+  } catch (error) {
+    // Without its image the backup is told as missing, whatever its manifest says.
+    if (errnoOf(error) === 'ENOENT' || isStrataError(error, 'unknown_format'))
+      return { manifest: found, halfSwitched: false };
+    throw unavailable(image, (error as Error).message, error);
+  }
 }
 
 async function lookAtImage(

@@ -1,4 +1,5 @@
 import type { DataSource } from '../../../db/database.js';
+import { IS_LAYER } from '../../../db/jobs/layers.js';
 import { readSteps } from '../../../db/jobs/journal.js';
 import { select } from '../../../db/stores/page.js';
 import type { Health, JobStatus } from '../../../entities/index.js';
@@ -43,21 +44,24 @@ export async function loadChain(
   return { id: row.id, busy, fence };
 }
 
-export interface CompletedRow {
+export interface LayerRow {
   id: string;
   parentBackupId: string | null;
   health: Health;
   path: string;
+  /** No restore point any more; its file is the chain's own to remove. */
+  expired: boolean;
 }
 
-/** The completed backups of a chain, oldest first. @throws database_unavailable */
-export async function loadCompleted(ds: DataSource, chainId: string): Promise<CompletedRow[]> {
-  return select<CompletedRow>(
+/** The backups of a chain that have files, oldest first. @throws database_unavailable */
+export async function loadLayers(ds: DataSource, chainId: string): Promise<LayerRow[]> {
+  const rows = await select<Omit<LayerRow, 'expired'> & { status: JobStatus }>(
     ds,
-    `SELECT id, parent_backup_id AS parentBackupId, health, repository_path AS path FROM backup_jobs
-     WHERE chain_id = ? AND status = 'completed' ORDER BY seq`,
+    `SELECT id, parent_backup_id AS parentBackupId, health, repository_path AS path, status FROM backup_jobs
+     WHERE chain_id = ? AND ${IS_LAYER} ORDER BY seq`,
     [chainId],
   );
+  return rows.map(({ status, ...row }) => ({ ...row, expired: status === 'expired' }));
 }
 
 /** Images and sidecars, relative to the root, that open jobs of the chain have begun to publish. */

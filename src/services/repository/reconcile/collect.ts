@@ -5,9 +5,10 @@ import { abortable, throwIfAborted } from '../../../shared/abort.js';
 import { errnoOf, StrataError } from '../../../shared/errors.js';
 import { lookAtManifest } from '../../validation/collectSidecars.js';
 import { inParallel } from '../../validation/inParallel.js';
+import { byId, lineageOf } from '../../validation/lineage.js';
 import { sidecarsOf } from '../layout.js';
 import type { Manifest } from '../manifest.js';
-import { type Holder, loadChain, loadCompleted, loadOpenFiles, loadStates } from './catalogue.js';
+import { type Holder, type LayerRow, loadChain, loadLayers, loadOpenFiles, loadStates } from './catalogue.js';
 import type { BackupFact, DirectoryFacts, ManifestFact, UnknownFile } from './facts.js';
 
 /** Each waits with a listener on the signal; Node.js warns of more than 10. */
@@ -38,10 +39,13 @@ export interface CollectOptions {
 export async function collectDirectory(options: CollectOptions): Promise<DirectoryFacts> {
   const { ds, directory, names } = options;
   const chain = await loadChain(ds, options, options.holder);
-  const rows = chain ? await loadCompleted(ds, chain.id) : [];
+  const rows = chain ? await loadLayers(ds, chain.id) : [];
   const listed = new Set(names);
   const backups: BackupFact[] = [];
+  const carriers = carriersOf(rows);
   for (const row of rows) {
+    // Whether the file of an expired backup on which nothing stands is there is nobody's loss: its removal may have been cut.
+    if (row.expired && !carriers.has(row.id)) continue;
     const there = dirname(row.path) === directory && listed.has(basename(row.path));
     backups.push({ ...row, image: there || (await look(options, row.path)) ? 'present' : 'missing' });
   }
@@ -51,6 +55,13 @@ export async function collectDirectory(options: CollectOptions): Promise<Directo
   const openNames =
     chain && unknown.length > 0 ? (await loadOpenFiles(ds, chain.id)).map((file) => basename(file)) : [];
   return { directory, exists: names !== undefined, chain, backups, unknown, openNames };
+}
+
+/** What the restore points stand on. */
+function carriersOf(rows: readonly LayerRow[]): Set<string> {
+  const rowsById = byId(rows);
+  const points = rows.filter(({ expired }) => !expired);
+  return new Set(points.flatMap(({ id }) => lineageOf(rowsById, id).layers.map((layer) => layer.id)));
 }
 
 function filesOf(path: string): string[] {

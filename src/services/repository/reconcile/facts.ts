@@ -10,6 +10,8 @@ export interface BackupFact {
   path: string;
   /** `missing`: there is certainly nothing of that name (ENOENT). */
   image: 'present' | 'missing';
+  /** It only carries those above it. */
+  expired?: boolean;
 }
 
 export type ManifestFact =
@@ -49,7 +51,7 @@ export interface DirectoryFacts {
   exists: boolean;
   /** Undefined: the catalogue knows no chain of this directory. */
   chain: ChainFact | undefined;
-  /** Completed backups, oldest first. */
+  /** Completed backups, and the expired ones that they stand on; oldest first. */
   backups: readonly BackupFact[];
   unknown: readonly UnknownFile[];
   /** Names that the journals of open jobs say are about to be published. */
@@ -82,6 +84,7 @@ export const REASONS = {
     'Its manifest names a backup that the catalogue does not know and that has no image.',
   copy_of_known: 'Its manifest names a backup that has its files under another name.',
   of_ended_job: 'The job that published it ended without a commit.',
+  expired_leftover: 'Its manifest says that it has expired, and nothing stands on it.',
   dead_partial: 'An attempt that lost its lease left it half-written.',
   // mark_damaged, mark_suspect
   image_missing: 'The image of a completed backup is gone.',

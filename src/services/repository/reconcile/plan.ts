@@ -37,6 +37,7 @@ function planRows(facts: DirectoryFacts): Action[] {
     const standsOnBad = backup.parentBackupId !== null && bad.has(backup.parentBackupId);
     if (missing || standsOnBad) bad.add(backup.id);
     else return [];
+    if (backup.expired) return [];
     if (chain.busy) return [about('leave', 'chain_busy', backup)];
     // Without the directory there is no proof that it is this backup, and not a mount or a link, that is gone.
     if (!exists) return backup.health === 'ok' ? [about('mark_suspect', 'directory_missing', backup)] : [];

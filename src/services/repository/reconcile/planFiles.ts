@@ -42,7 +42,7 @@ export function judgeGroup(
   clock: PlanClock,
 ): Verdict {
   const verdict =
-    judgePartial(facts, group) ?? judgeManifest(facts, group) ?? judgeUnknown(facts, group, needed);
+    judgePartial(facts, group) ?? judgeManifest(facts, group, needed) ?? judgeUnknown(facts, group, needed);
   const keep = verdict.action === 'quarantine' ? whyNotTouched(facts, group, clock) : undefined;
   return keep === undefined ? verdict : { ...verdict, action: 'leave', reason: keep };
 }
@@ -70,7 +70,11 @@ function judgePartial({ chain }: DirectoryFacts, { files }: Group): Verdict | un
     : { action: 'leave', reason: chain ? 'live_partial' : 'no_chain', backupId: null };
 }
 
-function judgeManifest(facts: DirectoryFacts, { manifest, image }: Group): Verdict | undefined {
+function judgeManifest(
+  facts: DirectoryFacts,
+  { manifest, image }: Group,
+  needed: ReadonlySet<string>,
+): Verdict | undefined {
   if (manifest.state !== 'valid') return undefined;
   const of = (action: Verdict['action'], reason: ReasonCode): Verdict => ({
     action,
@@ -80,6 +84,8 @@ function judgeManifest(facts: DirectoryFacts, { manifest, image }: Group): Verdi
   if (!manifest.belongs) return of('quarantine', 'manifest_foreign');
   switch (manifest.row) {
     case 'unknown':
+      if (manifest.manifest.expired_at !== undefined && !(image && needed.has(image.name)))
+        return of('quarantine', 'expired_leftover');
       return image ? of('adopt', 'unknown_backup') : of('quarantine', 'manifest_without_image');
     case 'queued':
     case 'released':

@@ -52,7 +52,10 @@ describe('A restore that is asked for', () => {
   });
 
   it('is refused where the catalogue does not lead to a full', async () => {
-    await fleet.suite.ds.query('UPDATE backup_jobs SET status = ? WHERE id = ?', ['expired', lowest]);
+    await fleet.suite.ds.query(
+      `UPDATE backup_jobs SET status = 'expired', file_removed_at = UTC_TIMESTAMP(3) WHERE id = ?`,
+      [lowest],
+    );
     expect(await ask()).to.equal('backup_damaged');
   });
 });

@@ -49,7 +49,7 @@ function manifest(seq: number, over: Partial<Manifest> = {}): Manifest {
 const backup = (seq: number, over: Partial<Manifest> = {}, imageLength = 1000): FoundBackup => {
   const content = manifest(seq, over);
   const path = `vm/disk-0/${content.file}`;
-  return { manifest: content, file: path.replace('qcow2', 'json'), path, imageLength };
+  return { manifest: content, file: path.replace('qcow2', 'json'), path, imageLength, halfSwitched: false };
 };
 
 const found = (...backups: FoundBackup[]): FoundDisk => ({
@@ -68,6 +68,7 @@ const row = (seq: number, over: Partial<ExistingRow> = {}): ExistingRow => ({
   path: `vm/disk-0/b${seq}.qcow2`,
   parentBackupId: seq === 1 ? null : `bkp_${seq - 1}`,
   successorOf: seq === 1 ? null : `bkp_${seq - 1}`,
+  removed: false,
   health: 'ok',
   sizeBytes: 512,
   ...over,

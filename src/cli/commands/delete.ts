@@ -1,0 +1,72 @@
+import type { Command } from 'commander';
+import type { Consolidation, StrataClient } from '../../client/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { action, type CommandContext, type Output } from '../command.js';
+import type { CliIo } from '../io.js';
+import { findRepository, findVm } from '../lookUp.js';
+import { finishRemoval } from '../removal.js';
+import { renderConsolidation } from '../render/consolidation.js';
+
+interface Options {
+  dryRun?: true;
+  wait?: true;
+  repo?: string;
+  allOfVm?: true;
+  allOfRepo?: true;
+  yes?: true;
+}
+
+/** `strata delete BACKUP`, `strata delete RESTORE-POINT`, and all backups of a VM or a repository */
+export function addDeleteCommand(program: Command, io: CliIo): void {
+  program
+    .command('delete <what>')
+    .description(
+      'remove a restore point (rp_...: all its disks) or one backup (bkp_...), merging where others stand on it',
+    )
+    .option('--all-of-vm', '<what> is a VM: remove all its backups')
+    .option('--all-of-repo', '<what> is a repository: remove all backups in it')
+    .option('--repo <repository>', 'where several repositories have a VM of this name')
+    .option('--dry-run', 'say what would be done')
+    .option('--yes', 'needed for all backups of a VM or a repository')
+    .option('--wait', 'wait for the end')
+    .action(action(io, remove));
+}
+
+async function remove(context: CommandContext, what: string, options: Options): Promise<Output> {
+  const client = await context.client();
+  const many = options.allOfVm || options.allOfRepo;
+  if (many && !options.yes && !options.dryRun) {
+    throw new StrataError(
+      'invalid_request',
+      'That removes every backup: say --yes, or look with --dry-run.',
+      {
+        field: '--yes',
+      },
+    );
+  }
+  const answer = await ask(client, what, options, context.io.signal);
+  const text = renderConsolidation(answer, context.size);
+  return options.wait && !answer.dry_run
+    ? finishRemoval(context, client, answer, text)
+    : { json: answer, text };
+}
+
+async function ask(
+  client: StrataClient,
+  what: string,
+  options: Options,
+  signal: AbortSignal,
+): Promise<Consolidation> {
+  const query = { dry_run: options.dryRun ?? false };
+  if (options.allOfRepo) {
+    const { id } = await findRepository(client, what, signal);
+    return client.repositories.removeBackups(id, query, { signal });
+  }
+  if (options.allOfVm) {
+    const { vm_context_id } = await findVm(client, what, { repo: options.repo, signal });
+    return client.vms.removeBackups(vm_context_id, query, { signal });
+  }
+  return what.startsWith('rp_')
+    ? client.restorePoints.remove(what, query, { signal })
+    : client.backups.remove(what, query, { signal });
+}

@@ -1,0 +1,58 @@
+import { type Static, Type } from 'typebox';
+import { Bytes, closed, Id, JobStatus, nullable, oneOf } from './common.js';
+
+/** One step of a plan; `null` and empty fields belong to the other action. */
+export const ConsolidationStep = closed({
+  action: oneOf(['remove', 'merge'], 'remove: a tip, with its files; merge: what it stands on goes into it.'),
+  backup_id: Type.String({ description: 'The backup that is removed, or that takes in the others.' }),
+  removes: Type.Array(Type.String(), { description: 'Backups that a merge removes, topmost first.' }),
+  onto: nullable(Type.String({ description: 'What the merged file stands on; null for nothing.' })),
+  reason: oneOf(['not_kept', 'expired', 'stands_on_removed']),
+  bytes: Bytes('The most that can come free'),
+});
+export type ConsolidationStep = Static<typeof ConsolidationStep>;
+
+/** A backup that stays although it is not to be kept. */
+export const ConsolidationRefusal = closed({
+  backup_id: Type.String(),
+  reason: Type.String({ description: 'Stable, for scripts (docs/consolidation.md).' }),
+  message: Type.String({ description: 'The reason in one sentence.' }),
+});
+export type ConsolidationRefusal = Static<typeof ConsolidationRefusal>;
+
+export const ChainConsolidation = closed({
+  chain_id: Type.String(),
+  steps: Type.Array(ConsolidationStep),
+  refused: Type.Array(ConsolidationRefusal),
+  job: nullable(closed({ job_id: Type.String(), status: JobStatus }, 'Null where there is nothing to do.')),
+});
+export type ChainConsolidation = Static<typeof ChainConsolidation>;
+
+export const Consolidation = closed({
+  dry_run: Type.Boolean(),
+  chains: Type.Array(ChainConsolidation, {
+    description: 'The plan as of now, for each chain. Its job plans anew, under the lease.',
+  }),
+});
+export type Consolidation = Static<typeof Consolidation>;
+
+const DryRun = Type.Optional(
+  Type.Boolean({ default: false, description: 'Say what would be done, and do nothing.' }),
+);
+
+export const ChainConsolidate = closed({
+  keep: Type.Optional(
+    Type.Array(Id('bkp', 'backup'), {
+      minItems: 1,
+      maxItems: 10_000,
+      uniqueItems: true,
+      description: 'Of the backups that are completed now, the others go. Left out: all stay.',
+    }),
+  ),
+  dry_run: DryRun,
+});
+export type ChainConsolidate = Static<typeof ChainConsolidate>;
+
+/** Query of every removal. */
+export const RemovalQuery = closed({ dry_run: DryRun });
+export type RemovalQuery = Static<typeof RemovalQuery>;

@@ -1,0 +1,136 @@
+import { link } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { commitImage, convertImage, createImage } from '../../qcow2/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { recordCapacity } from '../repository/capacity.js';
+import { copyWhole, tryClone } from '../repository/clone.js';
+import { allocatedBytes, removeFiles, syncFile } from '../repository/durable.js';
+import type { LayerFact } from './facts.js';
+import { pickStrategy, type Strategy } from './strategy.js';
+import type { Work } from './work.js';
+
+/** A merged image that is flushed and has not got its name yet. */
+export interface BuiltImage {
+  strategy: Strategy;
+  /** Absolute path of the private file; in place it is a second name of the base. */
+  path: string;
+}
+
+export interface Run {
+  top: LayerFact;
+  /** Topmost first; the last one is the base. */
+  run: readonly [LayerFact, ...LayerFact[]];
+}
+
+/** The most that qemu-img takes. */
+const COROUTINES = 16;
+
+/**
+ * Merges a run by `qemu-img commit` of an empty private overlay of its top: neither the top nor what lies between is
+ * opened for writing. In place the base must be expired, and nothing but the run may stand on it.
+ * @param target absolute path of the private file
+ * @param forced a strategy instead of the one that fits the case
+ */
+export async function buildMerged(
+  work: Work,
+  { top, run }: Run,
+  target: string,
+  forced?: Strategy,
+): Promise<BuiltImage> {
+  const { root } = work.place;
+  const pathOf = (layer: LayerFact) => join(root, layer.path);
+  const base = run.at(-1) ?? run[0];
+  const strategy = await prepareBase(work, base, target, forced);
+  const into = strategy === 'in_place' ? pathOf(base) : target;
+  const overlay = `${target.replace(/\.partial$/, '')}.over.${work.held.lease.fence}.partial`;
+  await createImage(
+    overlay,
+    { virtualSizeBytes: top.virtualSize, backing: { name: basename(top.path), format: 'qcow2' } },
+    { signal: work.held.signal },
+  );
+  const between = [top, ...run.slice(0, -1)].map(pathOf);
+  await commitImage(
+    overlay,
+    {
+      base: into,
+      dropTop: true,
+      ...(strategy === 'in_place' ? {} : { layers: [...between, into] }),
+      onProgress: progressOf(work, 'merging', top.virtualSize),
+    },
+    { signal: work.held.signal },
+  );
+  await removeFiles([overlay]);
+  await syncFile(into);
+  // By a name that carries the fence: whoever takes over removes it first, so a worker that wakes up switches nothing.
+  if (strategy === 'in_place') await link(into, target);
+  return { strategy, path: target };
+}
+
+/** Makes the private base where there is one, and says how. */
+async function prepareBase(
+  { deps, place, held }: Work,
+  base: LayerFact,
+  target: string,
+  forced: Strategy | undefined,
+): Promise<Strategy> {
+  const path = join(place.root, base.path);
+  if (forced === 'in_place') return forced;
+  const cloned = forced !== 'copy' && (await tryClone(path, target));
+  if (cloned || forced === 'reflink') {
+    if (cloned) return 'reflink';
+    throw new StrataError('repository_unsupported', `The file system of ${place.root} cannot clone files.`);
+  }
+  const { availableBytes } = await recordCapacity(deps.ds, place.repository, deps.clock.now());
+  const strategy =
+    forced ??
+    pickStrategy({
+      canClone: false,
+      baseType: base.type,
+      baseBytes: await allocatedBytes(path),
+      availableBytes,
+      reserveBytes: place.repository.minFreeBytes,
+    });
+  if (strategy === 'copy') await copyWhole(path, target);
+  // What comes next changes files: nobody else may have the chain by now.
+  await held.assertHeld();
+  return strategy;
+}
+
+/**
+ * Writes a file that stands alone with the content of a backup and all below it.
+ * @throws wrong_state when the room that it may take is not there: a job that waits would keep the disk's backups waiting
+ */
+export async function buildAlone(
+  work: Work,
+  lineage: readonly LayerFact[],
+  target: string,
+): Promise<BuiltImage> {
+  const { deps, place, held } = work;
+  const [top] = lineage;
+  if (!top) throw new RangeError('A backup is the first layer of its lineage.');
+  const { availableBytes } = await recordCapacity(deps.ds, place.repository, deps.clock.now());
+  const most = lineage.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  if (availableBytes - most < place.repository.minFreeBytes) {
+    throw new StrataError(
+      'wrong_state',
+      `A synthetic full may take ${most} bytes; with them the reserve of ${place.repository.name} would be touched.`,
+    );
+  }
+  await convertImage(
+    { type: 'file', path: join(place.root, top.path), format: 'qcow2' },
+    { type: 'file', path: target, format: 'qcow2' },
+    {
+      outOfOrder: true,
+      coroutines: COROUTINES,
+      onProgress: progressOf(work, 'copying', top.virtualSize),
+    },
+    { signal: held.signal },
+  );
+  await syncFile(target);
+  return { strategy: 'convert', path: target };
+}
+
+function progressOf({ report }: Work, phase: string, total: number) {
+  return (percent: number) =>
+    report({ phase, bytes_done: Math.floor((total * percent) / 100), bytes_total: total });
+}

@@ -1,0 +1,91 @@
+import { join } from 'node:path';
+import { mergeIndexes } from '../../datapath/index.js';
+import { removeFiles } from '../repository/durable.js';
+import { type BackupFiles, partialFiles, sidecarsOf } from '../repository/layout.js';
+import { type BuiltImage, buildAlone, buildMerged, type Run } from './build.js';
+import type { LayerFact } from './facts.js';
+import { readOwnManifest } from './manifests.js';
+import { proveMerged } from './prove.js';
+import type { Strategy } from './strategy.js';
+import { switchFiles } from './switch.js';
+import type { Work } from './work.js';
+
+/** Tells the journal how far a merge is. */
+export type Note = (step: 'merged' | 'proved' | 'switched', data: Record<string, unknown>) => Promise<void>;
+
+export interface MergeInput extends Run {
+  /** What the run stands on, topmost first. */
+  below: readonly LayerFact[];
+  /** A strategy instead of the one that fits. */
+  forced?: Strategy;
+}
+
+/** Merges an expired run into its top, proves it, and switches the file. What the run's files held is then of no more use. */
+export async function mergeRun(work: Work, input: MergeInput, note: Note): Promise<Strategy> {
+  const { top, run, below } = input;
+  const base = run.at(-1) ?? run[0];
+  return replaceFile(work, { top, below, merged: [top, ...run], type: base.type }, note, (target) =>
+    buildMerged(work, input, target, input.forced),
+  );
+}
+
+/** Replaces a backup's file by one that stands alone; what it stood on stays as it is. */
+export async function standAlone(
+  work: Work,
+  lineage: readonly [LayerFact, ...LayerFact[]],
+  note: Note,
+): Promise<Strategy> {
+  const [top] = lineage;
+  return replaceFile(work, { top, below: [], merged: lineage, type: 'full' }, note, (target) =>
+    buildAlone(work, lineage, target),
+  );
+}
+
+interface Replacement {
+  top: LayerFact;
+  /** The layers that become one, topmost first, and what that one stands on. */
+  merged: readonly LayerFact[];
+  below: readonly LayerFact[];
+  type: LayerFact['type'];
+}
+
+async function replaceFile(
+  work: Work,
+  { top, merged, below, type }: Replacement,
+  note: Note,
+  build: (target: string) => Promise<BuiltImage>,
+): Promise<Strategy> {
+  const { place, held } = work;
+  const { root } = place;
+  const partial = partialFiles(sidecarsOf(top.path), held.lease.fence);
+  // Without a manifest of its own the file could not be switched: known before any work is done.
+  await readOwnManifest(place, top.id, top.path);
+  try {
+    const { strategy, path } = await build(join(root, partial.image));
+    const about = { backup_id: top.id, strategy };
+    const digests = join(root, partial.digests);
+    await mergeIndexes(
+      digests,
+      { virtualSizeBytes: top.virtualSize, backupId: top.id },
+      { layers: indexesOf(root, merged), alone: below.length === 0, signal: held.signal },
+    );
+    await note('merged', about);
+    await proveMerged(work, { top, image: path, digests, below }, indexesOf(root, below));
+    await note('proved', about);
+    await switchFiles(work, { top, image: path, digests, type, below: below[0] });
+    await note('switched', about);
+    return strategy;
+  } catch (error) {
+    await removePartials(root, partial);
+    throw error;
+  }
+}
+
+function indexesOf(root: string, layers: readonly LayerFact[]): string[] {
+  return layers.map(({ path }) => join(root, sidecarsOf(path).digests));
+}
+
+/** What is left after a failure is the next attempt's to remove where this one cannot. */
+async function removePartials(root: string, { image, digests, manifest }: BackupFiles): Promise<void> {
+  await removeFiles([image, digests, manifest].map((path) => join(root, path))).catch(() => undefined);
+}

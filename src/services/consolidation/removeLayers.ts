@@ -1,0 +1,49 @@
+import { unlink } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { noteFilesRemoved } from '../../db/jobs/layers.js';
+import { errnoOf } from '../../shared/errors.js';
+import { syncDirectory } from '../repository/durable.js';
+import { sidecarsOf } from '../repository/layout.js';
+import { assertRepository } from '../repository/marker.js';
+import type { LayerFact } from './facts.js';
+import { assertUnreferenced, readReferences } from './references.js';
+import type { Work } from './work.js';
+
+/**
+ * Unlinks the files of expired backups on which nothing stands, and notes it. Images go first, the newest before what it
+ * stands on, and manifests last: a manifest that says `expired_at` explains what is left of a removal that was cut.
+ * @param layers newest first
+ * @throws chain_broken when an image that stays refers to one of them; then nothing is removed
+ */
+export async function removeLayers(work: Work, layers: readonly LayerFact[]): Promise<void> {
+  if (layers.length === 0) return;
+  const { deps, held, place } = work;
+  const directory = join(place.root, place.directory);
+  const files = layers.map(({ path }) => sidecarsOf(path));
+  assertUnreferenced(
+    await readReferences(directory),
+    files.map(({ image }) => basename(image)),
+  );
+  await assertRepository(place.root, place.repository.id);
+  await held.assertHeld();
+  const inOrder = [
+    ...files.map(({ image }) => image),
+    ...files.map(({ digests }) => digests),
+    ...files.map(({ manifest }) => manifest),
+  ];
+  for (const path of inOrder) await unlinkIfThere(join(place.root, path));
+  await syncDirectory(directory);
+  await noteFilesRemoved(
+    deps.ds,
+    held.lease,
+    layers.map(({ id }) => id),
+  );
+}
+
+async function unlinkIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+}

@@ -1,0 +1,152 @@
+import { join } from 'node:path';
+import { recordStep } from '../../db/jobs/journal.js';
+import { expireBackups } from '../../db/jobs/layers.js';
+import { completeWithResult } from '../../db/jobs/settle.js';
+import type { ConsolidateParams } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { removeDeadPartials } from '../backup/leftovers.js';
+import type { HeldLease } from '../chain/holdLease.js';
+import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
+import { recordCapacity } from '../repository/capacity.js';
+import { makeDirectory } from '../repository/durable.js';
+import { assertRepository } from '../repository/marker.js';
+import { type LayerFact, type MergePlan, type PlanStep, type Refusal, REFUSALS } from './facts.js';
+import { loadLayers } from './loadLayers.js';
+import { expireManifests } from './manifests.js';
+import { mergeRun, type Note } from './merge.js';
+import { planMerges, removedBy } from './plan.js';
+import { readReferences, withStrangers } from './references.js';
+import { removeLayers } from './removeLayers.js';
+import type { Strategy } from './strategy.js';
+import { loadJob, loadPlace, type Work } from './work.js';
+
+/** The `result` of a job. */
+export interface ConsolidationResult {
+  steps: (PlanStep & { strategy?: Strategy })[];
+  /** What stays although it was to go. */
+  refused: Refusal[];
+  /** Free bytes of the file system. */
+  available_before: number;
+  available_after: number;
+}
+
+export type ConsolidationDeps = Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir'>;
+
+/**
+ * Removes backups from a chain under its lease: leaves with their files, the others by merging (decision 14). Planned
+ * anew by every attempt; what an attempt before has done is not planned again.
+ * @param forced a strategy for every merge instead of the one that fits
+ * @throws backup_in_use when none of the wanted backups may go
+ * @throws content_mismatch, image_corrupt: a merged file was not proved; the points are as they were
+ * @throws repository_unavailable, manifest_invalid, chain_broken, no_space, lease_lost, database_unavailable
+ */
+export async function runConsolidation(
+  deps: ConsolidationDeps,
+  held: HeldLease,
+  jobId: string,
+  report: ReportProgress,
+  forced?: Strategy,
+): Promise<Outcome & { result: ConsolidationResult }> {
+  const job = await loadJob(deps.ds, jobId);
+  const place = await loadPlace(deps.ds, job.chainId);
+  const work: Work = { deps, held, report, place };
+  await assertRepository(place.root, place.repository.id);
+  report({ phase: 'planning', bytes_done: 0, bytes_total: null });
+  const directory = join(place.root, place.directory);
+  await makeDirectory(place.root, directory);
+  await removeDeadPartials(directory, held.lease.fence);
+  const before = await recordCapacity(deps.ds, place.repository, deps.clock.now());
+  const layers = withStrangers(await loadLayers(deps.ds, job.chainId), await readReferences(directory));
+  const { remove } = job.params as ConsolidateParams;
+  const plan = planRemoval(layers, remove);
+  refuseAll(layers, remove, plan);
+  await recordStep(deps.ds, held.lease, 'planned', 'done', { ...plan });
+  const steps = await carryOut(work, layers, plan, forced);
+  const after = await recordCapacity(deps.ds, place.repository, deps.clock.now());
+  const result: ConsolidationResult = {
+    steps,
+    refused: plan.refused,
+    available_before: before.availableBytes,
+    available_after: after.availableBytes,
+  };
+  return { next: await completeWithResult(deps.ds, held.lease, { ...result }), result };
+}
+
+/** The plan that removes these and keeps every other restore point. Pure. */
+export function planRemoval(layers: readonly LayerFact[], remove: readonly string[]): MergePlan {
+  const keep = layers.filter(({ id, status }) => status === 'completed' && !remove.includes(id));
+  return planMerges(layers, new Set(keep.map(({ id }) => id)));
+}
+
+/** @throws backup_in_use when nothing of what was asked for may be done */
+function refuseAll(layers: readonly LayerFact[], remove: readonly string[], { refused }: MergePlan): void {
+  const wanted = layers.filter(({ id, status }) => status === 'completed' && remove.includes(id));
+  const reasons = refused.filter(({ backup_id }) => wanted.some(({ id }) => id === backup_id));
+  if (wanted.length === 0 || reasons.length < wanted.length) return;
+  throw refusalError(reasons);
+}
+
+/** What is told of backups that must not go. */
+export function refusalError(refused: readonly Refusal[]): StrataError {
+  const list = refused.map(({ backup_id, reason }) => `${backup_id}: ${REFUSALS[reason]} (${reason})`);
+  return new StrataError('backup_in_use', list.join(' '), { details: { refused } });
+}
+
+async function carryOut(
+  work: Work,
+  layers: readonly LayerFact[],
+  plan: MergePlan,
+  forced: Strategy | undefined,
+): Promise<ConsolidationResult['steps']> {
+  const { deps, held, place } = work;
+  const byId = new Map(layers.map((layer) => [layer.id, layer]));
+  const known = (id: string): LayerFact => {
+    const layer = byId.get(id);
+    if (!layer) throw new RangeError(`${id} is no layer of the chain.`);
+    return layer;
+  };
+  const gone = removedBy(plan).map(known);
+  // Everything that goes disappears from the restore points first, and then from what a rebuild would take in.
+  const points = gone.filter(({ status }) => status === 'completed').map(({ id }) => id);
+  await expireBackups(deps.ds, held.lease, points);
+  await held.assertHeld();
+  await expireManifests(place, held.lease.fence, gone, deps.clock.now());
+  await recordStep(deps.ds, held.lease, 'expired', 'done', { backup_ids: gone.map(({ id }) => id) });
+  const removals = plan.steps.filter((step) => step.action === 'remove');
+  await removeLayers(
+    work,
+    removals.map((step) => known(step.backup_id)),
+  );
+  const done: ConsolidationResult['steps'] = [...removals];
+  for (const step of plan.steps) {
+    if (step.action !== 'merge') continue;
+    const run = step.removes.map(known);
+    const [first, ...rest] = run;
+    if (!first) continue;
+    const below = lineage(byId, step.onto);
+    const top = known(step.backup_id);
+    const input = { top, run: [first, ...rest] as const, below, ...(forced ? { forced } : {}) };
+    const strategy = await mergeRun(work, input, journal(work, done.length));
+    // The merges above this one stand on it as it is now.
+    byId.set(top.id, { ...top, parentId: step.onto, type: (rest.at(-1) ?? first).type });
+    await removeLayers(work, run);
+    await recordStep(deps.ds, held.lease, `${done.length}.cleaned`, 'done', { backup_id: top.id });
+    done.push({ ...step, strategy });
+  }
+  return done;
+}
+
+/** Steps of the journal have the number of the plan's step that they belong to. */
+export function journal({ deps, held }: Work, number: number): Note {
+  return (step, data) => recordStep(deps.ds, held.lease, `${number}.${step}`, 'done', data);
+}
+
+/** A layer and all that it stands on, topmost first; empty for none. */
+export function lineage(byId: ReadonlyMap<string, LayerFact>, id: string | null): LayerFact[] {
+  const layers: LayerFact[] = [];
+  for (let at = id === null ? undefined : byId.get(id); at; ) {
+    layers.push(at);
+    at = at.parentId === null ? undefined : byId.get(at.parentId);
+  }
+  return layers;
+}

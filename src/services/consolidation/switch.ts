@@ -1,0 +1,74 @@
+import { rename, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { commitSwitch, markMerging } from '../../db/jobs/layers.js';
+import type { BackupType } from '../../entities/index.js';
+import { syncDirectory } from '../repository/durable.js';
+import { sidecarsOf } from '../repository/layout.js';
+import { assertRepository } from '../repository/marker.js';
+import type { Manifest, NextLayer } from '../repository/manifest.js';
+import type { LayerFact } from './facts.js';
+import { readOwnManifest, replaceManifest } from './manifests.js';
+import type { Work } from './work.js';
+
+export interface SwitchInput {
+  top: LayerFact;
+  /** Absolute paths of the proved files. */
+  image: string;
+  digests: string;
+  /** What the file becomes. */
+  type: BackupType;
+  below: LayerFact | undefined;
+}
+
+/**
+ * Gives a proved file the name of the backup that it replaces (decision 14, "The switch"). The rename of the image is the
+ * one instant at which the backup stops standing on the run; on both sides of it the manifest is right.
+ */
+export async function switchFiles(work: Work, input: SwitchInput): Promise<void> {
+  const { deps, held, place } = work;
+  const { root } = place;
+  const { top } = input;
+  const files = sidecarsOf(top.path);
+  const manifest = await readOwnManifest(place, top.id, top.path);
+  const next = await describeNext(work, input);
+  await markMerging(deps.ds, held.lease, top.id);
+  await assertRepository(root, place.repository.id);
+  await held.assertHeld();
+  await rename(input.digests, join(root, files.digests));
+  await replaceManifest(place, top.path, held.lease.fence, { ...manifest, next });
+  await syncDirectory(join(root, place.directory));
+  await held.assertHeld();
+  await rename(input.image, join(root, top.path));
+  await finishSwitch(work, top, { ...manifest, ...next });
+}
+
+/** What is left to do once the image has its name; also for a switch that was cut there. Cancellation is not heard. */
+export async function finishSwitch(
+  { deps, held, place }: Pick<Work, 'deps' | 'held' | 'place'>,
+  top: Pick<LayerFact, 'id' | 'path'>,
+  manifest: Manifest,
+): Promise<void> {
+  const directory = join(place.root, place.directory);
+  await syncDirectory(directory);
+  await replaceManifest(place, top.path, held.lease.fence, manifest);
+  await syncDirectory(directory);
+  await commitSwitch(deps.ds, held.lease, {
+    backupId: top.id,
+    backupType: manifest.backup_type,
+    parentBackupId: manifest.parent_backup_id,
+    sizeBytes: manifest.size_bytes,
+  });
+}
+
+async function describeNext({ held }: Work, { image, type, below }: SwitchInput): Promise<NextLayer> {
+  const { size, mtimeMs, blocks } = await stat(image);
+  return {
+    fence: held.lease.fence,
+    backup_type: type,
+    parent_backup_id: below?.id ?? null,
+    parent_file: below ? basename(below.path) : null,
+    file_length: size,
+    file_mtime_ms: Math.floor(mtimeMs),
+    size_bytes: blocks * 512,
+  };
+}

@@ -1,0 +1,54 @@
+import { join } from 'node:path';
+import { completeWithResult } from '../../db/jobs/settle.js';
+import { select } from '../../db/stores/page.js';
+import { StrataError } from '../../shared/errors.js';
+import { removeDeadPartials } from '../backup/leftovers.js';
+import type { HeldLease } from '../chain/holdLease.js';
+import type { Outcome, ReportProgress } from '../deps.js';
+import { assertRepository } from '../repository/marker.js';
+import { loadLayers } from './loadLayers.js';
+import { standAlone } from './merge.js';
+import { type ConsolidationDeps, journal, lineage } from './run.js';
+import { loadJob, loadPlace, type Work } from './work.js';
+
+/** The `result` of a job. */
+export interface SyntheticFullResult {
+  backup_id: string;
+  /** Layers that it stood on before; 0 where it was a full already and nothing was done. */
+  layers_before: number;
+}
+
+/**
+ * Makes the latest backup of a chain a full, without its source: its file is replaced by one that stands alone. The
+ * backups below stay as they are, and increments go on upon it. Killed at any point, the next attempt begins anew, or
+ * finds it done.
+ * @throws wrong_state when the chain has no backup or there is no room; backup_damaged when it is not healthy
+ * @throws content_mismatch, image_corrupt, repository_unavailable, manifest_invalid, lease_lost, database_unavailable
+ */
+export async function runSyntheticFull(
+  deps: ConsolidationDeps,
+  held: HeldLease,
+  jobId: string,
+  report: ReportProgress,
+): Promise<Outcome & { result: SyntheticFullResult }> {
+  const job = await loadJob(deps.ds, jobId);
+  const place = await loadPlace(deps.ds, job.chainId);
+  const work: Work = { deps, held, report, place };
+  await assertRepository(place.root, place.repository.id);
+  await removeDeadPartials(join(place.root, place.directory), held.lease.fence);
+  const rows = await select<{ latest: string | null }>(
+    deps.ds,
+    'SELECT latest_backup_id AS latest FROM backup_chains WHERE id = ?',
+    [job.chainId],
+  );
+  const layers = await loadLayers(deps.ds, job.chainId);
+  const byId = new Map(layers.map((layer) => [layer.id, layer]));
+  const [top, ...below] = lineage(byId, rows[0]?.latest ?? null);
+  if (!top) throw new StrataError('wrong_state', `Chain ${job.chainId} has no backup.`);
+  const bad = [top, ...below].find(({ health, contentWrong }) => health !== 'ok' || contentWrong);
+  if (bad)
+    throw new StrataError('backup_damaged', `Backup ${bad.id} is not healthy: validate the chain first.`);
+  if (below.length > 0) await standAlone(work, [top, ...below], journal(work, 0));
+  const result = { backup_id: top.id, layers_before: below.length };
+  return { next: await completeWithResult(deps.ds, held.lease, { ...result }), result };
+}

@@ -1,0 +1,27 @@
+// One attempt of a consolidation in a process of its own, which is killed somewhere: see test/crash/killedMerge.test.ts.
+// It connects at once and begins when it is told to, so that a test can start the next one while it looks at this one.
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openDatabase } from '../../src/db/dataSource.js';
+import type { Strategy } from '../../src/services/consolidation/strategy.js';
+import { runConsolidation, settleSwitch } from '../../src/services/consolidation/index.js';
+import { systemClock } from '../../src/shared/clock.js';
+import { hold } from './chainJobs.js';
+
+const [socketPath, user, name, tempDir, strategy] = process.argv.slice(2);
+if (!socketPath || !user || !name || !tempDir) throw new Error('Arguments are missing.');
+
+const ds = await openDatabase({ address: { socketPath, user, name } });
+const scratchDir = await mkdtemp(join(tempDir, 's-'));
+const jobId = await new Promise<string>((resolve) => {
+  process.stdin.once('data', (data: Buffer) => resolve(data.toString().trim()));
+});
+process.stdin.unref();
+if (jobId !== '') {
+  const held = await hold(ds, 'maintenance', jobId);
+  process.stdout.write('held\n');
+  const deps = { ds, clock: systemClock, scratchDir };
+  await settleSwitch(deps, held);
+  await runConsolidation(deps, held, jobId, () => undefined, strategy as Strategy);
+}
+await ds.destroy();
