@@ -2,6 +2,7 @@ import { CreateCatalogue1795000000000 } from './1795000000000-CreateCatalogue.js
 import { CreateJobsAndFleet1795000000001 } from './1795000000001-CreateJobsAndFleet.js';
 import { AddJobSlots1795000000002 } from './1795000000002-AddJobSlots.js';
 import { AddJobLimits1795000000003 } from './1795000000003-AddJobLimits.js';
+import { AddPushExports1795000000005 } from './1795000000005-AddPushExports.js';
 import { AddTrackerFacts1795000000006 } from './1795000000006-AddTrackerFacts.js';
 import { AddConsolidation1795000000009 } from './1795000000009-AddConsolidation.js';
 import { AddWebhooks1795000000011 } from './1795000000011-AddWebhooks.js';
@@ -13,6 +14,7 @@ export const MIGRATIONS = [
   CreateJobsAndFleet1795000000001,
   AddJobSlots1795000000002,
   AddJobLimits1795000000003,
+  AddPushExports1795000000005,
   AddTrackerFacts1795000000006,
   AddConsolidation1795000000009,
   AddWebhooks1795000000011,

@@ -1,6 +1,7 @@
 import { extname, resolve } from 'node:path';
-import type { ImageFormat, Source } from '../client/index.js';
+import type { ImageFormat, ReadSource, Source } from '../client/index.js';
 import { StrataError } from '../shared/errors.js';
+import { parseSize } from './numbers.js';
 
 const FORMAT_BY_EXTENSION: Readonly<Record<string, ImageFormat>> = {
   '.raw': 'raw',
@@ -25,7 +26,7 @@ export const FORMATS: readonly ImageFormat[] = [...new Set(Object.values(FORMAT_
 export function parseSource(
   text: string,
   given: { format?: string | undefined; bitmap?: string | undefined } = {},
-): Source {
+): ReadSource {
   if (/^nbds?(\+unix)?:\/\//i.test(text)) return nbdSource(text, given);
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
     throw invalid(`"${text}" is neither a path nor an NBD URI (nbd://, nbds://, nbd+unix://).`);
@@ -39,7 +40,10 @@ export function parseSource(
   };
 }
 
-function nbdSource(uri: string, given: { format?: string | undefined; bitmap?: string | undefined }): Source {
+function nbdSource(
+  uri: string,
+  given: { format?: string | undefined; bitmap?: string | undefined },
+): ReadSource {
   if (given.format !== undefined)
     throw invalid('An NBD source has no format: it is read as the raw disk that it exports.');
   return { type: 'nbd', uri, ...(given.bitmap === undefined ? {} : { bitmap: given.bitmap }) };
@@ -69,6 +73,20 @@ export function formatOf(path: string): ImageFormat {
 }
 
 /**
+ * Reads `push:SIZE`: a disk of that size that an agent will push. Undefined for any other source.
+ * @throws invalid_request for a size that is none
+ */
+export function parsePushed(text: string): number | undefined {
+  const size = /^push:(.*)$/.exec(text)?.[1];
+  if (size === undefined) return undefined;
+  try {
+    return parseSize(size);
+  } catch (error) {
+    throw invalid(`A pushed disk is push:SIZE. ${(error as Error).message}`);
+  }
+}
+
+/**
  * Reads `[DISK_ID=]SOURCE`, such as `1=/disks/data.qcow2`. Without an id the disk is 0.
  * @throws invalid_request for an id that is not a whole number from 0
  */
@@ -95,5 +113,6 @@ function invalid(message: string): StrataError {
 /** One word for a table: the path or the URI. */
 export function describeSource(source: Source | null): string {
   if (source === null) return '-';
+  if (source.type === 'push') return 'pushed by an agent';
   return source.type === 'file' ? `${source.path} (${source.format})` : source.uri;
 }

@@ -85,6 +85,18 @@ export class Reader {
     return undefined;
   }
 
+  /** `10810-10899`, or one port. */
+  portRange(name: string, fallback: { first: number; last: number }): { first: number; last: number } {
+    const value = this.raw(name);
+    if (value === undefined) return fallback;
+    const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(value);
+    const first = Number(match?.[1]);
+    const last = Number(match?.[2] ?? match?.[1]);
+    if (match && first >= 1 && first <= last && last <= 65_535) return { first, last };
+    this.complain(name, 'is a range of ports such as 10810-10899');
+    return fallback;
+  }
+
   address(name: string, fallback: string): { host: string; port: number } {
     const match = /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/.exec(this.raw(name) ?? fallback);
     const port = Number(match?.[2]);

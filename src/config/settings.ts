@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { StrataError } from '../shared/errors.js';
+import { type PushSettings, readPush } from './push.js';
 import { Reader } from './reader.js';
 
 /** Everything that can be set from outside; `.env.example` lists the variables with their meaning. */
@@ -20,6 +21,7 @@ export interface Settings {
   nbdAllow: string[];
   /** How long an NBD server may be silent while it owes an answer. */
   nbdTimeoutMs: number;
+  push: PushSettings;
   logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   logPretty: boolean;
   /** Jobs that one worker process runs at a time, per queue. */
@@ -64,6 +66,7 @@ export function readSettings(env: NodeJS.ProcessEnv, projectDir: string): Settin
     dataDir,
     ...readAddresses(read),
     ...readAccess(read, dataDir),
+    push: readPush(read, dataDir),
     ...readJobs(read),
     ...readKeeper(read),
   };

@@ -21,6 +21,7 @@ import {
   VmContextId,
   VmName,
 } from './common.js';
+import { NbdExport } from './push.js';
 import { Source } from './sources.js';
 import { MOST_DISKS } from './vms.js';
 
@@ -123,6 +124,12 @@ export const BackupAccepted = closed({
       ),
       demoted_reason: Type.Optional(nullable(Type.String())),
       awaits_extents: Type.Optional(Type.Boolean({ description: 'The change list is still to be sent.' })),
+      nbd_export: Type.Optional(
+        Type.Null({
+          description:
+            'A push source: no worker has opened the export yet. GET /backups/{backup_id} tells it.',
+        }),
+      ),
     }),
   ),
 });
@@ -173,6 +180,8 @@ export const Backup = closed({
   attempts: Type.Integer(),
   cancel_requested: Type.Boolean(),
   progress: nullable(Progress),
+  /** Only of a push backup, and only where one backup is read; null while no agent may write, and for viewers. */
+  nbd_export: Type.Optional(nullable(NbdExport)),
   error: nullable(JobError),
   created_at: Time('When it was accepted'),
   started_at: nullable(Time('When its first attempt began')),
@@ -184,6 +193,15 @@ export const BackupPage = pageOf(Backup);
 export type BackupPage = Static<typeof BackupPage>;
 
 export const BackupParams = closed({ backup_id: Id('bkp', 'backup') });
+export const BackupReadQuery = closed({
+  wait_seconds: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 30,
+      description: 'Of a push backup: answers when its export is open, at the latest after so long.',
+    }),
+  ),
+});
 export const BackupQuery = closed({
   ...PageQuery,
   vm_name: Type.Optional(VmName),

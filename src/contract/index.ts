@@ -4,6 +4,7 @@ export * from './common.js';
 export * from './consolidation.js';
 export * from './jobs.js';
 export * from './policies.js';
+export * from './push.js';
 export * from './repositories.js';
 export * from './restorePoints.js';
 export * from './restores.js';

@@ -35,8 +35,16 @@ export const FileSource = closed(
   'An image file or a block device on the hosts of the workers.',
 );
 
-/** Where a disk's bytes are read from. */
-export const Source = Type.Union([NbdSource, FileSource], {
+export const PushSource = closed(
+  { type: Type.Literal('push') },
+  'An agent writes the disk to an NBD export that a worker opens (docs/push.md).',
+);
+
+/** Where a disk's bytes are read from, or who writes them. */
+export const Source = Type.Union([NbdSource, FileSource, PushSource], {
   description: 'Where the bytes are read from.',
 });
 export type Source = Static<typeof Source>;
+
+/** A source that workers read from. */
+export type ReadSource = Exclude<Source, Static<typeof PushSource>>;

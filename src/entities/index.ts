@@ -25,6 +25,8 @@ export { OutboxEvent, type OutboxState } from './outboxEvent.js';
 export { type KeepColumn, Policy } from './policy.js';
 export { PolicyMember } from './policyMember.js';
 export { PolicyRun, type PolicyRunStatus, type PolicyRunTrigger, PolicyRunVm } from './policyRun.js';
+export { PushExport, type PushOffer, type PushState } from './pushExport.js';
+export { PushPort } from './pushPort.js';
 export { Repository, type RepositoryType } from './repository.js';
 export { RestoreJob, type RestoreFormat, type RestoreTarget } from './restoreJob.js';
 export {

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Settings } from '../config/settings.js';
 import { QUEUE_KINDS, type QueueKind } from '../queue/catalogue.js';
@@ -42,6 +43,7 @@ await runMain(log, async () => {
       scratchDir: scratch.path,
       sourcePolicy: sourcePolicyOf(settings),
       restoreRoots: settings.restoreRoots,
+      push: { ...settings.push, node: hostname() },
     },
     handlers: HANDLERS,
     queue: wiring.queue,

@@ -14,6 +14,27 @@ export interface ServiceDeps {
   sourcePolicy: { roots: string[]; nbdAllow: string[]; nbdTimeoutMs?: number };
   /** Directories that restores may write to. */
   restoreRoots: string[];
+  push: PushRules;
+}
+
+/** How agents reach the exports that they push backups to. */
+export interface PushRules {
+  /** Names this host: its workers share one pool of ports. */
+  node: string;
+  /** IP address that exports listen on. */
+  address: string;
+  /** Name or address of this host in the URIs that agents are given. */
+  host: string;
+  /** Both included. */
+  ports: { first: number; last: number };
+  /** Exports listen on unix sockets in this directory instead. */
+  socketDir: string | undefined;
+  tls: 'none' | 'psk' | 'x509';
+  tlsDir: string;
+  /** Connections to one export at a time. */
+  connections: number;
+  /** How long an agent may be silent, in ms. */
+  silenceMs: number;
 }
 
 /** Tells how far a job is; called often, the receiver thins it out. */

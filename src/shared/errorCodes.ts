@@ -57,6 +57,18 @@ export const ERRORS = {
   nbd_refused: failure('The NBD server refused the export or the option.', 502),
   nbd_io_error: passing('The NBD server reported an I/O error.', 502),
   nbd_out_of_bounds: failure('A request lies outside the NBD export.'),
+  // Agents that push
+  push_not_open: refused('The export of the backup is not open now.'),
+  push_attempt_over: refused('The export that the agent speaks of is over; a new one begins from nothing.'),
+  push_connected: refused('Agents are still connected to the export.'),
+  push_nothing_written: refused('Nobody has connected to the export that is said to be written.'),
+  push_wrong_disk: refused('The backup is of another disk.'),
+  push_change_id_differs: refused('Another change id was given for the backup before.'),
+  push_type_differs: refused('The agent has not said that it wrote what the backup became.'),
+  push_unanswered: passing('The worker has not decided on the completion yet; ask again.'),
+  push_agent_failed: failure('The agent has reported that it failed.', 502),
+  push_agent_silent: failure('The agent was silent for too long.', 504),
+  push_ports_exhausted: waiting("All ports of the worker's host for exports are in use."),
   // Chains
   chain_broken: refused('The chain has no usable parent for an incremental backup.'),
   change_id_mismatch: refused('The change list does not belong to the latest backup of the chain.'),

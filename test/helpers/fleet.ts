@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +14,7 @@ import { QUEUE_KINDS } from '../../src/queue/catalogue.js';
 import { JOB_TABLES, kindOfJob } from '../../src/db/jobs/kinds.js';
 import { systemClock } from '../../src/shared/clock.js';
 import type { LeaseSettings } from '../../src/services/chain/runUnderLease.js';
-import type { ServiceDeps } from '../../src/services/deps.js';
+import type { PushRules, ServiceDeps } from '../../src/services/deps.js';
 import type { WorkerDeps } from '../../src/workers/deps.js';
 import { HANDLERS } from '../../src/workers/handlers.js';
 import { type RunningWorker, startWorker } from '../../src/workers/startWorker.js';
@@ -49,6 +50,8 @@ export interface EndedJob {
 export interface FleetOptions {
   lease?: Partial<LeaseSettings>;
   nbdAllow?: string[];
+  /** How agents reach exports; a port of their own per fleet, of a range of its own, by default. */
+  push?: Partial<PushRules>;
   /** Backups that may wait. */
   backlogLimit?: number;
   /** STRATA_NBD_TIMEOUT_MS of the workers; the default of the NBD client if not given. */
@@ -95,6 +98,7 @@ export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> 
       ...(options.nbdTimeoutMs === undefined ? {} : { nbdTimeoutMs: options.nbdTimeoutMs }),
     },
     restoreRoots: [dirs.restores],
+    push: pushRules(suite, options.push),
   };
   const lease = {
     owner: 'test',
@@ -150,6 +154,25 @@ export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> 
       await rm(scratchDir, { recursive: true, force: true });
       await suite.close();
     },
+  };
+}
+
+const PORTS = 40;
+
+/** A pool of ports of the fleet's own: suites run side by side. */
+function pushRules(suite: DatabaseSuite, rules: Partial<PushRules> = {}): PushRules {
+  const first = 20_000 + randomInt(10_000);
+  return {
+    node: suite.databaseName,
+    address: '127.0.0.1',
+    host: '127.0.0.1',
+    ports: { first, last: first + PORTS - 1 },
+    socketDir: undefined,
+    tls: 'none',
+    tlsDir: suite.tempDir,
+    connections: 4,
+    silenceMs: 60_000,
+    ...rules,
   };
 }
 

@@ -68,6 +68,7 @@ export function startFleetProcess(fleet: TestFleet, options: ProcessOptions): Fl
 }
 
 function environmentOf(fleet: TestFleet): NodeJS.ProcessEnv {
+  const { push } = fleet.services;
   return {
     PATH: process.env.PATH,
     TMPDIR: process.env.TMPDIR,
@@ -82,6 +83,8 @@ function environmentOf(fleet: TestFleet): NodeJS.ProcessEnv {
     STRATA_NBD_TIMEOUT_MS: String(fleet.services.sourcePolicy.nbdTimeoutMs ?? ''),
     STRATA_LEASE_MS: String(fleet.worker.lease.leaseMs),
     STRATA_LEASE_RENEW_MS: String(fleet.worker.lease.renewEveryMs),
+    STRATA_PUSH_PORTS: `${push.ports.first}-${push.ports.last}`,
+    STRATA_PUSH_SILENCE_MS: String(push.silenceMs),
     STRATA_GRACE_MS: '1000',
   };
 }

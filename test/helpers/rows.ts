@@ -80,5 +80,6 @@ export const publishedFull = (path: string): PublishedBackup => ({
   virtualSize: 512,
   sizeBytes: 100,
   bytesTransferred: 10,
+  changeId: null,
   contentId: 'c',
 });

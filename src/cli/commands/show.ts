@@ -32,6 +32,7 @@ export function renderBackup(backup: Backup, size: CommandContext['size']): stri
     ['because', backup.demoted_reason],
     ['status', backup.status],
     ['error', backup.error ? `${backup.error.detail ?? ''} [${backup.error.code}]` : null],
+    ['write to', backup.nbd_export && `${backup.nbd_export.uri} (${writesWhat(backup.nbd_export)})`],
     ['health', backup.health],
     ['parent', backup.parent_backup_id],
     ['change id', backup.change_id],
@@ -54,4 +55,9 @@ export function renderBackup(backup: Backup, size: CommandContext['size']): stri
     ['ended', formatTime(backup.completed_at)],
     ['took', seconds === null ? null : `${formatSeconds(seconds)} (${formatRate(rate)})`],
   ]);
+}
+
+/** What an agent has to write. */
+function writesWhat(open: NonNullable<Backup['nbd_export']>): string {
+  return open.backup_type === 'full' ? 'the whole disk' : `changes since ${open.since_change_id ?? '-'}`;
 }

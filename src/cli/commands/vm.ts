@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { allItems, type Vm, type VmDiskPut, type VmPut } from '../../client/index.js';
 import { action, collect, type CommandContext, type Output } from '../command.js';
-import { describeSource, parseDiskSource, parseSource } from '../diskSpec.js';
+import { describeSource, parseDiskSource, parsePushed, parseSource } from '../diskSpec.js';
 import type { CliIo } from '../io.js';
 import { findVm, repositoryNames } from '../lookUp.js';
 import { renderFields, renderTable } from '../render/table.js';
@@ -22,7 +22,7 @@ export function addVmCommand(program: Command, io: CliIo): void {
     .requiredOption('--repo <repository>', 'repository, by name or id')
     .option(
       '--disk <[id=]source>',
-      'a disk: 0=/path/disk.qcow2 or 1=nbd://host/export; repeat per disk',
+      'a disk: 0=/path/disk.qcow2, 1=nbd://host/export or 2=push:20GiB; repeat per disk',
       collect,
     )
     .option('--format <format>', 'format of the image files, where the extension does not tell')
@@ -44,17 +44,21 @@ async function addVm(context: CommandContext, name: string, options: AddOptions)
     vm_name: name,
     repository_id: options.repo,
     ...(options.upstreamId === undefined ? {} : { upstream_id: options.upstreamId }),
-    disks: (options.disk ?? []).map((text): VmDiskPut => {
-      const { diskId, source } = parseDiskSource(text);
-      const isNbd = /^nbds?(\+unix)?:/i.test(source);
-      return { disk_id: diskId, source: parseSource(source, isNbd ? {} : { format: options.format }) };
-    }),
+    disks: (options.disk ?? []).map((text) => parseDisk(text, options.format)),
   };
   const client = await context.client();
   const vm = await client.vms.put(body, { signal: context.io.signal });
   const disks = vm.disks.filter((disk) => disk.retired_at === null).map((disk) => disk.disk_id);
   const which = disks.length === 0 ? 'without disks' : `with disk ${disks.join(', ')}`;
   return { json: vm, text: `Registered VM ${vm.vm_name} (${vm.vm_context_id}) ${which}.\n` };
+}
+
+function parseDisk(text: string, format: string | undefined): VmDiskPut {
+  const { diskId, source } = parseDiskSource(text);
+  const pushed = parsePushed(source);
+  if (pushed !== undefined) return { disk_id: diskId, source: { type: 'push' }, virtual_size: pushed };
+  const isNbd = /^nbds?(\+unix)?:/i.test(source);
+  return { disk_id: diskId, source: parseSource(source, isNbd ? {} : { format }) };
 }
 
 async function listVms(context: CommandContext, options: { repo?: string }): Promise<Output> {

@@ -11,6 +11,10 @@ import type {
   Consolidation,
   RemovalQuery,
   Page,
+  PushAnswer,
+  PushComplete,
+  PushFail,
+  PushProgress,
 } from '../../contract/index.js';
 import { extentLines } from '../extentLines.js';
 import { type CallOptions, path, type Transport } from '../transport.js';
@@ -20,7 +24,8 @@ export interface BackupCalls {
   /** Accepts a backup: one job per disk. Wait for each `disk_results[].backup_id` with `waitForJob`. */
   create(body: BackupCreate, options?: WorkOptions): Promise<BackupAccepted>;
   list(query?: BackupQuery, options?: CallOptions): Promise<Page<Backup>>;
-  get(id: string, options?: CallOptions): Promise<Backup>;
+  /** With `waitSeconds`, of a push backup: answers when its export is open, at the latest after so long (30 at most). */
+  get(id: string, options?: CallOptions & { waitSeconds?: number | undefined }): Promise<Backup>;
   /** The change id of the backup that a disk's next one would stand on; nulls when there is none: take a full. */
   changeId(query: ChangeIdQuery, options?: CallOptions): Promise<ChangeIdAnswer>;
   /**
@@ -38,6 +43,13 @@ export interface BackupCalls {
   cancel(id: string, options?: CallOptions): Promise<CancelResult>;
   /** Removes one disk's backup; refused while it is protected or in use. */
   remove(id: string, query?: RemovalQuery, options?: WorkOptions): Promise<Consolidation>;
+  /**
+   * For the agent of a push backup, when it has written all and closed its connections: waits until that is on stable
+   * storage. Safe to repeat, and to be repeated when it rejects with `push_unanswered`.
+   */
+  complete(id: string, body: PushComplete, options?: CallOptions): Promise<PushAnswer>;
+  progress(id: string, body: PushProgress, options?: CallOptions): Promise<PushAnswer>;
+  fail(id: string, body: PushFail, options?: CallOptions): Promise<PushAnswer>;
 }
 
 /** A change list as bytes; `open` is called for every try. */
@@ -65,7 +77,10 @@ export function backupCalls(transport: Transport): BackupCalls {
     create: (body, options) =>
       transport.call({ method: 'POST', path: base, body, idempotencyKey: keyOf(options) }, options),
     list: (query, options) => transport.call({ method: 'GET', path: base, query }, options),
-    get: (id, options) => transport.call({ method: 'GET', path: path('backups', id) }, options),
+    get: (id, options) => {
+      const query = { wait_seconds: options?.waitSeconds };
+      return transport.call({ method: 'GET', path: path('backups', id), query }, options);
+    },
     changeId: (query, options) =>
       transport.call({ method: 'GET', path: path('backups', 'changeid'), query }, options),
     putExtents: (id, extents, options) =>
@@ -81,5 +96,18 @@ export function backupCalls(transport: Transport): BackupCalls {
         { method: 'DELETE', path: path('backups', id), query, idempotencyKey: keyOf(options) },
         options,
       ),
+    ...agentCalls(transport),
   };
+}
+
+/** What agents say: to say it twice is harmless, so that a lost answer is asked for again. */
+function agentCalls(transport: Transport): Pick<BackupCalls, 'complete' | 'progress' | 'fail'> {
+  const say =
+    (word: string) =>
+    (id: string, body: unknown, options?: CallOptions): Promise<PushAnswer> =>
+      transport.call(
+        { method: 'POST', path: path('backups', id, word), body, idempotencyKey: keyOf(undefined) },
+        options,
+      );
+  return { complete: say('complete'), progress: say('progress'), fail: say('fail') };
 }

@@ -1,6 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
+import { callbackify } from 'node:util';
+import type { Throttle } from '../engine/throttle.js';
 import { createByteReader, type ByteReader } from '../nbd/byteReader.js';
 import { HANDSHAKE, NBD_MAGIC, OPTION, OPTION_ERROR, OPTION_MAGIC, OPTION_REPLY } from '../nbd/constants.js';
 import { connectionEnded, protocolError } from '../nbd/errors.js';
@@ -15,6 +18,8 @@ export interface AdmissionTerms {
   credentials: GateCredentials | undefined;
   /** The server behind the gate, which serves one export without a name to whoever may open its socket. */
   serverSocket: string;
+  /** Holds what agents send to the job's limit. */
+  throttle: Throttle;
   /** Asked when the client has named the export; false while as many as may be are inside. */
   enter: (server: Socket) => boolean;
 }
@@ -43,18 +48,30 @@ export async function admit(accepted: Socket, terms: AdmissionTerms): Promise<vo
     reader = listenTo(client);
   }
   const server = await connectServer(terms.serverSocket, flags);
-  client.once('close', () => server.end());
+  const entrance = limited(terms.throttle);
+  entrance.once('error', () => server.destroy());
+  client.once('close', () => entrance.end());
   server.once('close', () => client.destroySoon());
   try {
     server.pipe(client);
     const begin = await negotiate({ client, server, reader }, terms);
-    server.write(Buffer.concat([begin, reader.takeRest()]));
+    entrance.pipe(server);
+    entrance.write(Buffer.concat([begin, reader.takeRest()]));
     client.removeAllListeners('data');
-    client.pipe(server);
+    client.pipe(entrance);
   } catch (error) {
     server.destroy();
     throw error;
   }
+}
+
+/** Lets bytes through as fast as they may be moved. */
+function limited(throttle: Throttle): Transform {
+  const paid = callbackify(async (chunk: Buffer) => {
+    await throttle(chunk.length);
+    return chunk;
+  });
+  return new Transform({ transform: (chunk: Buffer, _encoding, done) => paid(chunk, done) });
 }
 
 /** Gathers what a socket sends, until its listeners are removed. */

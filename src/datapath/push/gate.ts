@@ -1,15 +1,20 @@
 import { chmod } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
+import { createThrottle, type RateLimit } from '../engine/throttle.js';
 import { errnoOf, StrataError } from '../../shared/errors.js';
 import { type AdmissionTerms, admit } from './admission.js';
 
 /** Where agents connect. */
 export type GateAddress = { host: string; port: number } | { socketPath: string };
 
-export interface GateOptions extends Omit<AdmissionTerms, 'enter'> {
+export interface GateOptions extends Omit<AdmissionTerms, 'enter' | 'throttle'> {
   address: GateAddress;
   /** Agents' connections that may be inside at once. */
   connections: number;
+  /** Limits what all agents together may send; looked at while they do. */
+  rate?: RateLimit;
+  /** Ends the waiting for the limit. */
+  signal: AbortSignal;
 }
 
 export interface Traffic {
@@ -45,6 +50,7 @@ const KEEP_ALIVE_MS = 30_000;
 export async function openGate(options: GateOptions): Promise<Gate | undefined> {
   const sockets = new Set<Socket>();
   const interior = createInterior(options.connections);
+  const throttle = createThrottle(options.rate, options.signal);
   let shut = false;
   const server = createServer({
     allowHalfOpen: true,
@@ -59,7 +65,7 @@ export async function openGate(options: GateOptions): Promise<Gate | undefined> 
     }
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    void guide(socket, { ...options, enter: (behind) => !shut && interior.enter(behind) });
+    void guide(socket, { ...options, throttle, enter: (behind) => !shut && interior.enter(behind) });
   });
   if (!(await listen(server, options.address))) return undefined;
   const turnOut = () => {

@@ -19,6 +19,7 @@ export interface PublishedBackup {
   virtualSize: number;
   sizeBytes: number;
   bytesTransferred: number;
+  changeId: string | null;
   contentId: string;
 }
 
@@ -55,8 +56,8 @@ async function advance(tx: EntityManager, lease: ChainLease, backup: PublishedBa
          c.latest_backup_id = j.id, ${segment},
          c.total_backups = c.total_backups + 1, c.total_size_bytes = c.total_size_bytes + ?,
          j.status = 'completed', j.backup_type = ?, j.demoted_reason = ?, j.parent_backup_id = ?, j.successor_of = ?,
-         j.repository_path = ?, j.virtual_size = ?, j.size_bytes = ?, j.bytes_transferred = ?, j.content_id = ?,
-         j.health = 'ok', j.completed_at = UTC_TIMESTAMP(3),
+         j.repository_path = ?, j.virtual_size = ?, j.size_bytes = ?, j.bytes_transferred = ?, j.change_id = ?,
+         j.content_id = ?, j.health = 'ok', j.completed_at = UTC_TIMESTAMP(3),
          d.virtual_size = ?
      WHERE c.id = ? AND c.fence = ? AND c.committed < ? AND j.fence = ? AND j.status = 'running'`,
     [
@@ -71,6 +72,7 @@ async function advance(tx: EntityManager, lease: ChainLease, backup: PublishedBa
       backup.virtualSize,
       backup.sizeBytes,
       backup.bytesTransferred,
+      backup.changeId,
       backup.contentId,
       backup.virtualSize,
       lease.chainId,

@@ -1,6 +1,6 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import type { JobProgress } from '../../entities/index.js';
-import { asDatabaseError, asking } from '../transaction.js';
+import { asking } from '../transaction.js';
 import { JOB_TABLES } from './kinds.js';
 import type { ChainLease } from './lease.js';
 
@@ -17,18 +17,25 @@ export async function recordStep(
   lease: ChainLease,
   step: string,
   state: StepRecord['state'],
-  data: Record<string, unknown> | null,
+  data: StepRecord['data'],
 ): Promise<void> {
-  try {
-    await ds.query(
-      `INSERT INTO job_steps (job_id, step, fence, state, data, started_at, finished_at)
-       VALUES (?, ?, ?, ?, ?, UTC_TIMESTAMP(3), ${state === 'done' ? 'UTC_TIMESTAMP(3)' : 'NULL'})
-       ON DUPLICATE KEY UPDATE state = VALUES(state), data = COALESCE(VALUES(data), data), finished_at = VALUES(finished_at)`,
-      [lease.jobId, step, lease.fence, state, data === null ? null : JSON.stringify(data)],
-    );
-  } catch (error) {
-    throw asDatabaseError(error);
-  }
+  await asking(() => insertStep(ds.manager, lease, step, state, data));
+}
+
+/** The same within a transaction. */
+export async function insertStep(
+  tx: EntityManager,
+  lease: ChainLease,
+  step: string,
+  state: StepRecord['state'],
+  data: StepRecord['data'],
+): Promise<void> {
+  await tx.query(
+    `INSERT INTO job_steps (job_id, step, fence, state, data, started_at, finished_at)
+     VALUES (?, ?, ?, ?, ?, UTC_TIMESTAMP(3), ${state === 'done' ? 'UTC_TIMESTAMP(3)' : 'NULL'})
+     ON DUPLICATE KEY UPDATE state = VALUES(state), data = COALESCE(VALUES(data), data), finished_at = VALUES(finished_at)`,
+    [lease.jobId, step, lease.fence, state, data === null ? null : JSON.stringify(data)],
+  );
 }
 
 /** The journal of a job, attempt by attempt (by fence), oldest first. */

@@ -1,4 +1,4 @@
-import type { DataSource, ObjectLiteral, SelectQueryBuilder } from 'typeorm';
+import type { DataSource, EntityManager, ObjectLiteral, SelectQueryBuilder } from 'typeorm';
 import { asDatabaseError } from '../transaction.js';
 
 /** Where a page begins: behind this row. `createdAt` where the list is ordered by time. */
@@ -79,6 +79,10 @@ export async function read<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /** Runs one statement outside of a transaction; a lost connection becomes `database_unavailable`. */
-export async function select<T>(ds: DataSource, sql: string, values: unknown[] = []): Promise<T[]> {
+export async function select<T>(
+  ds: DataSource | EntityManager,
+  sql: string,
+  values: unknown[] = [],
+): Promise<T[]> {
   return read(() => ds.query<T[]>(sql, values));
 }

@@ -2,7 +2,7 @@ import { access, constants, realpath, stat } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { basename, extname, resolve } from 'node:path';
 import { parseSource } from '../../cli/diskSpec.js';
-import type { Source } from '../../client/index.js';
+import type { ReadSource } from '../../client/index.js';
 import { parseNbdUri } from '../../datapath/nbd/index.js';
 import { StrataError, errnoOf } from '../../shared/errors.js';
 import { slug } from '../../shared/names.js';
@@ -12,7 +12,7 @@ import type { Access } from '../control/access.js';
 export interface DemoTarget {
   /** Made by the demonstration, which may change it; a disk of the user's is only read. */
   own: boolean;
-  source: Source;
+  source: ReadSource;
   /** The name that the VM gets, and another one for when that is another disk's. */
   vmName: string;
   otherVmName: string;
@@ -22,7 +22,7 @@ export interface DemoTarget {
 
 /** The disk that the demonstration makes for itself. */
 export function demoTarget(path: string): DemoTarget {
-  const source: Source = { type: 'file', path, format: 'raw' };
+  const source: ReadSource = { type: 'file', path, format: 'raw' };
   return { own: true, source, ...namesOf('demo', path), access: { sourceRoots: [], nbdAllow: [] } };
 }
 
@@ -46,7 +46,7 @@ export async function userTarget(text: string, format: string | undefined): Prom
   return { own: false, source: { ...source, path }, ...namesOf(name, path), access };
 }
 
-function nbdTarget(source: Extract<Source, { type: 'nbd' }>): DemoTarget {
+function nbdTarget(source: Extract<ReadSource, { type: 'nbd' }>): DemoTarget {
   const address = parseNbdUri(source.uri);
   const server =
     address.kind === 'unix'

@@ -81,8 +81,8 @@ async function writeIntents(
       extentsWaitMs,
     });
     const prediction = await predictDemotion(tx, body, disk, backupsInFront);
-    const awaits = disk.extentsFollow ? { awaits_extents: true } : {};
-    answer.disk_results.push({ disk_id: disk.diskId, backup_id: backupId, status, ...prediction, ...awaits });
+    const still = stillToCome(disk);
+    answer.disk_results.push({ disk_id: disk.diskId, backup_id: backupId, status, ...prediction, ...still });
     if (status === 'released') {
       accepted.deliveries.push({
         kind: 'backup',
@@ -95,4 +95,12 @@ async function writeIntents(
     }
   }
   return accepted;
+}
+
+/** What the upstream has to wait for, or to send, before the disk can be backed up. */
+function stillToCome({ extentsFollow, source }: ChosenDisk) {
+  return {
+    ...(extentsFollow ? { awaits_extents: true } : {}),
+    ...(source.type === 'push' ? { nbd_export: null } : {}),
+  };
 }

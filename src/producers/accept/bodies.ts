@@ -42,5 +42,7 @@ export interface BackupAnswer {
     backup_type: string;
     demoted_reason: string | null;
     awaits_extents?: boolean;
+    /** Of a push source: no worker has opened an export yet. */
+    nbd_export?: null;
   }[];
 }

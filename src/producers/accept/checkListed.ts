@@ -34,7 +34,7 @@ export function checkListed(
 }
 
 /** Any text is a change id, but half a character has no UTF-8: two of them would be stored as one. */
-function checkChangeId(changeId: string | undefined, field: string): void {
+export function checkChangeId(changeId: string | undefined, field: string): void {
   if (changeId !== undefined && /\p{Cs}/u.test(changeId)) {
     throw new StrataError('invalid_request', 'A change id is well-formed Unicode text.', { field });
   }

@@ -26,6 +26,7 @@ interface DiskRow {
   disk_id: number;
   chain_id: string;
   source: unknown;
+  virtual_size: string | null;
   retired: number;
 }
 
@@ -64,7 +65,7 @@ export async function chooseDisks(
 
 async function readDisks(tx: EntityManager, vmContextId: string): Promise<DiskRow[]> {
   return tx.query<DiskRow[]>(
-    `SELECT d.disk_id, c.id AS chain_id, d.source, d.retired_at IS NOT NULL AS retired
+    `SELECT d.disk_id, c.id AS chain_id, d.source, d.virtual_size, d.retired_at IS NOT NULL AS retired
      FROM vm_disks d JOIN backup_chains c ON c.vm_context_id = d.vm_context_id AND c.disk_id = d.disk_id
      WHERE d.vm_context_id = ? ORDER BY d.disk_id`,
     [vmContextId],
@@ -96,14 +97,15 @@ function toChosen(
 ): ChosenDisk {
   const row = rows.find((candidate) => candidate.disk_id === disk.disk_id);
   if (!row) throw new StrataError('internal', `Disk ${disk.disk_id} was not registered.`);
-  const extents = disk.changed_extents ? changeList(disk, `disks[${index}].changed_extents`) : null;
+  const field = listed ? `disks[${index}]` : 'disks';
+  const extents = disk.changed_extents ? changeList(disk, `${field}.changed_extents`) : null;
   const source = disk.source ?? parseJson<DiskSource | null>(row.source);
   if (!source) {
     throw new StrataError(
       'invalid_request',
       `Disk ${disk.disk_id} has no registered source; the request must state it.`,
       {
-        field: listed ? `disks[${index}].source` : 'disks',
+        field: listed ? `${field}.source` : field,
       },
     );
   }
@@ -111,7 +113,7 @@ function toChosen(
     diskId: disk.disk_id,
     chainId: row.chain_id,
     source,
-    virtualSize: disk.virtual_size ?? null,
+    virtualSize: source.type === 'push' ? pushedSize(disk, row, field) : (disk.virtual_size ?? null),
     changeId: disk.change_id ?? null,
     sinceChangeId: disk.since_change_id ?? null,
     extents,
@@ -124,4 +126,26 @@ function changeList({ changed_extents = [], virtual_size }: BackupDiskBody, fiel
   const list = createBlockSet(virtual_size);
   changed_extents.forEach((extent, index) => list.add(extent, `${field}[${index}]`));
   return list;
+}
+
+/** The size of a disk that nobody can look at; what has changed on it is what the agent will write. */
+function pushedSize(disk: BackupDiskBody, row: DiskRow, field: string): number {
+  if (disk.changed_extents || disk.extents_follow) {
+    throw new StrataError(
+      'invalid_request',
+      'A pushed disk takes no change list: the agent writes the changes.',
+      {
+        field: `${field}.${disk.changed_extents ? 'changed_extents' : 'extents_follow'}`,
+      },
+    );
+  }
+  if (disk.virtual_size !== undefined) return disk.virtual_size;
+  if (row.virtual_size !== null) return Number(row.virtual_size);
+  throw new StrataError(
+    'invalid_request',
+    `The size of the pushed disk ${disk.disk_id} must be stated once.`,
+    {
+      field: `${field}.virtual_size`,
+    },
+  );
 }

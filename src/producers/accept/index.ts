@@ -16,5 +16,13 @@ export type { BackupAnswer, BackupBody, BackupDiskBody } from './bodies.js';
 export { cancel } from './cancel.js';
 export type { AcceptDeps, Idempotency } from './deps.js';
 export type { RemovalTarget } from './selectRemoval.js';
+export {
+  awaitExport,
+  completePush,
+  failPush,
+  type OpenExport,
+  type PushCall,
+  reportPush,
+} from './push.js';
 export { registerRepository, type RepositoryBody } from './registerRepository.js';
 export { registerVm, type VmBody, type VmDiskBody } from './registerVm.js';

@@ -28,9 +28,7 @@ export function checkSource(source: DiskSource, rules: SourceRules, field: strin
       checkNbdSource(source.uri, rules.nbdAllow, `${field}.uri`);
       return;
     case 'push':
-      throw new StrataError('invalid_request', 'Push sources are not available in this version.', {
-        field: `${field}.type`,
-      });
+      return;
   }
 }
 

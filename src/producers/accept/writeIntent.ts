@@ -21,7 +21,10 @@ export interface DiskIntent {
 /** Name of the list that came with the request, among the uploads. */
 const WITH_REQUEST = '';
 
-/** Writes the intent of one disk: its place in the chain's FIFO, its row, and the change list that came with it. */
+/**
+ * Writes the intent of one disk: its place in the chain's FIFO, its row, the change list that came with it, and the place
+ * where an agent is heard that pushes it.
+ */
 export async function writeIntent(tx: EntityManager, intent: DiskIntent): Promise<Position> {
   const { body, repository, vmContextId, disk, restorePointId, backupId, extentsWaitMs } = intent;
   const position = await takePosition(tx, disk.chainId, disk.extentsFollow);
@@ -61,6 +64,8 @@ export async function writeIntent(tx: EntityManager, intent: DiskIntent): Promis
   for (const pairs of packExtents(disk.extents?.extents() ?? [])) {
     await addExtentsPart(tx, { backupId, upload: WITH_REQUEST, part: part++ }, pairs);
   }
+  if (disk.source.type === 'push')
+    await tx.query(`INSERT INTO push_exports (backup_id, state) VALUES (?, 'waiting')`, [backupId]);
   return position;
 }
 

@@ -16,6 +16,7 @@ import { extentRoutes } from './routes/extents.js';
 import { jobRoutes } from './routes/jobs.js';
 import { policyRoutes } from './routes/policies.js';
 import { removalRoutes } from './routes/removal.js';
+import { pushRoutes } from './routes/push.js';
 import { repositoryRoutes } from './routes/repositories.js';
 import { restorePointRoutes } from './routes/restorePoints.js';
 import { restoreRoutes } from './routes/restores.js';
@@ -55,6 +56,7 @@ export function createHttpServer(deps: HttpDeps): Api {
     vmRoutes(api, deps);
     backupRoutes(api, deps);
     extentRoutes(api, deps);
+    pushRoutes(api, deps);
     restorePointRoutes(api, deps);
     chainRoutes(api, deps);
     removalRoutes(api, deps);

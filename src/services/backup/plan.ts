@@ -13,8 +13,8 @@ export interface ParentFacts {
 export interface PlanInput {
   requestedType: RequestedType;
   onBrokenChain: OnBrokenChain;
-  /** Who tells what has changed; `none` means that the disk is compared. */
-  tracker: Tracker | 'none';
+  /** Who tells what has changed, or writes it (`push`); `none` means that the disk is compared. */
+  tracker: Tracker | 'push' | 'none';
   /** The tracker was caught lying not long ago: the disk is compared instead. */
   trackerDistrusted: boolean;
   sinceChangeId: string | null;
@@ -91,7 +91,8 @@ export function planBackup(input: PlanInput): BackupPlan {
   // A change list belongs to one parent (invariant 4): applied to any other it would be silently incomplete.
   if (input.sinceChangeId === null) return demote(input, 'change_id_missing');
   if (input.sinceChangeId !== parent.changeId) return demote(input, 'change_id_mismatch');
-  if (input.trackerDistrusted) return { type, mode: 'compare', parent, demotedReason: 'tracker_distrusted' };
+  if (input.trackerDistrusted && input.tracker !== 'push')
+    return { type, mode: 'compare', parent, demotedReason: 'tracker_distrusted' };
   return { type, mode: 'changes', parent, demotedReason: null };
 }
 

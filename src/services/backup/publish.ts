@@ -21,6 +21,7 @@ export interface PublishInput {
   partial: BackupFiles;
   virtualSize: number;
   bytesTransferred: number;
+  changeId: string | null;
   contentId: string;
 }
 
@@ -59,6 +60,7 @@ export function publishedOf(manifest: Manifest, image: string): PublishedBackup 
     virtualSize: manifest.virtual_size,
     sizeBytes: manifest.size_bytes,
     bytesTransferred: manifest.bytes_transferred,
+    changeId: manifest.change_id,
     contentId: manifest.content_id,
   };
 }
@@ -86,7 +88,7 @@ async function describe(input: PublishInput): Promise<Manifest> {
     demoted_reason: plan.demotedReason,
     parent_backup_id: parent?.id ?? null,
     parent_file: parent ? basename(parent.path) : null,
-    change_id: job.changeId,
+    change_id: input.changeId,
     file: basename(files.image),
     file_length: image.size,
     file_mtime_ms: Math.floor(image.mtimeMs),

@@ -5,7 +5,6 @@ import type { HeldLease } from '../chain/holdLease.js';
 import type { ServiceDeps } from '../deps.js';
 import { assertReserve, recordCapacity } from '../repository/capacity.js';
 import { allocatedBytes, fileExists } from '../repository/durable.js';
-import type { BackupFiles } from '../repository/layout.js';
 import type { BackupContext } from './context.js';
 
 /** Step of the journal that says how far an attempt came before there was no more room. */
@@ -45,9 +44,9 @@ function writtenOf(data: Record<string, unknown> | null): number {
 }
 
 /** What an attempt had written when it ran out of room, in bytes; asked while its temporary files are still there. */
-export async function writtenBytes(root: string, partial: BackupFiles): Promise<number> {
+export async function writtenBytes(root: string, paths: readonly string[]): Promise<number> {
   let bytes = 0;
-  for (const path of [partial.image, partial.digests]) {
+  for (const path of paths) {
     if (await fileExists(join(root, path))) bytes += await allocatedBytes(join(root, path));
   }
   return bytes;

@@ -1,30 +1,22 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type OpenSource, openSource } from '../../datapath/index.js';
-import type { PublishedBackup } from '../../db/jobs/commitBackup.js';
+import { type OpenSource, openSource, type SourceSpec } from '../../datapath/index.js';
 import { asStrataError, StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
-import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
-import { makeDirectory, removeDirectories, removeFiles } from '../repository/durable.js';
-import {
-  type BackupFiles,
-  backupFiles,
-  diskDirectory,
-  nextSeconds,
-  partialFiles,
-} from '../repository/layout.js';
+import type { ReportProgress, ServiceDeps } from '../deps.js';
+import { makeDirectory, removeDirectories } from '../repository/durable.js';
+import { diskDirectory } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
+import { type Attempt, type BackupOutcome, nameFiles, writeAndPublish } from './attempt.js';
 import { type BackupContext, loadContext } from './context.js';
 import { explainFailure } from './explainFailure.js';
 import { fullInstead } from './fallback.js';
 import { removeDeadPartials, resumePublished } from './leftovers.js';
-import { type BackupPlan, planBackup } from './plan.js';
-import { publish } from './publish.js';
-import { assertRoom, noteOutOfRoom, writtenBytes } from './room.js';
+import type { BackupPlan } from './plan.js';
+import { planJob } from './planJob.js';
+import { adoptPushed } from './push/pushedStep.js';
+import { runPush } from './push/runPush.js';
+import { assertRoom } from './room.js';
 import { transfer } from './transfer.js';
-import { verifyNew } from './verifyNew.js';
-
-export type BackupOutcome = Outcome & { backup: PublishedBackup };
 
 /**
  * One backup of one disk, under the chain's lease with fence f.
@@ -61,26 +53,21 @@ async function resumeOrBegin(
   report: ReportProgress,
 ): Promise<BackupOutcome> {
   const { rootPath } = context.repository;
+  const { source } = context.job.request;
   const directory = join(rootPath, diskDirectory(context.vm.vmContextId, context.job.diskId));
   await makeDiskDirectory(context, directory);
+  const adopted = source.type === 'push' ? await adoptPushed(deps, held, context) : undefined;
   await removeDeadPartials(directory, held.lease.fence);
   const finished = await resumePublished(deps, held, context);
-  if (finished) return finished;
+  if (finished) {
+    // A crash between the link and the removal of the temporary name has left both, and the latter was adopted.
+    if (adopted) await removeDeadPartials(directory, held.lease.fence + 1);
+    return finished;
+  }
   await assertRoom(deps, context);
   report({ phase: 'opening', bytes_done: 0, bytes_total: null });
-  const policy = { ...deps.sourcePolicy, scratchDir: deps.scratchDir };
-  const source = await openSource(sourceSpec(context), policy, { signal: held.signal });
-  let outcome: BackupOutcome;
-  try {
-    checkSize(context, source);
-    outcome = await write(deps, held, context, source, report);
-  } catch (error) {
-    await source.close();
-    throw error;
-  }
-  // The backup is committed: a source that does not close well is worth a line in the log, not a failed job.
-  const warning = await source.close().then(() => undefined, asStrataError);
-  return warning ? { ...outcome, warning } : outcome;
+  const input = { deps, held, context, report };
+  return source.type === 'push' ? runPush(input, adopted) : runPull(input, source);
 }
 
 /** Where the repository went away just before, the directories came to be below its empty mount point. */
@@ -96,120 +83,43 @@ async function makeDiskDirectory({ repository }: BackupContext, directory: strin
   }
 }
 
-async function write(
-  deps: ServiceDeps,
-  held: HeldLease,
-  context: BackupContext,
-  source: OpenSource,
-  report: ReportProgress,
-): Promise<BackupOutcome> {
-  const { job, chain, restorePoint } = context;
-  const plan = planBackup({
-    requestedType: job.requestedType,
-    onBrokenChain: job.request.on_broken_chain,
-    tracker: trackerOf(context),
-    trackerDistrusted: chain.trackerDistrust > 0,
-    sinceChangeId: job.sinceChangeId,
-    virtualSize: source.sizeBytes,
-    segmentFull: context.segmentFull,
-    latest: context.lineage[0] ?? null,
-    damagedBelow: context.lineage.some((layer) => layer.health === 'damaged'),
-    lineageBroken: context.lineageBroken,
-    depth: context.lineage.length,
-    fullEvery: job.request.full_every,
-    fullAfterDays: job.request.full_after_days,
-    backupsSinceFull: chain.backupsSinceFull,
-    fullAgeMs: chain.fullAt && restorePoint.createdAt.getTime() - chain.fullAt.getTime(),
-  });
-  const input = { deps, held, context, source, report };
+type Begun = Omit<Attempt, 'virtualSize'>;
+
+/** Reads the disk from its source. */
+async function runPull(input: Begun, spec: SourceSpec): Promise<BackupOutcome> {
+  const { deps, held, context } = input;
+  const policy = { ...deps.sourcePolicy, scratchDir: deps.scratchDir };
+  const source = await openSource(spec, policy, { signal: held.signal });
+  let outcome: BackupOutcome;
   try {
-    return await attempt(input, plan);
+    checkSize(context, source);
+    outcome = await copy({ ...input, virtualSize: source.sizeBytes }, source);
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+  // The backup is committed: a source that does not close well is worth a line in the log, not a failed job.
+  const warning = await source.close().then(() => undefined, asStrataError);
+  return warning ? { ...outcome, warning } : outcome;
+}
+
+async function copy(attempt: Attempt, source: OpenSource): Promise<BackupOutcome> {
+  const { context, held } = attempt;
+  const plan = planJob(context, attempt.virtualSize);
+  const by = async (chosen: BackupPlan) => {
+    const names = await nameFiles(attempt, chosen);
+    return writeAndPublish(attempt, chosen, names, async () => {
+      const { bytesWritten } = await transfer({ ...attempt, ...names, plan: chosen, source });
+      return { bytesTransferred: bytesWritten, changeId: context.job.changeId };
+    });
+  };
+  try {
+    return await by(plan);
   } catch (error) {
     const fallback = await fullInstead(context, plan, error, held.signal);
     if (!fallback) throw error;
-    return attempt(input, fallback);
+    return by(fallback);
   }
-}
-
-type AttemptInput = Pick<WriteInput, 'deps' | 'held' | 'context' | 'source' | 'report'>;
-
-/** Names the files, writes them and publishes them; leaves no temporary file when it fails. */
-async function attempt(input: AttemptInput, plan: BackupPlan): Promise<BackupOutcome> {
-  const { deps, held, context } = input;
-  const { job, vm, restorePoint, repository } = context;
-  const directory = diskDirectory(vm.vmContextId, job.diskId);
-  const names = await readdir(join(repository.rootPath, directory));
-  const seconds = nextSeconds(restorePoint.createdAt, [...names, ...context.takenNames]);
-  const files = backupFiles({
-    vmContextId: vm.vmContextId,
-    vmName: vm.vmName,
-    diskId: job.diskId,
-    seconds,
-    type: plan.type,
-  });
-  const partial = partialFiles(files, held.lease.fence);
-  try {
-    return await writeAndPublish({ ...input, plan, files, partial });
-  } catch (failure) {
-    const error = asStrataError(failure);
-    const outOfRoom = error.code === 'no_space';
-    const written = outOfRoom ? await writtenBytes(repository.rootPath, partial) : 0;
-    await removePartials(repository.rootPath, partial, error);
-    if (outOfRoom) await noteOutOfRoom(deps.ds, held, written);
-    throw error;
-  }
-}
-
-interface WriteInput {
-  deps: ServiceDeps;
-  held: HeldLease;
-  context: BackupContext;
-  plan: BackupPlan;
-  source: OpenSource;
-  files: BackupFiles;
-  partial: BackupFiles;
-  report: ReportProgress;
-}
-
-async function writeAndPublish(input: WriteInput): Promise<BackupOutcome> {
-  const layer = await transfer(input);
-  input.report({ phase: 'checking', bytes_done: layer.bytesWritten, bytes_total: layer.bytesWritten });
-  const { contentId } = await verifyNew(input);
-  return publish({
-    ...input,
-    virtualSize: input.source.sizeBytes,
-    bytesTransferred: layer.bytesWritten,
-    contentId,
-  });
-}
-
-/** Leaves nothing half-written behind; where even that fails, the next attempt removes it, and the error says so. */
-async function removePartials(root: string, partial: BackupFiles, cause: unknown): Promise<void> {
-  try {
-    await removeFiles([partial.image, partial.digests, partial.manifest].map((path) => join(root, path)));
-  } catch (error) {
-    const failed = asStrataError(cause);
-    throw new StrataError(
-      failed.code,
-      `${failed.message} Its temporary files could not be removed: ${(error as Error).message}`,
-      {
-        cause: new AggregateError([cause, error]),
-        details: failed.details,
-      },
-    );
-  }
-}
-
-function sourceSpec(context: BackupContext): Parameters<typeof openSource>[0] {
-  const { source } = context.job.request;
-  if (source.type === 'push')
-    throw new StrataError('invalid_request', 'Push sources are not available in this version.');
-  return source;
-}
-
-function trackerOf({ job }: BackupContext): 'extents' | 'bitmap' | 'none' {
-  if (job.request.has_extents) return 'extents';
-  return job.request.source.type === 'nbd' && job.request.source.bitmap ? 'bitmap' : 'none';
 }
 
 /** A request that states a size speaks of that disk and no other. */

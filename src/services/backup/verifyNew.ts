@@ -2,16 +2,29 @@ import { basename, join } from 'node:path';
 import { contentId } from '../../datapath/index.js';
 import { chainInfo, checkImage } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
+import type { HeldLease } from '../chain/holdLease.js';
 import { syncFile } from '../repository/durable.js';
-import { digestPaths, layersOf, type TransferInput } from './transfer.js';
+import type { BackupFiles } from '../repository/layout.js';
+import type { BackupContext } from './context.js';
+import type { BackupPlan } from './plan.js';
+import { digestPaths, layersOf } from './transfer.js';
+
+export interface VerifyNew {
+  held: HeldLease;
+  context: BackupContext;
+  plan: BackupPlan;
+  virtualSize: number;
+  /** Temporary names, relative to the repository's root. */
+  partial: BackupFiles;
+}
 
 /**
  * Checks the written image before it may be published: flushed, clean, of the right size, on the right parent; and
  * computes its content id.
  * @throws image_corrupt, content_mismatch
  */
-export async function verifyNew(input: TransferInput): Promise<{ contentId: string }> {
-  const { context, plan, partial, source, held } = input;
+export async function verifyNew(input: VerifyNew): Promise<{ contentId: string }> {
+  const { context, plan, partial, virtualSize, held } = input;
   const root = context.repository.rootPath;
   const image = join(root, partial.image);
   const below = plan.type === 'full' ? [] : layersOf(context, plan.parent.id);
@@ -20,7 +33,7 @@ export async function verifyNew(input: TransferInput): Promise<{ contentId: stri
     syncFile(image),
     checkImage(image, { signal: held.signal }),
     chainInfo(image, { signal: held.signal }),
-    contentId({ layers, virtualSizeBytes: source.sizeBytes, signal: held.signal }),
+    contentId({ layers, virtualSizeBytes: virtualSize, signal: held.signal }),
   ]);
   // A leak wastes room and harms nobody; corruption in a file that was just written must never get a name.
   if (check.corruptions > 0 || check.checkErrors > 0) {
@@ -43,10 +56,10 @@ export async function verifyNew(input: TransferInput): Promise<{ contentId: stri
       `The new image stands on ${chain.length - 1} files, the catalogue says ${below.length}.`,
     );
   }
-  if (top?.virtualSizeBytes !== source.sizeBytes) {
+  if (top?.virtualSizeBytes !== virtualSize) {
     throw new StrataError(
       'content_mismatch',
-      `The new image has ${top?.virtualSizeBytes} bytes, the disk ${source.sizeBytes}.`,
+      `The new image has ${top?.virtualSizeBytes} bytes, the disk ${virtualSize}.`,
     );
   }
   return { contentId: id };

@@ -1,5 +1,5 @@
 import { LONGEST_DELAY_MS } from '../../db/jobs/kinds.js';
-import { ERRORS } from '../../shared/errorCodes.js';
+import { ERRORS, type ErrorCode } from '../../shared/errorCodes.js';
 import type { StrataError } from '../../shared/errors.js';
 
 /** What becomes of a job whose work has thrown. */
@@ -24,6 +24,8 @@ const FIRST_BACKOFF_MS = 2_000;
 const LONGEST_BACKOFF_MS = 60_000;
 /** A job that waits asks ever more rarely: a full that does not fit must not fill the repository every few seconds. */
 const SHORTEST_WAIT_MS = 15_000;
+/** A port is free as soon as any agent is done, and asking for one costs two statements. */
+const PORT_WAIT_MS = 5_000;
 
 /** Pure: from an error to what the queue does with its job. */
 export function decideFailure(facts: FailureFacts): FailureDecision {
@@ -47,7 +49,7 @@ export function decideFailure(facts: FailureFacts): FailureDecision {
       if (leftMs === 0) return { action: 'end', status: 'failed' };
       return {
         action: 'again',
-        delayMs: Math.min(Math.max(SHORTEST_WAIT_MS, ageMs / 4), LONGEST_DELAY_MS, leftMs),
+        delayMs: Math.min(waitMs(error.code, ageMs), leftMs),
         keepAttempt: false,
       };
     case 'retry': {
@@ -56,4 +58,9 @@ export function decideFailure(facts: FailureFacts): FailureDecision {
       return { action: 'again', delayMs, keepAttempt: true };
     }
   }
+}
+
+function waitMs(code: ErrorCode, ageMs: number): number {
+  if (code === 'push_ports_exhausted') return PORT_WAIT_MS;
+  return Math.min(Math.max(SHORTEST_WAIT_MS, ageMs / 4), LONGEST_DELAY_MS);
 }

@@ -1,6 +1,5 @@
 import {
   BACKUP_BODY_LIMIT,
-  Backup,
   BackupAccepted,
   BackupCreate,
   BackupPage,
@@ -10,7 +9,7 @@ import {
   ChangeIdAnswer,
   ChangeIdQuery,
 } from '../../../contract/index.js';
-import { getBackup, listBackups, parentChangeId } from '../../../db/stores/backups.js';
+import { listBackups, parentChangeId } from '../../../db/stores/backups.js';
 import { resolveRepository } from '../../../db/stores/repositories.js';
 import { acceptBackup } from '../../accept/index.js';
 import { cancelAnswer, NoBody } from '../cancelJob.js';
@@ -85,14 +84,6 @@ function readingRoutes(app: Api, deps: HttpDeps): void {
       };
       return toPage(await listBackups(deps.ds, filter, pageRequest(query, 'time')), toBackup);
     },
-  );
-  app.get(
-    `${PATH}/:backup_id`,
-    {
-      schema: { tags, summary: 'Read a backup', params: BackupParams, response: { 200: Backup } },
-      config: { access: 'viewer' },
-    },
-    async ({ params }) => toBackup(await getBackup(deps.ds, params.backup_id)),
   );
 }
 

@@ -1,6 +1,7 @@
-import type { Backup, ChainBackup } from '../../../contract/index.js';
+import type { Backup, ChainBackup, NbdExport } from '../../../contract/index.js';
 import type { NamedBackup } from '../../../db/stores/backups.js';
 import type { BackupJob } from '../../../entities/index.js';
+import type { OpenExport } from '../../accept/index.js';
 import { iso, toJobError, toProgress } from './parts.js';
 
 export function toBackup({ backup, vmName }: NamedBackup): Backup {
@@ -39,6 +40,10 @@ export function toBackup({ backup, vmName }: NamedBackup): Backup {
     started_at: iso(backup.startedAt),
     completed_at: iso(backup.completedAt),
   };
+}
+
+export function toNbdExport({ openedAt, ...offer }: OpenExport): NbdExport {
+  return { ...offer, opened_at: openedAt.toISOString() };
 }
 
 export function toChainBackup(backup: BackupJob): ChainBackup {

@@ -23,7 +23,6 @@ export function toVm({ vm, disks }: VmWithDisks): Vm {
 
 /** A URI may carry a user's password: it is for the worker, not for every reader. */
 function toSource(source: DiskSource | null): Source | null {
-  if (source === null || source.type === 'push') return null;
-  if (source.type === 'file') return source;
+  if (source?.type !== 'nbd') return source;
   return { ...source, uri: source.uri.replace(/^([a-z+]+:\/\/[^/@:]*):[^/@]*@/, '$1:***@') };
 }

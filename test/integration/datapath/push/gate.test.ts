@@ -140,11 +140,22 @@ describe('The gate of a push export', () => {
       credentials: undefined,
       exportName: 'x',
       serverSocket: pushing.file('none.sock'),
+      signal: new AbortController().signal,
     });
     expect(again).to.equal(undefined);
     await pushing.exported()?.abandon();
     await pushing.exported()?.abandon();
     await pushing.open();
+  });
+
+  it('holds agents to the limit of the job', async () => {
+    const image = await pushing.open({ rate: 2 * MIB });
+    const started = performance.now();
+    await runTool('nbdcopy', pushing.file('disk.raw'), pushing.uri());
+    // A quarter of a second may be caught up.
+    expect(performance.now() - started).to.be.within(650, 5000);
+    await pushing.finished();
+    expect(await pushing.rawOf(image)).to.equal(await pushing.diskHash());
   });
 
   it('ends with its server, and the agent sees it', async () => {

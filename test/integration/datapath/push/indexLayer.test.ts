@@ -48,6 +48,7 @@ describe('The digest index of a pushed layer', () => {
       credentials: undefined,
       exportName: 'x',
       serverSocket,
+      signal,
     });
     if (!gate) throw new Error('the socket is taken');
     const exported = await openPushExport(gate, { image, serverSocket, connections: 1, signal, ...sizes });

@@ -28,6 +28,8 @@ export interface Pushing {
     credentials?: GateCredentials;
     connections?: number;
     address?: GateAddress;
+    /** Bytes per second that agents may send. */
+    rate?: number;
   }): Promise<string>;
   exported(): PushExport | undefined;
   /** How many were opened: the server's socket is `<count>.sock`. */
@@ -64,14 +66,16 @@ export async function openPushing(): Promise<Pushing> {
     port,
     file,
     uri: (name = NAME, scheme = 'nbd') => `${scheme}://127.0.0.1:${port}/${name}`,
-    open: async ({ credentials, connections = 4, address = { host: '127.0.0.1', port } } = {}) => {
+    open: async ({ credentials, connections = 4, address = { host: '127.0.0.1', port }, rate } = {}) => {
       const image = file(`image-${++count}.qcow2`);
       await createImage(image, { virtualSizeBytes: 2 * MIB });
       const serverSocket = file(`${count}.sock`);
-      gate = await openGate({ address, connections, credentials, exportName: NAME, serverSocket });
+      const { signal } = new AbortController();
+      const limit = rate === undefined ? {} : { rate: () => rate };
+      const terms = { credentials, exportName: NAME, serverSocket, signal };
+      gate = await openGate({ address, connections, ...terms, ...limit });
       if (!gate) throw new Error('The port is taken.');
       const sizes = { virtualSizeBytes: 2 * MIB, parentSizeBytes: undefined };
-      const { signal } = new AbortController();
       exported = await openPushExport(gate, { image, serverSocket, connections, signal, ...sizes });
       return image;
     },

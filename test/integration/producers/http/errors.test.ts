@@ -84,9 +84,10 @@ describe('Errors of the API', () => {
     isProblem(await post({ reason: 'x' }, 'backups/bkp_0/cancel'), 400, 'invalid_request');
   });
 
-  it('explains a source by the kind that was meant, and says that push is not one', async () => {
+  it('explains a source by the kind that was meant', async () => {
     const cases: [unknown, string, RegExp][] = [
-      [{ type: 'push' }, 'disks[0].source.type', /nbd, file/],
+      [{ type: 'pull' }, 'disks[0].source.type', /nbd, file, push/],
+      [{ type: 'push' }, 'disks[0].virtual_size', /stated once/],
       [{ type: 'nbd' }, 'disks[0].source.uri', /required/],
       [{ type: 'file', path: '/a', format: 'iso' }, 'disks[0].source.format', /raw, qcow2, vmdk/],
       [{ type: 'file', path: 3, format: 'raw' }, 'disks[0].source.path', /string/],

@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import { type Gate, type GateCredentials, openGate } from '../../../datapath/index.js';
+import { releasePort, takePort } from '../../../db/jobs/pushPorts.js';
+import { nbdUnixUri } from '../../../qcow2/index.js';
+import { isStrataError, StrataError } from '../../../shared/errors.js';
+import { randomPart } from '../../../shared/ids.js';
+import type { HeldLease } from '../../chain/holdLease.js';
+import type { PushRules, ServiceDeps } from '../../deps.js';
+
+/** Where agents find an export: host and port, or a unix socket. */
+export type Place = { host: string; port: number; socket: null } | { host: null; port: null; socket: string };
+
+export interface GateTerms {
+  exportName: string;
+  credentials: GateCredentials | undefined;
+  serverSocket: string;
+}
+
+/**
+ * Opens a gate where the configuration says, and closes it when `work` has ended. A port is taken from the pool of this
+ * host for as long, and given back only when nobody listens on it any more.
+ * @throws push_ports_exhausted when no port is free, and what openGate and `work` throw
+ */
+export async function withGate<T>(
+  deps: ServiceDeps,
+  held: HeldLease,
+  terms: GateTerms,
+  work: (gate: Gate, place: Place) => Promise<T>,
+): Promise<T> {
+  const { push } = deps;
+  const gateOf = { ...terms, connections: push.connections, rate: held.rate, signal: held.signal };
+  if (push.socketDir !== undefined) {
+    const socket = join(push.socketDir, `${randomPart(16)}.sock`);
+    const gate = await openGate({ ...gateOf, address: { socketPath: socket } });
+    if (!gate) throw new StrataError('file_exists', `The socket ${socket} exists already.`);
+    return closing(gate, () => work(gate, { host: null, port: null, socket }));
+  }
+  const foreign = new Set<number>();
+  for (;;) {
+    const done = await withPort(deps, held, foreign, async (port) => {
+      const gate = await openGate({ ...gateOf, address: { host: push.address, port } });
+      if (!gate) return undefined;
+      const place: Place = { host: push.host, port, socket: null };
+      return { result: await closing(gate, () => work(gate, place)) };
+    });
+    if (done.value) return done.value.result;
+    foreign.add(done.port);
+  }
+}
+
+async function withPort<T>(
+  { ds, push }: ServiceDeps,
+  { lease }: HeldLease,
+  except: ReadonlySet<number>,
+  work: (port: number) => Promise<T>,
+): Promise<{ port: number; value: T }> {
+  const port = await takePort(ds, lease, push.node, push.ports, except);
+  if (port === undefined) throw exhausted(push);
+  try {
+    return { port, value: await work(port) };
+  } finally {
+    await releasePort(ds, lease, push.node, port).catch((error: unknown) => {
+      // It is free as soon as this lease is over.
+      if (!isStrataError(error, 'database_unavailable')) throw error;
+    });
+  }
+}
+
+async function closing<T>(gate: Gate, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    await gate.close();
+  }
+}
+
+function exhausted({ node, ports }: PushRules): StrataError {
+  return new StrataError(
+    'push_ports_exhausted',
+    `All ports from ${ports.first} to ${ports.last} of ${node} are in use (STRATA_PUSH_PORTS).`,
+  );
+}
+
+/** The NBD URI of an export. */
+export function exportUri(place: Place, exportName: string, tls: PushRules['tls']): string {
+  const scheme = tls === 'none' ? 'nbd' : 'nbds';
+  if (place.socket !== null) return nbdUnixUri(place.socket, exportName).replace(/^nbd/, scheme);
+  const host = place.host.includes(':') ? `[${place.host}]` : place.host;
+  return `${scheme}://${host}:${place.port}/${encodeURIComponent(exportName)}`;
+}

@@ -1,0 +1,188 @@
+import { basename, join } from 'node:path';
+import { openPushExport, type PushExport, readGateCredentials } from '../../../datapath/index.js';
+import { socketIn } from '../../../datapath/sources/index.js';
+import {
+  acceptCompletion,
+  agentFailed,
+  type AgentReport,
+  announceExport,
+  type AskedCompletion,
+  readReport,
+  refuseCompletion,
+  withdrawExport,
+} from '../../../db/jobs/pushExports.js';
+import type { PushOffer } from '../../../entities/index.js';
+import { createImage } from '../../../qcow2/index.js';
+import { isStrataError } from '../../../shared/errors.js';
+import { randomPart } from '../../../shared/ids.js';
+import type { Attempt, Names } from '../attempt.js';
+import type { BackupPlan } from '../plan.js';
+import { layersOf } from '../transfer.js';
+import { judgePush } from './judge.js';
+import { exportUri, type Place, withGate } from './place.js';
+import { PUSHED_STEP, type PushedStep } from './pushedStep.js';
+import { createSilence } from './silence.js';
+
+/** How often the worker looks for what the agent has said, in ms. */
+const POLL_MS = 300;
+
+/** An attempt whose image an agent writes. */
+export interface PushAttempt extends Attempt {
+  plan: BackupPlan;
+  names: Names;
+}
+
+/**
+ * Lets an agent write the temporary image: opens an export of it, tells of it, and waits for the agent's completion. When
+ * it returns, the export is closed, what was written is on stable storage, the journal says so, and the agent has been
+ * told that it may go. When it throws, nobody can write any more and the port is free.
+ * @throws push_agent_failed, push_agent_silent, push_ports_exhausted, no_space, tool_failed, or the lease's reason
+ */
+export async function receive(attempt: PushAttempt): Promise<PushedStep> {
+  const { deps, held, context } = attempt;
+  const { failedReason } = await readReport(deps.ds, held.lease);
+  if (failedReason !== null) throw agentFailed(failedReason);
+  const image = await makeImage(attempt);
+  const { push } = deps;
+  const terms = {
+    exportName: `${context.job.id}-${randomPart(26)}`,
+    credentials: push.tls === 'none' ? undefined : await readGateCredentials(push.tls, push.tlsDir),
+    serverSocket: socketIn(deps.scratchDir),
+  };
+  return withGate(deps, held, terms, async (gate, place) => {
+    const exported = await openPushExport(gate, {
+      image,
+      serverSocket: terms.serverSocket,
+      connections: push.connections,
+      virtualSizeBytes: attempt.virtualSize,
+      parentSizeBytes: attempt.plan.parent?.virtualSize,
+      signal: held.signal,
+    });
+    try {
+      await announceExport(deps.ds, held.lease, offerOf(attempt, place, terms.exportName));
+      return await untilCompleted(attempt, exported);
+    } finally {
+      await exported.abandon();
+      await withdraw(attempt);
+    }
+  });
+}
+
+/** Empty, or an overlay on the parent: its content is the parent's until the agent writes. */
+async function makeImage({ context, plan, names, virtualSize, held }: PushAttempt): Promise<string> {
+  const image = join(context.repository.rootPath, names.partial.image);
+  // A relative name in the same directory: a copied tree restores with plain tools (invariant 10).
+  const backing = plan.parent && {
+    name: basename(layersOf(context, plan.parent.id)[0].path),
+    format: 'qcow2' as const,
+  };
+  await createImage(
+    image,
+    { virtualSizeBytes: virtualSize, ...(backing ? { backing } : {}) },
+    { signal: held.signal },
+  );
+  return image;
+}
+
+function offerOf(
+  { deps, context, plan, virtualSize }: PushAttempt,
+  place: Place,
+  exportName: string,
+): PushOffer {
+  const { tls, connections } = deps.push;
+  return {
+    uri: exportUri(place, exportName, tls),
+    export_name: exportName,
+    ...place,
+    tls,
+    connections,
+    backup_type: plan.type,
+    demoted_reason: plan.demotedReason,
+    parent_backup_id: plan.parent?.id ?? null,
+    since_change_id: plan.parent ? context.job.sinceChangeId : null,
+    virtual_size: virtualSize,
+  };
+}
+
+async function untilCompleted(attempt: PushAttempt, exported: PushExport): Promise<PushedStep> {
+  const { deps, held, plan } = attempt;
+  const silence = createSilence(deps.clock);
+  for (;;) {
+    const report = await heardFrom(attempt);
+    if (report) {
+      const traffic = exported.traffic();
+      const silentMs = silence.since(`${traffic.bytes} ${report.telemetry} ${report.asked?.seq ?? ''}`);
+      tellProgress(attempt, report, traffic);
+      const decision = judgePush({
+        report,
+        ...traffic,
+        type: plan.type,
+        silentMs,
+        mostSilentMs: deps.push.silenceMs,
+      });
+      if (decision.kind === 'fail') throw decision.error;
+      if (decision.kind === 'refuse')
+        await refuseCompletion(deps.ds, held.lease, decision.seq, decision.code);
+      if (decision.kind === 'finish') {
+        const pushed = await complete(attempt, exported, decision.asked);
+        if (pushed) return pushed;
+      }
+    }
+    await Promise.race([deps.clock.sleep(POLL_MS, held.signal), exported.died]);
+  }
+}
+
+/** A database that is away for a moment ends nothing: the lease's watchdog decides how long is too long. */
+async function heardFrom({ deps, held }: PushAttempt): Promise<AgentReport | undefined> {
+  try {
+    return await readReport(deps.ds, held.lease);
+  } catch (error) {
+    if (isStrataError(error, 'database_unavailable')) return undefined;
+    throw error;
+  }
+}
+
+function tellProgress(
+  { report }: PushAttempt,
+  { bytesDone, bytesTotal }: AgentReport,
+  { entered, bytes }: { entered: boolean; bytes: number },
+): void {
+  report({
+    phase: entered ? 'receiving' : 'waiting_for_agent',
+    bytes_done: bytesDone ?? bytes,
+    bytes_total: bytesTotal,
+  });
+}
+
+/** @returns undefined when somebody has connected since it was decided; the agent is told */
+async function complete(
+  attempt: PushAttempt,
+  exported: PushExport,
+  asked: AskedCompletion,
+): Promise<PushedStep | undefined> {
+  const { deps, held, plan, names, virtualSize } = attempt;
+  if (!(await exported.finish())) {
+    await refuseCompletion(deps.ds, held.lease, asked.seq, 'push_connected');
+    return undefined;
+  }
+  const data: PushedStep = {
+    files: names.files,
+    backupType: plan.type,
+    demotedReason: plan.demotedReason,
+    parentBackupId: plan.parent?.id ?? null,
+    virtualSize,
+    changeId: asked.changeId,
+    bytesTransferred: asked.bytesTransferred,
+  };
+  await acceptCompletion(deps.ds, held.lease, asked.seq, { name: PUSHED_STEP, data: { ...data } });
+  return data;
+}
+
+/** Where that fails, nobody is misled: an export whose lease is over is not shown. */
+async function withdraw({ deps, held }: PushAttempt): Promise<void> {
+  try {
+    await withdrawExport(deps.ds, held.lease);
+  } catch (error) {
+    if (!isStrataError(error, 'database_unavailable')) throw error;
+  }
+}
