@@ -8,6 +8,7 @@ import { VmDisk } from './vmDisk.js';
 @Entity('backup_chains')
 @Index('uq_backup_chains_disk', ['vmContextId', 'diskId'], { unique: true })
 @Index('ix_backup_chains_lease_until', ['leaseUntil'])
+@Index('ix_backup_chains_health', ['health', 'id'])
 export class BackupChain {
   @PrimaryColumn({ type: 'varchar', length: 64, ...BINARY_COLLATION })
   id!: string;

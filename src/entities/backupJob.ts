@@ -38,6 +38,7 @@ export interface BackupRequest {
 @Index('ix_backup_jobs_type', ['backupType', 'createdAt'])
 @Index('ix_backup_jobs_disk', ['diskId', 'createdAt'])
 @Index('ix_backup_jobs_created', ['createdAt', 'id'])
+@Index('ix_backup_jobs_files_left', ['fileRemovedAt', 'expiredAt'])
 @Index('ix_backup_jobs_awaits', ['awaitsExtentsUntil'])
 export class BackupJob extends ChainJob {
   @ManyToOne('BackupChain', { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })

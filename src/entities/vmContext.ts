@@ -4,6 +4,7 @@ import { Repository } from './repository.js';
 
 /** One VM as seen by one repository. Two VMs of one name from two upstreams differ in `upstreamId`. */
 @Entity('vm_contexts')
+@Index('ix_vm_contexts_vm_name', ['vmName'])
 @Index('uq_vm_contexts_name', ['repositoryId', 'vmName', 'upstreamId'], { unique: true })
 export class VmContext {
   @PrimaryColumn({ name: 'vm_context_id', type: 'varchar', length: 191, ...BINARY_COLLATION })

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { forgetDeadProcesses } from '../db/stores/fleet.js';
 import { forgetOldKeys } from '../db/stores/idempotency.js';
 import { forgetDeliveries } from '../db/stores/outbox.js';
-import { consolidateChains } from '../producers/keeper/consolidate.js';
+import { createConsolidator } from '../producers/keeper/consolidate.js';
 import { runKeeper } from '../producers/keeper/keeper.js';
 import { createReconciler } from '../producers/keeper/reconcile.js';
 import { createNotifier } from '../producers/notify/notifier.js';
@@ -50,7 +50,7 @@ await runMain(log, async () => {
       { name: 'webhooks', run: notifier.run },
       { name: 'old deliveries', run: () => forgetDeliveries(wiring.ds, DELIVERY_DAYS, 10_000) },
       { name: 'reconciliation', run: reconciler.run },
-      { name: 'consolidation', run: () => consolidateChains(wiring, settings.chainLimit) },
+      { name: 'consolidation', run: createConsolidator(wiring, settings.chainLimit) },
       { name: 'idempotency keys', run: () => forgetOldKeys(wiring.ds, IDEMPOTENCY_DAYS, 10_000) },
     ],
   });

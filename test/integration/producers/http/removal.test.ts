@@ -9,7 +9,7 @@ import {
   RestorePointWithBackups,
   Vm,
 } from '../../../../src/contract/index.js';
-import { consolidateChains } from '../../../../src/producers/keeper/consolidate.js';
+import { createConsolidator } from '../../../../src/producers/keeper/consolidate.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';
 import { type Answer, fits, isProblem, openApi, type TestApi } from './support.js';
@@ -181,14 +181,15 @@ describe('Removal by the API', function () {
       body: { max_chain_length: 2 },
     });
     expect(patch.status, patch.text).to.equal(200);
-    await consolidateChains(api.fleet.accept, 30);
-    await consolidateChains(api.fleet.accept, 30);
+    const consolidate = createConsolidator(api.fleet.accept, 30);
+    await consolidate();
+    await consolidate();
     const jobs = await api.fleet.suite.ds.query<{ id: string }[]>(
       `SELECT id FROM maintenance_jobs WHERE type = 'synthetic_full'`,
     );
     expect(jobs).to.have.length(DISKS.length);
     for (const { id } of jobs) expect((await api.fleet.ended(id)).status).to.equal('completed');
-    await consolidateChains(api.fleet.accept, 30);
+    await consolidate();
     for (const n of DISKS) {
       const { backups, full_backup_id } = await chainOf(n);
       expect(backups.map(({ status }) => status)).to.deep.equal(['completed', 'completed', 'completed']);
