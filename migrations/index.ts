@@ -7,6 +7,7 @@ import { AddTrackerFacts1795000000006 } from './1795000000006-AddTrackerFacts.js
 import { AddConsolidation1795000000009 } from './1795000000009-AddConsolidation.js';
 import { AddWebhooks1795000000011 } from './1795000000011-AddWebhooks.js';
 import { AddPolicies1795000000012 } from './1795000000012-AddPolicies.js';
+import { AddRetention1795000000013 } from './1795000000013-AddRetention.js';
 import { AddCatalogueIndexes1795000000040 } from './1795000000040-AddCatalogueIndexes.js';
 
 /** All migrations, oldest first. */
@@ -20,5 +21,6 @@ export const MIGRATIONS = [
   AddConsolidation1795000000009,
   AddWebhooks1795000000011,
   AddPolicies1795000000012,
+  AddRetention1795000000013,
   AddCatalogueIndexes1795000000040,
 ];

@@ -12,6 +12,7 @@ import { addJobsCommand } from './commands/jobs.js';
 import { addListCommand } from './commands/list.js';
 import { addPointsCommand } from './commands/points.js';
 import { addPolicyCommand } from './commands/policy.js';
+import { addProtectCommand } from './commands/protect.js';
 import { addRepoCommand } from './commands/repo.js';
 import { addRestoreCommand } from './commands/restore.js';
 import { addShowCommand } from './commands/show.js';
@@ -78,6 +79,7 @@ function createProgram(io: CliIo, json: boolean, addFirst: (program: Command) =>
   addJobsCommand(program, io);
   addJobCommand(program, io);
   addPolicyCommand(program, io);
+  addProtectCommand(program, io);
   addTokenCommand(program, io);
   addWebhookCommand(program, io);
   addCompletionCommand(program, io);

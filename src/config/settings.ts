@@ -42,6 +42,10 @@ export interface Settings {
   backlogLimit: number;
   /** How long a backup waits for a change list that is to follow its request. */
   extentsWaitMs: number;
+  /** How often the restore points of a VM with a policy are looked through, beside after each run. */
+  retentionEveryMs: number;
+  /** How often the keeper reads how full the repositories are. */
+  capacityEveryMs: number;
   webhooks: {
     /** How long a receiver may take to answer. */
     timeoutMs: number;
@@ -133,6 +137,8 @@ function readKeeper(read: Reader) {
     sweepEveryMs: read.integer('STRATA_SWEEP_MS', 5_000, 100, 600_000),
     reconcileEveryMs: read.integer('STRATA_RECONCILE_MS', 21_600_000, 1_000, LONGEST_TIMER_MS),
     chainLimit: read.integer('STRATA_CHAIN_LIMIT', 30, 2, 200),
+    retentionEveryMs: read.integer('STRATA_RETENTION_MS', 3_600_000, 1_000, LONGEST_TIMER_MS),
+    capacityEveryMs: read.integer('STRATA_CAPACITY_MS', 60_000, 1_000, LONGEST_TIMER_MS),
     webhooks: {
       timeoutMs: read.integer('STRATA_WEBHOOK_TIMEOUT_MS', 10_000, 100, 300_000),
       giveUpMs: read.integer('STRATA_WEBHOOK_GIVE_UP_MS', 259_200_000, 1_000, LONGEST_TIMER_MS),

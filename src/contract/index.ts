@@ -5,6 +5,7 @@ export * from './consolidation.js';
 export * from './jobs.js';
 export * from './policies.js';
 export * from './push.js';
+export * from './protection.js';
 export * from './repositories.js';
 export * from './restorePoints.js';
 export * from './restores.js';

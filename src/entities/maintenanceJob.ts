@@ -8,6 +8,8 @@ export type MaintenanceType = 'validate' | 'reconcile' | 'consolidate' | 'synthe
 /** What a `consolidate` removes. A list of what to keep would cost the backups that complete before its turn. */
 export interface ConsolidateParams {
   remove: string[];
+  /** A policy wants it, and not somebody who has named the backups: the last one that can be relied on stays. */
+  by_policy?: true;
 }
 
 /** What a maintenance job was asked for; a `reconcile` and a `synthetic_full` have nothing to ask. */

@@ -1,11 +1,12 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
-import { BINARY_COLLATION } from './columns.js';
+import { BINARY_COLLATION, TIME } from './columns.js';
 import { Policy } from './policy.js';
 import { VmContext } from './vmContext.js';
 
 /** A VM of a policy. A VM has one policy at most: two would not agree on what is kept. */
 @Entity('policy_members')
 @Index('ix_policy_members_policy', ['policyId', 'vmContextId'])
+@Index('ix_policy_members_retained', ['retainedAt'])
 export class PolicyMember {
   @PrimaryColumn({ name: 'vm_context_id', type: 'varchar', length: 191, ...BINARY_COLLATION })
   vmContextId!: string;
@@ -20,4 +21,8 @@ export class PolicyMember {
   @ManyToOne(() => Policy, { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
   @JoinColumn({ name: 'policy_id', foreignKeyConstraintName: 'fk_policy_members_policy' })
   policy?: Relation<Policy>;
+
+  /** When its restore points were last looked through; NULL: at the next opportunity. */
+  @Column({ name: 'retained_at', ...TIME, nullable: true })
+  retainedAt!: Date | null;
 }

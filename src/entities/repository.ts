@@ -56,6 +56,10 @@ export class Repository {
   @Column({ name: 'capacity_read_at', ...TIME, nullable: true })
   capacityReadAt!: Date | null;
 
+  /** Since when less than `min_free_bytes` is left; NULL: there is room. */
+  @Column({ name: 'low_space_since', ...TIME, nullable: true })
+  lowSpaceSince!: Date | null;
+
   @Column({ name: 'created_at', ...TIME })
   createdAt!: Date;
 }

@@ -5,6 +5,8 @@ import { forgetDeliveries } from '../db/stores/outbox.js';
 import { createConsolidator } from '../producers/keeper/consolidate.js';
 import { runKeeper } from '../producers/keeper/keeper.js';
 import { createReconciler } from '../producers/keeper/reconcile.js';
+import { retain } from '../producers/keeper/retention.js';
+import { createSpaceWatch } from '../producers/keeper/space.js';
 import { createNotifier } from '../producers/notify/notifier.js';
 import { startSchedules } from '../producers/schedules/startSchedules.js';
 import { connectRedis } from '../queue/connection.js';
@@ -34,6 +36,8 @@ await runMain(log, async () => {
   shutdown.onClose('reconciliation', reconciler.settled);
   const notifier = createNotifier(wiring, { ...settings.webhooks, signal: shutdown.signal });
   shutdown.onClose('webhooks', notifier.settled);
+  const space = createSpaceWatch(wiring, { everyMs: settings.capacityEveryMs, signal: shutdown.signal });
+  shutdown.onClose('space', space.settled);
   const onError = (error: Error) => log.warn({ err: error }, 'redis');
   const redis = connectRedis({ url: settings.redisUrl ?? '' }, { use: 'worker', onError });
   shutdown.onClose('schedules redis', () => redis.disconnect());
@@ -47,6 +51,8 @@ await runMain(log, async () => {
     chores: [
       { name: 'dead processes', run: () => forgetDeadProcesses(wiring.ds, DEAD_PROCESS_HOURS) },
       { name: 'policies', run: schedules.run },
+      { name: 'retention', run: () => retain(wiring, settings.retentionEveryMs) },
+      { name: 'space', run: space.run },
       { name: 'webhooks', run: notifier.run },
       { name: 'old deliveries', run: () => forgetDeliveries(wiring.ds, DELIVERY_DAYS, 10_000) },
       { name: 'reconciliation', run: reconciler.run },

@@ -11,6 +11,7 @@ export interface Metrics {
   sweeps: Counter<'what'>;
   running: Gauge<'kind'>;
   webhookAttempts: Counter<'outcome'>;
+  repositoryBytes: Gauge<'repository' | 'what'>;
 }
 
 /** Creates a registry of its own: no global state, so that tests can have several. */
@@ -73,6 +74,12 @@ function keeperInstruments(registers: Registry[]) {
       name: 'strata_swept_total',
       help: 'What the keeper repaired.',
       labelNames: ['what'],
+      registers,
+    }),
+    repositoryBytes: new Gauge({
+      name: 'strata_repository_bytes',
+      help: 'Bytes of the file system of a repository: total, available, reserve.',
+      labelNames: ['repository', 'what'],
       registers,
     }),
     webhookAttempts: new Counter({

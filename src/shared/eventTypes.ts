@@ -19,6 +19,8 @@ export const EVENT_TYPES = [
   'policy_run.failed',
   'policy_run.empty',
   'policy_run.skipped',
+  'repository.low_space',
+  'repository.space_ok',
   'webhook.test',
 ] as const;
 

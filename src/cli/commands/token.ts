@@ -1,7 +1,8 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { allItems, type Token, type TokenCreate } from '../../client/index.js';
 import { action, type CommandContext, type Output } from '../command.js';
 import type { CliIo } from '../io.js';
+import { parseTime } from '../parseTime.js';
 import { findToken } from '../lookUp.js';
 import { renderTable } from '../render/table.js';
 import { formatTime } from '../render/time.js';
@@ -61,10 +62,4 @@ async function removeToken(context: CommandContext, idOrName: string): Promise<O
   const { id, name } = await findToken(client, idOrName, context.io.signal);
   await client.tokens.remove(id, { signal: context.io.signal });
   return { json: { id, removed: true }, text: `Revoked token ${name}.\n` };
-}
-
-function parseTime(text: string): string {
-  const time = Date.parse(text);
-  if (Number.isNaN(time)) throw new InvalidArgumentError('It is a time such as 2026-12-31T00:00:00Z.');
-  return new Date(time).toISOString();
 }

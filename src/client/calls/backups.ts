@@ -9,6 +9,7 @@ import type {
   Extent,
   ExtentsAccepted,
   Consolidation,
+  Protection,
   RemovalQuery,
   Page,
   PushAnswer,
@@ -41,6 +42,8 @@ export interface BackupCalls {
   /** The same with a list that is written already, as lines of `offset length` or as JSON. */
   putExtentList(id: string, list: WrittenExtents, options?: CallOptions): Promise<ExtentsAccepted>;
   cancel(id: string, options?: CallOptions): Promise<CancelResult>;
+  /** Protects a backup from removal until a date, or no longer. */
+  protect(id: string, body: Protection, options?: CallOptions): Promise<Backup>;
   /** Removes one disk's backup; refused while it is protected or in use. */
   remove(id: string, query?: RemovalQuery, options?: WorkOptions): Promise<Consolidation>;
   /**
@@ -91,6 +94,8 @@ export function backupCalls(transport: Transport): BackupCalls {
         { method: 'POST', path: path('backups', id, 'cancel'), idempotencyKey: keyOf(undefined) },
         options,
       ),
+    protect: (id, body, options) =>
+      transport.call({ method: 'PATCH', path: path('backups', id), body }, options),
     remove: (id, query, options) =>
       transport.call(
         { method: 'DELETE', path: path('backups', id), query, idempotencyKey: keyOf(options) },

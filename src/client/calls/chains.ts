@@ -5,6 +5,7 @@ import type {
   ChainSummary,
   ChainValidate,
   Consolidation,
+  Protection,
   RemovalQuery,
   Page,
   RestorePoint,
@@ -30,6 +31,8 @@ export interface RestorePointCalls {
   list(query?: RestorePointQuery, options?: CallOptions): Promise<Page<RestorePoint>>;
   /** With the backups of all its disks. */
   get(id: string, options?: CallOptions): Promise<RestorePointWithBackups>;
+  /** Protects the backups of all its disks from removal until a date, or no longer. */
+  protect(id: string, body: Protection, options?: CallOptions): Promise<RestorePointWithBackups>;
   /** Removes the backups of all its disks, or, with the reason, none. */
   remove(id: string, query?: RemovalQuery, options?: WorkOptions): Promise<Consolidation>;
 }
@@ -61,6 +64,8 @@ export function restorePointCalls(transport: Transport): RestorePointCalls {
   return {
     list: (query, options) => transport.call({ method: 'GET', path: base, query }, options),
     get: (id, options) => transport.call({ method: 'GET', path: path('restore-points', id) }, options),
+    protect: (id, body, options) =>
+      transport.call({ method: 'PATCH', path: path('restore-points', id), body }, options),
     remove: (id, query, options) =>
       transport.call(
         { method: 'DELETE', path: path('restore-points', id), query, idempotencyKey: keyOf(options) },

@@ -202,6 +202,10 @@ export async function endRuns(ds: DataSource): Promise<BegunRun[]> {
       );
       if (affectedRows(result) !== 1) return false;
       await recordEvents(tx, [{ type, subjectId: id }]);
+      await tx.query(
+        'UPDATE policy_members SET retained_at = NULL WHERE vm_context_id IN (SELECT vm_context_id FROM policy_run_vms WHERE run_id = ?)',
+        [id],
+      );
       return true;
     });
     if (won) ended.push({ id, policyId, status });

@@ -1,6 +1,6 @@
 import type { EntityManager } from '../../db/database.js';
 import type { Delivery } from '../../db/jobs/kinds.js';
-import { takePosition } from '../../db/jobs/position.js';
+import { type Position, takePosition } from '../../db/jobs/position.js';
 import type { MaintenanceParams, MaintenanceType } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
@@ -13,6 +13,7 @@ export interface JobAnswer {
 
 /**
  * Adds a maintenance job at the end of a chain's FIFO, and its delivery where nothing is in front of it.
+ * @param place a place in front of others, where one was made
  * @throws not_found when there is no such chain
  */
 export async function addMaintenance(
@@ -20,6 +21,7 @@ export async function addMaintenance(
   deps: Pick<AcceptDeps, 'clock'>,
   job: { chainId: string; type: MaintenanceType; params: MaintenanceParams },
   deliveries: Delivery[],
+  place?: Position,
 ): Promise<JobAnswer> {
   const { chainId, type, params } = job;
   const chains = await tx.query<{ repository_id: string; pool: string }[]>(
@@ -29,7 +31,7 @@ export async function addMaintenance(
   );
   const chain = chains[0];
   if (!chain) throw new StrataError('not_found', `There is no chain ${chainId}.`);
-  const { seq, status } = await takePosition(tx, chainId);
+  const { seq, status } = place ?? (await takePosition(tx, chainId));
   const id = newId('mnt', deps.clock.now());
   await tx.query(
     `INSERT INTO maintenance_jobs (id, chain_id, seq, status, created_at, repository_id, type, params)

@@ -17,6 +17,7 @@ import { jobRoutes } from './routes/jobs.js';
 import { policyRoutes } from './routes/policies.js';
 import { removalRoutes } from './routes/removal.js';
 import { pushRoutes } from './routes/push.js';
+import { protectionRoutes } from './routes/protection.js';
 import { repositoryRoutes } from './routes/repositories.js';
 import { restorePointRoutes } from './routes/restorePoints.js';
 import { restoreRoutes } from './routes/restores.js';
@@ -65,6 +66,7 @@ export function createHttpServer(deps: HttpDeps): Api {
     eventRoutes(api, deps, tokens);
     tokenRoutes(api, deps, tokens);
     policyRoutes(api, deps);
+    protectionRoutes(api, deps);
     webhookRoutes(api, deps);
     systemRoutes(api, deps);
   });

@@ -5,10 +5,12 @@ import type { DueDelivery } from '../../db/stores/outbox.js';
 import { getRestorePoint } from '../../db/stores/restorePoints.js';
 import { getRestore } from '../../db/stores/restores.js';
 import { getRun } from '../../db/stores/policyRuns.js';
+import { getRepository } from '../../db/stores/repositories.js';
 import { isStrataError } from '../../shared/errors.js';
 import { toBackup } from '../http/views/backup.js';
 import { toJob } from '../http/views/job.js';
 import { toPolicyRunWithVms } from '../http/views/policy.js';
+import { toRepository } from '../http/views/repository.js';
 import { toRestore } from '../http/views/restore.js';
 import { toRestorePoint } from '../http/views/restorePoint.js';
 
@@ -49,6 +51,8 @@ async function subject(ds: DataSource, kind: string, id: string): Promise<object
       return toJob(await getJob(ds, id));
     case 'policy_run':
       return toPolicyRunWithVms(await getRun(ds, id));
+    case 'repository':
+      return toRepository(await getRepository(ds, id));
     default:
       return { id };
   }

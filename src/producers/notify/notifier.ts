@@ -10,6 +10,7 @@ import {
 import type { Logger } from '../../observability/logger.js';
 import type { Metrics } from '../../observability/metrics.js';
 import type { Clock } from '../../shared/clock.js';
+import { type BackgroundChore, inBackground } from '../keeper/inBackground.js';
 import { pauseAfter } from './backoff.js';
 import { describe } from './describe.js';
 import { post } from './post.js';
@@ -30,13 +31,6 @@ interface NotifierDeps {
   metrics: Pick<Metrics, 'webhookAttempts'>;
 }
 
-export interface Notifier {
-  /** Begins a round unless one runs; returns at once, because a sweep must not wait for a slow receiver. */
-  run: () => Promise<void>;
-  /** Settles when the running round, if any, has ended; a stopping process waits for it. */
-  settled: () => Promise<void>;
-}
-
 /** Deliveries that are read at a time. */
 const BATCH = 200;
 
@@ -44,19 +38,9 @@ const BATCH = 200;
  * A chore of the keeper: sends what is due, webhook by webhook side by side, event by event in their order. At least once:
  * a keeper that dies between the answer and its note sends that event again, under the same id.
  */
-export function createNotifier(deps: NotifierDeps, options: NotifierOptions): Notifier {
-  let round: Promise<void> | undefined;
-  return {
-    run: async () => {
-      if (round || options.signal.aborted) return;
-      round = sendAllDue(deps, options)
-        .catch((error: unknown) => deps.log.warn({ err: error }, 'webhooks wait; the next round tries again'))
-        .finally(() => {
-          round = undefined;
-        });
-    },
-    settled: async () => round,
-  };
+export function createNotifier(deps: NotifierDeps, options: NotifierOptions): BackgroundChore {
+  const { signal } = options;
+  return inBackground(deps, { name: 'webhooks', everyMs: 0, signal }, () => sendAllDue(deps, options));
 }
 
 async function sendAllDue(deps: NotifierDeps, options: NotifierOptions): Promise<void> {

@@ -11,6 +11,7 @@ import { recordCapacity } from '../repository/capacity.js';
 import { makeDirectory } from '../repository/durable.js';
 import { assertRepository } from '../repository/marker.js';
 import { type LayerFact, type MergePlan, type PlanStep, type Refusal, REFUSALS } from './facts.js';
+import { sparingLastSound } from './lastSound.js';
 import { loadLayers } from './loadLayers.js';
 import { expireManifests } from './manifests.js';
 import { mergeRun, type Note } from './merge.js';
@@ -57,7 +58,8 @@ export async function runConsolidation(
   await removeDeadPartials(directory, held.lease.fence);
   const before = await recordCapacity(deps.ds, place.repository, deps.clock.now());
   const layers = withStrangers(await loadLayers(deps.ds, job.chainId), await readReferences(directory));
-  const { remove } = job.params as ConsolidateParams;
+  const { remove: wanted, by_policy: byPolicy } = job.params as ConsolidateParams;
+  const remove = byPolicy ? sparingLastSound(layers, wanted) : wanted;
   const plan = planRemoval(layers, remove);
   refuseAll(layers, remove, plan);
   await recordStep(deps.ds, held.lease, 'planned', 'done', { ...plan });

@@ -8,16 +8,14 @@ import {
   TokenQuery,
 } from '../../../contract/index.js';
 import { createToken, deleteToken, getToken, listTokens } from '../../../db/stores/tokens.js';
-import { StrataError } from '../../../shared/errors.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
+import { readFuture } from '../instant.js';
 import type { TokenCache } from '../tokenCache.js';
 import { toToken } from '../views/token.js';
 
 const tags = ['tokens'];
 const PATH = `${API_PREFIX}/tokens`;
-/** DATETIME ends with the year 9999. */
-const LAST_YEAR = 9999;
 
 /** Bearer tokens; for admins only. */
 export function tokenRoutes(app: Api, deps: HttpDeps, cache: TokenCache): void {
@@ -26,7 +24,8 @@ export function tokenRoutes(app: Api, deps: HttpDeps, cache: TokenCache): void {
     PATH,
     { schema: { tags, summary: 'Make a token', body: TokenCreate, response: { 201: TokenCreated } }, config },
     async ({ body }, reply) => {
-      const expiresAt = body.expires_at === undefined ? null : readExpiry(body.expires_at, deps.clock.now());
+      const expiresAt =
+        body.expires_at === undefined ? null : readFuture(body.expires_at, 'expires_at', deps.clock.now());
       const wanted = { name: body.name, role: body.role, expiresAt, now: deps.clock.now() };
       const { token, row } = await createToken(deps.ds, wanted);
       return reply.code(201).send({ ...toToken(row), token });
@@ -57,14 +56,4 @@ export function tokenRoutes(app: Api, deps: HttpDeps, cache: TokenCache): void {
       return reply.code(204).send(null);
     },
   );
-}
-
-function readExpiry(text: string, now: Date): Date {
-  const expiry = new Date(text);
-  if (Number.isNaN(expiry.getTime()) || expiry <= now || expiry.getUTCFullYear() > LAST_YEAR) {
-    throw new StrataError('invalid_request', 'expires_at is an instant in the future.', {
-      field: 'expires_at',
-    });
-  }
-  return expiry;
 }

@@ -5,7 +5,8 @@ import { expect } from 'chai';
 import { Backup, RestorePointWithBackups, WebhookCreated } from '../../../../src/contract/index.js';
 import { acquireLease } from '../../../../src/db/jobs/acquire.js';
 import { endUnsuccessfully } from '../../../../src/db/jobs/settle.js';
-import { createNotifier, type Notifier } from '../../../../src/producers/notify/notifier.js';
+import type { BackgroundChore } from '../../../../src/producers/keeper/inBackground.js';
+import { createNotifier } from '../../../../src/producers/notify/notifier.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { fits, isProblem, openApi, type TestApi } from '../http/support.js';
 import { type Received, type Receiver, startReceiver } from './receiver.js';
@@ -14,7 +15,7 @@ const SECRET = 'a secret of enough length'.replaceAll(' ', '-');
 
 describe('A webhook', () => {
   let api: TestApi;
-  let notifier: Notifier;
+  let notifier: BackgroundChore;
   let receiver: Receiver;
   const stop = new AbortController();
   let hook: WebhookCreated;

@@ -1,0 +1,47 @@
+import type { EntityManager } from 'typeorm';
+import { expectOneRow } from '../transaction.js';
+import { StrataError } from '../../shared/errors.js';
+import { JOB_KINDS, JOB_TABLES } from './kinds.js';
+import type { Position } from './position.js';
+
+interface OpenRow {
+  kind: (typeof JOB_KINDS)[number];
+  id: string;
+  seq: string;
+  status: string;
+  error_code: string | null;
+}
+
+/**
+ * Makes a place in front of a chain's head, where that is a backup that waits for room: what makes room must not stand
+ * behind it. All open jobs of the chain move back by one place, so their order among themselves stays. The chain's row must
+ * be locked.
+ * @returns the place, for a job that is now the head; undefined where the head does not wait for room
+ */
+export async function stepAside(tx: EntityManager, chainId: string): Promise<Position | undefined> {
+  const open = JOB_KINDS.map(
+    (kind) =>
+      `SELECT '${kind}' AS kind, id, seq, status, error_code FROM ${JOB_TABLES[kind]}
+       WHERE chain_id = ? AND status IN ('queued', 'released', 'running')`,
+  );
+  const rows = await tx.query<OpenRow[]>(
+    `SELECT * FROM (${open.join(' UNION ALL ')}) open_jobs ORDER BY seq DESC`,
+    JOB_KINDS.map(() => chainId),
+  );
+  const head = rows.at(-1);
+  const waits = head?.kind === 'backup' && head.status === 'released' && head.error_code === 'no_space';
+  if (!waits) return undefined;
+  // From the last one on, because a place is unique.
+  for (const { kind, id } of rows) {
+    await tx.query(`UPDATE ${JOB_TABLES[kind]} SET seq = seq + 1 WHERE id = ?`, [id]);
+  }
+  await tx.query('UPDATE backup_chains SET last_seq = last_seq + 1 WHERE id = ?', [chainId]);
+  // Its entry in the queue becomes a stale one; it gets another when its turn comes again.
+  const aside: unknown = await tx.query(
+    `UPDATE backup_jobs SET status = 'queued', delivery = delivery + 1, not_before = NULL, parked_at = NULL
+     WHERE id = ? AND status = 'released'`,
+    [head.id],
+  );
+  expectOneRow(aside, () => new StrataError('wrong_state', `Backup ${head.id} does not wait any more.`));
+  return { seq: Number(head.seq), status: 'released', backupsInFront: false };
+}

@@ -1,0 +1,35 @@
+import { noteRetained, type RetainedVm, vmsToRetain } from '../../db/stores/retention.js';
+import { simulateRetention } from '../../services/retention/index.js';
+import { acceptRetention } from '../accept/acceptRetention.js';
+import type { AcceptDeps } from '../accept/deps.js';
+
+/** VMs that are looked through in one sweep. */
+const MOST_AT_ONCE = 50;
+
+/**
+ * A chore of the keeper: removes what policies do not keep, by jobs on the chains. It asks the same function as `simulate`,
+ * and the jobs plan anew under the chains' leases.
+ */
+export async function retain(deps: AcceptDeps, everyMs: number): Promise<void> {
+  for (const vm of await vmsToRetain(deps.ds, everyMs, MOST_AT_ONCE)) {
+    const facts = { vmContextId: vm.vmContextId, policyId: vm.policyId };
+    try {
+      await retainOne(deps, vm, facts);
+    } catch (error) {
+      deps.log.warn(
+        { err: error, ...facts },
+        'what a policy does not keep was not removed; the next time tries again',
+      );
+    }
+    await noteRetained(deps.ds, vm.vmContextId);
+  }
+}
+
+async function retainOne(deps: AcceptDeps, vm: RetainedVm, facts: object): Promise<void> {
+  const verdicts = await simulateRetention(deps.ds, vm.vmContextId, vm);
+  const remove = verdicts.filter(({ keep }) => !keep).map(({ id }) => id);
+  if (remove.length === 0) return;
+  const { removed, held, jobs } = await acceptRetention(deps, vm.vmContextId, remove);
+  if (jobs.length > 0) deps.log.info({ ...facts, removed, jobs }, 'a policy removes restore points');
+  for (const point of held) deps.log.info({ ...facts, ...point }, 'a restore point has to stay for now');
+}
