@@ -20,6 +20,8 @@ export interface QueueDelivery {
   delivery: number;
   delayMs: number;
   priority: number;
+  /** Before all others of its priority: its worker has died, and its chain has waited long enough. */
+  first?: boolean;
 }
 
 /** Finished entries stay visible in Bull Board for a while; the database has the history. */
@@ -78,6 +80,7 @@ export function createQueueSet(redis: Redis, prefix: string, clock: Clock): Queu
           attempts: 1,
           delay: delivery.delayMs,
           ...(delivery.priority > 0 ? { priority: delivery.priority } : {}),
+          ...(delivery.first ? { lifo: true } : {}),
           removeOnComplete: KEEP_COMPLETED,
           removeOnFail: KEEP_FAILED,
         });

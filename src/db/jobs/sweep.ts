@@ -52,13 +52,15 @@ export interface RunningJob {
   leaseUntil: Date | null;
   /** Milliseconds that are left of the lease by the database's clock. */
   leftMs: number;
+  /** Workers that have died at it before. */
+  deaths: number;
 }
 
 /** All running jobs, whether their workers live or not. */
 export async function runningJobs(ds: DataSource): Promise<RunningJob[]> {
   const parts = JOB_KINDS.map(
     (kind) =>
-      `SELECT '${kind}' AS kind, j.id, j.chain_id, j.delivery, j.priority, r.pool, 0 AS delay_ms, c.fence, c.lease_until,
+      `SELECT '${kind}' AS kind, j.id, j.chain_id, j.delivery, j.priority, r.pool, 0 AS delay_ms, j.deaths, c.fence, c.lease_until,
               COALESCE(TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), c.lease_until) DIV 1000, 0) AS left_ms
        FROM ${JOB_TABLES[kind]} j JOIN repositories r ON r.id = j.repository_id
        JOIN backup_chains c ON c.id = j.chain_id WHERE j.status = 'running'`,
@@ -70,6 +72,7 @@ export async function runningJobs(ds: DataSource): Promise<RunningJob[]> {
     fence: row.fence,
     leaseUntil: row.lease_until,
     leftMs: Number(row.left_ms),
+    deaths: row.deaths,
   }));
 }
 
@@ -78,6 +81,7 @@ interface RunningRow extends Row {
   fence: string;
   lease_until: Date | null;
   left_ms: string;
+  deaths: number;
 }
 
 /**

@@ -13,6 +13,7 @@ import {
 import { databaseNow } from '../../db/stores/jobChanges.js';
 import type { Clock } from '../../shared/clock.js';
 import { createExpiryWatch, type ExpiryWatch } from '../../shared/expiryWatch.js';
+import type { QueueDelivery } from '../../queue/deliver.js';
 import { createStaleEnder, type StaleDeps } from './stale.js';
 
 export interface SweepDeps extends StaleDeps {
@@ -21,6 +22,8 @@ export interface SweepDeps extends StaleDeps {
   stuckMs: number;
 }
 
+/** Workers that may die at a job before it has to stand behind the others. */
+const DEATHS_IN_FRONT = 2;
 /** Heads of a kind that are looked at in one round; the next round goes on behind them. */
 const MOST_HEADS = 2_000;
 
@@ -36,7 +39,9 @@ export function createSweeper(deps: SweepDeps): () => Promise<void> {
   return async () => {
     for (const job of await abandonedJobs(deps, leases)) {
       const delivery = await redeliverAbandoned(deps.ds, job);
-      if (delivery) await add(deps, delivery, 'abandoned');
+      // It had its turn already: behind hundreds of others its chain would stand still for minutes. But not for ever, or a
+      // job at which workers die would always meet the next one first.
+      if (delivery) await add(deps, { ...delivery, first: job.deaths < DEATHS_IN_FRONT }, 'abandoned');
     }
     for (const delivery of await expireAwaiting(deps.ds)) await add(deps, delivery, 'released');
     for (const delivery of await releaseHeadless(deps.ds)) await add(deps, delivery, 'headless');
@@ -71,7 +76,7 @@ async function addIfLost(deps: SweepDeps, head: Delivery): Promise<void> {
   if (again) await add(deps, again, 'unqueued');
 }
 
-async function add(deps: SweepDeps, delivery: Delivery, what: string): Promise<void> {
+async function add(deps: SweepDeps, delivery: QueueDelivery, what: string): Promise<void> {
   await deps.queue.deliver(delivery);
   deps.metrics.sweeps.inc({ what });
   deps.log.info({ jobId: delivery.jobId, delivery: delivery.delivery, what }, 'queued again');

@@ -76,7 +76,7 @@ describe('Tokens and roles of the API', () => {
 
   it('lets a viewer read and an operator work, and leaves the rest to an admin, on every route', async () => {
     const operators =
-      /^(PUT .*\/(vms|extents)|POST .*\/(backups|restores|cancel|validate|run|complete|progress|fail))$/;
+      /^(PUT .*\/(vms|extents)|POST .*\/(backups|restores|cancel|validate|synthetic-full|run|complete|progress|fail))$/;
     for (const { method, url } of api.routes) {
       const name = `${method} ${url}`;
       const isAdmins = [`${BASE}/tokens`, `${BASE}/webhooks`].some((path) => url.startsWith(path));
