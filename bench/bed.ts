@@ -4,6 +4,7 @@ import { JOB_TABLES, kindOfJob } from '../src/db/jobs/kinds.js';
 import { BackupJob } from '../src/entities/index.js';
 import {
   acceptBackup,
+  acceptRemoval,
   acceptRestore,
   acceptValidation,
   type BackupDiskBody,
@@ -33,6 +34,8 @@ export interface Bed {
   /** Full backup, or an increment of the extents, or by comparison where there are none. */
   backup(vm: Vm, what: 'full' | readonly Extent[] | 'compare'): Promise<Backed>;
   validate(chainId: string): Promise<Timing>;
+  /** Removes a backup: merged away where another stands on it. */
+  remove(backupId: string): Promise<Timing>;
   restore(backupId: string, path: string, verify?: boolean): Promise<Timing>;
   row(backupId: string): Promise<BackupJob>;
   /** Absolute path of a backup's image. */
@@ -63,6 +66,11 @@ export async function openBed(): Promise<Bed> {
     backup: (vm, what) => backup(fleet, vm, what),
     validate: (chainId) =>
       measure(async () => (await acceptValidation(fleet.accept, { chainId, level: 'quick' })).job_id),
+    remove: (id) =>
+      measure(async () => {
+        const { chains } = await acceptRemoval(fleet.accept, { kind: 'backup', id }, { dryRun: false });
+        return chains[0]?.job?.job_id ?? '';
+      }),
     restore: (backup_id, path, verify) =>
       measure(async () => {
         const target = { type: 'file', path } as const;

@@ -9,6 +9,7 @@ import { costContest } from './contests/cost.js';
 import { fixedCostContest } from './contests/fixedCost.js';
 import { fullContest } from './contests/full.js';
 import { finerContest, largerContest } from './contests/scale.js';
+import { mergeContest } from './contests/merge.js';
 import { makeReferenceDisk } from './disks.js';
 import { describeMachine } from './machine.js';
 import type { Parts } from './parts.js';
@@ -16,7 +17,17 @@ import type { Results } from './report.js';
 import type { Row } from './row.js';
 import type { Sizes } from './sizes.js';
 
-export const CONTESTS = ['full', 'changes', 'larger', 'finer', 'compare', 'fixed', 'chain', 'cost'] as const;
+export const CONTESTS = [
+  'full',
+  'changes',
+  'larger',
+  'finer',
+  'compare',
+  'fixed',
+  'chain',
+  'merge',
+  'cost',
+] as const;
 export type ContestName = (typeof CONTESTS)[number];
 
 /**
@@ -77,6 +88,7 @@ async function runContests(
       return cost.rows;
     },
     chain: () => chainContests(bed, sizes, disk),
+    merge: () => mergeContest(bed, sizes, disk),
     cost: async () => {
       const cost = await costContest(sizes);
       calls = cost.calls;

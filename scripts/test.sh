@@ -81,6 +81,7 @@ group_of() { # test file
   esac
 }
 longest=(integration/cli integration/services/backup integration/main crash/killedWorker crash/frozenWorker
+  crash/killedMerge lessons crash/randomUpkeep
   integration/services/validation integration/examples integration/datapath integration/producers integration/qcow2)
 list_groups() {
   local file

@@ -16,6 +16,7 @@ import { addProtectCommand } from './commands/protect.js';
 import { addRepoCommand } from './commands/repo.js';
 import { addRestoreCommand } from './commands/restore.js';
 import { addShowCommand } from './commands/show.js';
+import { addSpaceCommand } from './commands/space.js';
 import { addTokenCommand } from './commands/token.js';
 import { addValidateCommand } from './commands/validate.js';
 import { addVmCommand } from './commands/vm.js';
@@ -74,6 +75,7 @@ function createProgram(io: CliIo, json: boolean, addFirst: (program: Command) =>
   addValidateCommand(program, io);
   addConsolidateCommand(program, io);
   addDeleteCommand(program, io);
+  addSpaceCommand(program, io);
   addRestoreCommand(program, io);
   addCancelCommand(program, io);
   addJobsCommand(program, io);

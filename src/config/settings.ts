@@ -34,6 +34,8 @@ export interface Settings {
   sweepEveryMs: number;
   /** How often the keeper compares catalogue and files. */
   reconcileEveryMs: number;
+  /** Days after which the keeper removes what was set aside; 0: never. */
+  quarantineDays: number;
   /** Layers after which a chain gets a synthetic full, where its repository says nothing. */
   chainLimit: number;
   attempts: number;
@@ -136,6 +138,7 @@ function readKeeper(read: Reader) {
     answerMs: read.integer('STRATA_ANSWER_MS', 30_000, 3_000, 600_000),
     sweepEveryMs: read.integer('STRATA_SWEEP_MS', 5_000, 100, 600_000),
     reconcileEveryMs: read.integer('STRATA_RECONCILE_MS', 21_600_000, 1_000, LONGEST_TIMER_MS),
+    quarantineDays: read.integer('STRATA_QUARANTINE_DAYS', 30, 0, 36_500),
     chainLimit: read.integer('STRATA_CHAIN_LIMIT', 30, 2, 200),
     retentionEveryMs: read.integer('STRATA_RETENTION_MS', 3_600_000, 1_000, LONGEST_TIMER_MS),
     capacityEveryMs: read.integer('STRATA_CAPACITY_MS', 60_000, 1_000, LONGEST_TIMER_MS),

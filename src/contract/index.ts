@@ -10,6 +10,7 @@ export * from './repositories.js';
 export * from './restorePoints.js';
 export * from './restores.js';
 export * from './sources.js';
+export * from './space.js';
 export * from './system.js';
 export * from './tokens.js';
 export * from './upkeep.js';

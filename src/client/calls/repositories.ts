@@ -9,6 +9,7 @@ import type {
   RepositoryPatch,
   RepositoryRebuild,
   RepositoryReconcile,
+  RepositorySpace,
 } from '../../contract/index.js';
 import { type CallOptions, path, type Query, type Transport } from '../transport.js';
 import { type PageRequest, type WorkOptions, keyOf } from './options.js';
@@ -24,6 +25,8 @@ export interface RepositoryCalls {
   reconcile(id: string, body: RepositoryReconcile, options?: WorkOptions): Promise<ReconcileReport>;
   /** Takes unknown backups into the catalogue; a second call changes nothing. */
   rebuild(id: string, body: RepositoryRebuild, options?: CallOptions): Promise<RebuildReport>;
+  /** Who holds what in it, and what can come free. */
+  space(id: string, options?: CallOptions): Promise<RepositorySpace>;
   /** Removes all backups in it, or, with the reason, none. */
   removeBackups(id: string, query?: RemovalQuery, options?: WorkOptions): Promise<Consolidation>;
 }
@@ -48,6 +51,8 @@ export function repositoryCalls(transport: Transport): RepositoryCalls {
       const timeoutMs = UPKEEP_TIMEOUT_MS;
       return transport.call({ method: 'POST', path: of, body, idempotencyKey, timeoutMs }, options);
     },
+    space: (id, options) =>
+      transport.call({ method: 'GET', path: path('repositories', id, 'space') }, options),
     removeBackups: (id, query, options) => {
       const of = path('repositories', id, 'backups');
       return transport.call({ method: 'DELETE', path: of, query, idempotencyKey: keyOf(options) }, options);

@@ -21,6 +21,7 @@ import { protectionRoutes } from './routes/protection.js';
 import { repositoryRoutes } from './routes/repositories.js';
 import { restorePointRoutes } from './routes/restorePoints.js';
 import { restoreRoutes } from './routes/restores.js';
+import { spaceRoutes } from './routes/space.js';
 import { systemRoutes } from './routes/system.js';
 import { tokenRoutes } from './routes/tokens.js';
 import { vmRoutes } from './routes/vms.js';
@@ -61,6 +62,7 @@ export function createHttpServer(deps: HttpDeps): Api {
     restorePointRoutes(api, deps);
     chainRoutes(api, deps);
     removalRoutes(api, deps);
+    spaceRoutes(api, deps);
     restoreRoutes(api, deps);
     jobRoutes(api, deps);
     eventRoutes(api, deps, tokens);

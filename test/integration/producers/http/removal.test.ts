@@ -6,6 +6,7 @@ import {
   type Chain,
   Chain as ChainSchema,
   Consolidation,
+  RepositorySpace,
   RestorePointWithBackups,
   Vm,
 } from '../../../../src/contract/index.js';
@@ -199,6 +200,26 @@ describe('Removal by the API', function () {
     points.push(await backUp('incremental'));
     expect(at(3).backups[0]).to.include({ parent_backup_id: at(2).backups[0]?.id });
     for (const n of [0, 1, 2, 3]) await same(at(n));
+  });
+
+  it('shows who holds what, and what can come free', async () => {
+    const path = `repositories/${api.fleet.repositoryId}/space`;
+    const { ds } = api.fleet.suite;
+    await ds.query(`UPDATE backup_jobs SET status = 'expired', successor_of = NULL WHERE id = ?`, [
+      at(0).backups[0]?.id,
+    ]);
+    const space: RepositorySpace = await api.read(path, RepositorySpace);
+    expect(space.quarantine).to.deep.equal({ files: 0, bytes: 0 });
+    const [first, second] = space.chains.toSorted((a, b) => a.disk_id - b.disk_id);
+    expect(first).to.include({ points: 2, reclaimable_bytes: at(0).backups[0]?.size_bytes });
+    expect(second).to.include({ points: 3, reclaimable_bytes: 0 });
+    // The keeper takes up what nobody sees to, and the space comes free.
+    await consolidateChains(api.fleet.accept, 30);
+    const [job] = await ds.query<{ id: string }[]>('SELECT id FROM maintenance_jobs');
+    expect((await api.fleet.ended(job?.id ?? '')).status).to.equal('completed');
+    const after: RepositorySpace = await api.read(path, RepositorySpace);
+    expect(after.chains.map(({ reclaimable_bytes }) => reclaimable_bytes)).to.deep.equal([0, 0]);
+    for (const n of [1, 2]) await same(at(n));
   });
 
   it('empties a VM and a repository, which can then be removed', async () => {

@@ -1,0 +1,64 @@
+import { RepositoryParams, RepositorySpace } from '../../../contract/index.js';
+import { getRepository } from '../../../db/stores/repositories.js';
+import { spaceOfChains } from '../../../db/stores/space.js';
+import { recordCapacity } from '../../../services/repository/capacity.js';
+import { countQuarantine } from '../../../services/repository/quarantined.js';
+import { withDeadline } from '../../../shared/abort.js';
+import { isStrataError } from '../../../shared/errors.js';
+import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
+
+const MOST_CHAINS = 1000;
+const DEADLINE_MS = 20_000;
+
+/** Who holds what. */
+export function spaceRoutes(app: Api, deps: HttpDeps): void {
+  app.get(
+    `${API_PREFIX}/repositories/:id/space`,
+    {
+      schema: {
+        tags: ['repositories'],
+        summary: 'What a repository holds, and what can come free',
+        params: RepositoryParams,
+        response: { 200: RepositorySpace },
+      },
+      config: { access: 'viewer' },
+    },
+    async ({ params }) => {
+      const found = await look(deps, params.id);
+      const { repository, quarantine } = found;
+      const chains = await spaceOfChains(deps.ds, repository.id, MOST_CHAINS);
+      return {
+        repository_id: repository.id,
+        total_bytes: repository.totalBytes,
+        available_bytes: repository.availableBytes,
+        reserve_bytes: repository.minFreeBytes,
+        quarantine,
+        chains: chains.map((chain) => ({
+          chain_id: chain.chainId,
+          vm_context_id: chain.vmContextId,
+          vm_name: chain.vmName,
+          disk_id: chain.diskId,
+          points: chain.points,
+          points_bytes: chain.pointsBytes,
+          reclaimable_bytes: chain.expiredBytes,
+        })),
+      };
+    },
+  );
+}
+
+/** The repository as it is now where this host mounts it; else as it was seen last, without its quarantine. */
+async function look(deps: HttpDeps, id: string) {
+  const repository = await getRepository(deps.ds, id);
+  const deadline = withDeadline(undefined, DEADLINE_MS, 'Counting the quarantine');
+  try {
+    const quarantine = await countQuarantine(repository, deadline.signal);
+    const capacity = await recordCapacity(deps.ds, repository, deps.clock.now());
+    return { repository: { ...repository, ...capacity }, quarantine };
+  } catch (error) {
+    if (!isStrataError(error, 'repository_unavailable', 'repository_marker_foreign')) throw error;
+    return { repository, quarantine: null };
+  } finally {
+    deadline.clear();
+  }
+}
