@@ -13,7 +13,7 @@ import { createRandom } from '../helpers/random.js';
 import { createSuite } from '../helpers/suite.js';
 
 /** Every point in the soak run; in the short one every so many, beginning anew each day of the month. */
-const STRIDE = Number(process.env.STRATA_KILL_STRIDE ?? 17);
+const STRIDE = Number(process.env.STRATA_KILL_STRIDE ?? 29);
 const MOMENTS = Number(process.env.STRATA_MERGE_MOMENTS ?? 2);
 const WHOLE = STRIDE === 1;
 

@@ -17,7 +17,7 @@ import { createRandom, type Random } from '../helpers/random.js';
 import { startWorkerProcess } from '../helpers/workerProcess.js';
 
 const SIZE = 6 * 1024 * 1024 + 1536;
-const STEPS = Number(process.env.STRATA_UPKEEP_STEPS ?? 14);
+const STEPS = Number(process.env.STRATA_UPKEEP_STEPS ?? 10);
 const SEEDS = (process.env.STRATA_UPKEEP_SEEDS ?? '4').split(',').map(Number);
 const LEASE_MS = 1_500;
 
