@@ -3,7 +3,6 @@ import { forgetDeadProcesses } from '../db/stores/fleet.js';
 import { forgetOldKeys } from '../db/stores/idempotency.js';
 import { forgetDeliveries } from '../db/stores/outbox.js';
 import { createConsolidator } from '../producers/keeper/consolidate.js';
-import { consolidateChains } from '../producers/keeper/consolidate.js';
 import { createQuarantineKeeper } from '../producers/keeper/quarantine.js';
 import { runKeeper } from '../producers/keeper/keeper.js';
 import { createReconciler } from '../producers/keeper/reconcile.js';
@@ -45,6 +44,11 @@ await runMain(log, async () => {
   shutdown.onClose('schedules redis', () => redis.disconnect());
   const schedules = startSchedules(wiring, { redis, redisPrefix: settings.redisPrefix });
   shutdown.onClose('schedules', schedules.stop);
+  const quarantine = createQuarantineKeeper(wiring, {
+    days: settings.quarantineDays,
+    signal: shutdown.signal,
+  });
+  shutdown.onClose('quarantine', quarantine.settled);
   const keeping = runKeeper({
     ...wiring,
     sweepEveryMs: settings.sweepEveryMs,
@@ -59,11 +63,7 @@ await runMain(log, async () => {
       { name: 'old deliveries', run: () => forgetDeliveries(wiring.ds, DELIVERY_DAYS, 10_000) },
       { name: 'reconciliation', run: reconciler.run },
       { name: 'consolidation', run: createConsolidator(wiring, settings.chainLimit) },
-      {
-        name: 'quarantine',
-        run: createQuarantineKeeper(wiring, { days: settings.quarantineDays, signal: shutdown.signal }),
-      },
-      { name: 'consolidation', run: () => consolidateChains(wiring, settings.chainLimit) },
+      { name: 'quarantine', run: quarantine.run },
       { name: 'idempotency keys', run: () => forgetOldKeys(wiring.ds, IDEMPOTENCY_DAYS, 10_000) },
     ],
   });

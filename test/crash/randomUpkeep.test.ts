@@ -8,7 +8,7 @@ import {
   acceptSyntheticFull,
   acceptValidation,
 } from '../../src/producers/accept/index.js';
-import { consolidateChains } from '../../src/producers/keeper/consolidate.js';
+import { createConsolidator } from '../../src/producers/keeper/consolidate.js';
 import { compareImages } from '../../src/qcow2/index.js';
 import { isStrataError } from '../../src/shared/errors.js';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';
@@ -131,7 +131,7 @@ async function step(state: State): Promise<string> {
   else if (what === 'synthetic full')
     await finish(state, (await acceptSyntheticFull(state.fleet.accept, state.chainId)).job_id);
   else if (what === 'validate') await validate(state);
-  else await consolidateChains(state.fleet.accept, 4);
+  else await createConsolidator(state.fleet.accept, 4)();
   return what;
 }
 

@@ -214,7 +214,7 @@ describe('Removal by the API', function () {
     expect(first).to.include({ points: 2, reclaimable_bytes: at(0).backups[0]?.size_bytes });
     expect(second).to.include({ points: 3, reclaimable_bytes: 0 });
     // The keeper takes up what nobody sees to, and the space comes free.
-    await consolidateChains(api.fleet.accept, 30);
+    await createConsolidator(api.fleet.accept, 30)();
     const [job] = await ds.query<{ id: string }[]>('SELECT id FROM maintenance_jobs');
     expect((await api.fleet.ended(job?.id ?? '')).status).to.equal('completed');
     const after: RepositorySpace = await api.read(path, RepositorySpace);
