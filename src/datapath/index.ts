@@ -24,6 +24,7 @@ export {
   type SourcePolicy,
   type SourceSpec,
 } from './sources/index.js';
+export { newSocketPath, removeDeadSockets } from './push/agentSockets.js';
 export { type GateAddress, type Gate, openGate, type Traffic } from './push/gate.js';
 export { type GateCredentials, readGateCredentials } from './push/gateTls.js';
 export { openPushExport, type PushExport } from './push/pushExport.js';

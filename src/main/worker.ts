@@ -10,6 +10,7 @@ import { HANDLERS } from '../workers/handlers.js';
 import { startWorker } from '../workers/startWorker.js';
 import { joinFleet } from './fleet.js';
 import { serveMetrics } from './metricsServer.js';
+import { preparePushExports } from './pushExports.js';
 import { makeScratch } from './scratch.js';
 import { runMain } from './shutdown.js';
 import { readProcess, wire } from './wire.js';
@@ -20,6 +21,7 @@ const { settings, log } = readProcess(`worker-${values.queue ?? 'unknown'}`);
 
 await runMain(log, async () => {
   const kind = queueKind(values.queue);
+  if (kind === 'backup') await preparePushExports(settings.push);
   const wiring = await wire(`worker-${kind}`, settings, log);
   const { shutdown, metrics } = wiring;
   const scratch = await makeScratch(settings.dataDir);
@@ -27,14 +29,8 @@ await runMain(log, async () => {
   const metricsServer = await serveMetrics(metrics);
   shutdown.onClose('metrics', metricsServer.close);
   const onError = (error: Error) => log.warn({ err: error }, 'redis');
-  const redis = connectRedis(
-    { url: settings.redisUrl ?? '' },
-    {
-      use: 'worker',
-      onError,
-      answerMs: settings.answerMs,
-    },
-  );
+  const { answerMs } = settings;
+  const redis = connectRedis({ url: settings.redisUrl ?? '' }, { use: 'worker', onError, answerMs });
   shutdown.onClose('worker redis', () => redis.disconnect());
   const deps = {
     services: {

@@ -7,7 +7,7 @@ export async function makeCertificates(folder: string): Promise<void> {
   const key = join(folder, 'ca-key.pem');
   const authority = join(folder, 'ca-cert.pem');
   await openssl(
-    `req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ${key} -out ${authority}`,
+    `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=authority -keyout ${key} -out ${authority}`,
   );
   await sign(folder, 'server');
   await sign(folder, 'client');
@@ -18,7 +18,7 @@ async function sign(folder: string, name: string): Promise<void> {
   const file = (suffix: string) => join(folder, `${name}${suffix}`);
   const authority = `-CA ${join(folder, 'ca-cert.pem')} -CAkey ${join(folder, 'ca-key.pem')} -CAcreateserial`;
   await openssl(
-    `req -newkey rsa:2048 -nodes -subj /CN=${name} -keyout ${file('-key.pem')} -out ${file('.csr')}`,
+    `req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=${name} -keyout ${file('-key.pem')} -out ${file('.csr')}`,
   );
   await writeFile(file('.ext'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\n');
   const files = `-in ${file('.csr')} -out ${file('-cert.pem')} -extfile ${file('.ext')}`;

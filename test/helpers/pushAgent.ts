@@ -5,7 +5,11 @@ import {
   type BackupBody,
   type BackupDiskBody,
   completePush,
+  failPush,
   type OpenExport,
+  type PushAnswerBody,
+  type PushCompletionBody,
+  reportPush,
 } from '../../src/producers/accept/index.js';
 import type { TestFleet } from './fleet.js';
 
@@ -16,7 +20,9 @@ export interface PushAgent {
   opened(attempt?: number): Promise<OpenExport>;
   /** Connects, lets `write` work, and disconnects. */
   write(work: (client: NbdClient) => Promise<void>, attempt?: number): Promise<void>;
-  complete(body?: Partial<Parameters<typeof completePush>[2]>): ReturnType<typeof completePush>;
+  complete(body?: Partial<PushCompletionBody>): Promise<PushAnswerBody>;
+  progress(bytesDone: number, attempt?: number): Promise<PushAnswerBody>;
+  fail(reason: string, attempt?: number): Promise<PushAnswerBody>;
 }
 
 const WAIT_MS = 20_000;
@@ -60,5 +66,12 @@ export function agentOf(fleet: TestFleet, backupId: string, diskId = 0): PushAge
     },
     complete: (stated) =>
       completePush(fleet.accept, call, { disk_id: diskId, bytes_transferred: 1, ...stated }),
+    progress: (bytesDone, attempt) =>
+      reportPush(fleet.accept, backupId, {
+        bytes_done: bytesDone,
+        ...(attempt === undefined ? {} : { attempt }),
+      }),
+    fail: (reason, attempt) =>
+      failPush(fleet.accept, backupId, { reason, ...(attempt === undefined ? {} : { attempt }) }),
   };
 }

@@ -21,7 +21,7 @@ export async function takePort(
   range: PortRange,
   except: ReadonlySet<number>,
 ): Promise<number | undefined> {
-  await freePortsOfTheDead(ds, host);
+  await freePortsOfTheDead(ds, host, lease.jobId);
   const rows = await asking(() =>
     ds.query<{ port: number }[]>('SELECT port FROM push_ports WHERE host = ?', [host]),
   );
@@ -47,37 +47,39 @@ export async function releasePort(
   host: string,
   port: number,
 ): Promise<void> {
+  await deleteOf(ds, host, port, lease.jobId, lease.fence);
+}
+
+/**
+ * Frees the ports of a host, and those that earlier attempts of the job had anywhere, whose holders do not have their
+ * chains any more: by fence and holder, not by a clock. A frozen worker may still listen: whoever takes its port finds
+ * that out and takes the next.
+ */
+async function freePortsOfTheDead(ds: DataSource, host: string, jobId: string): Promise<void> {
+  const dead = await asking(() =>
+    ds.query<{ host: string; port: number; backup_id: string; fence: string }[]>(
+      `SELECT p.host, p.port, p.backup_id, p.fence FROM push_ports p
+       JOIN backup_jobs j ON j.id = p.backup_id JOIN backup_chains c ON c.id = j.chain_id
+       WHERE (p.host = ? OR p.backup_id = ?) AND NOT (c.fence = p.fence AND c.lease_job_id <=> p.backup_id)`,
+      [host, jobId],
+    ),
+  );
+  for (const row of dead) await deleteOf(ds, row.host, row.port, row.backup_id, row.fence);
+}
+
+async function deleteOf(
+  ds: DataSource,
+  host: string,
+  port: number,
+  backupId: string,
+  fence: number | string,
+): Promise<void> {
   await asking(() =>
     ds.query('DELETE FROM push_ports WHERE host = ? AND port = ? AND backup_id = ? AND fence = ?', [
       host,
       port,
-      lease.jobId,
-      lease.fence,
+      backupId,
+      fence,
     ]),
   );
-}
-
-/**
- * Frees the ports whose holders do not have their chains any more: by fence and holder, not by a clock. A frozen worker
- * may still listen: whoever takes its port finds that out and takes the next.
- */
-async function freePortsOfTheDead(ds: DataSource, host: string): Promise<void> {
-  const dead = await asking(() =>
-    ds.query<{ port: number; backup_id: string; fence: string }[]>(
-      `SELECT p.port, p.backup_id, p.fence FROM push_ports p
-       JOIN backup_jobs j ON j.id = p.backup_id JOIN backup_chains c ON c.id = j.chain_id
-       WHERE p.host = ? AND NOT (c.fence = p.fence AND c.lease_job_id <=> p.backup_id)`,
-      [host],
-    ),
-  );
-  for (const { port, backup_id: backupId, fence } of dead) {
-    await asking(() =>
-      ds.query('DELETE FROM push_ports WHERE host = ? AND port = ? AND backup_id = ? AND fence = ?', [
-        host,
-        port,
-        backupId,
-        fence,
-      ]),
-    );
-  }
 }

@@ -21,7 +21,9 @@ export {
   completePush,
   failPush,
   type OpenExport,
+  type PushAnswerBody,
   type PushCall,
+  type PushCompletionBody,
   reportPush,
 } from './push.js';
 export { registerRepository, type RepositoryBody } from './registerRepository.js';

@@ -48,6 +48,12 @@ describe('What becomes of a failed job', () => {
     expect(decide('no_space', 1, DEADLINE_MS)).to.deep.equal({ action: 'end', status: 'failed' });
   });
 
+  it('asks for a port of agents again soon, however long it has waited', () => {
+    const again = { action: 'again', delayMs: 5000, keepAttempt: false };
+    expect(decide('push_ports_exhausted', 1, 10)).to.deep.equal(again);
+    expect(decide('push_ports_exhausted', 1, DEADLINE_MS - 20_000)).to.deep.equal(again);
+  });
+
   it('pauses no longer than what is left of its deadline', () => {
     expect(decide('no_space', 1, DEADLINE_MS - 700)).to.deep.include({ action: 'again', delayMs: 700 });
     expect(decide('nbd_connection_lost', 2, DEADLINE_MS - 700)).to.deep.include({ delayMs: 700 });

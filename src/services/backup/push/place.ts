@@ -1,9 +1,7 @@
-import { join } from 'node:path';
-import { type Gate, type GateCredentials, openGate } from '../../../datapath/index.js';
+import { type Gate, type GateCredentials, newSocketPath, openGate } from '../../../datapath/index.js';
 import { releasePort, takePort } from '../../../db/jobs/pushPorts.js';
 import { nbdUnixUri } from '../../../qcow2/index.js';
 import { isStrataError, StrataError } from '../../../shared/errors.js';
-import { randomPart } from '../../../shared/ids.js';
 import type { HeldLease } from '../../chain/holdLease.js';
 import type { PushRules, ServiceDeps } from '../../deps.js';
 
@@ -30,7 +28,7 @@ export async function withGate<T>(
   const { push } = deps;
   const gateOf = { ...terms, connections: push.connections, rate: held.rate, signal: held.signal };
   if (push.socketDir !== undefined) {
-    const socket = join(push.socketDir, `${randomPart(16)}.sock`);
+    const socket = newSocketPath(push.socketDir);
     const gate = await openGate({ ...gateOf, address: { socketPath: socket } });
     if (!gate) throw new StrataError('file_exists', `The socket ${socket} exists already.`);
     return closing(gate, () => work(gate, { host: null, port: null, socket }));

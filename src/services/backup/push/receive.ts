@@ -1,5 +1,10 @@
 import { basename, join } from 'node:path';
-import { openPushExport, type PushExport, readGateCredentials } from '../../../datapath/index.js';
+import {
+  openPushExport,
+  type PushExport,
+  readGateCredentials,
+  type Traffic,
+} from '../../../datapath/index.js';
 import { socketIn } from '../../../datapath/sources/index.js';
 import {
   acceptCompletion,
@@ -25,6 +30,9 @@ import { createSilence } from './silence.js';
 
 /** How often the worker looks for what the agent has said, in ms. */
 const POLL_MS = 300;
+const CLOSING_MS = 500;
+/** Longer than the receiver of progress takes to thin it out. */
+const TELL_MS = 2_000;
 
 /** An attempt whose image an agent writes. */
 export interface PushAttempt extends Attempt {
@@ -107,12 +115,15 @@ function offerOf(
 async function untilCompleted(attempt: PushAttempt, exported: PushExport): Promise<PushedStep> {
   const { deps, held, plan } = attempt;
   const silence = createSilence(deps.clock);
+  const tell = progressTeller(attempt);
   for (;;) {
     const report = await heardFrom(attempt);
     if (report) {
+      // A connection that the agent has just closed is read to its end first: that is no reason to refuse.
+      if (report.asked && exported.traffic().inside > 0) await deps.clock.sleep(CLOSING_MS, held.signal);
       const traffic = exported.traffic();
       const silentMs = silence.since(`${traffic.bytes} ${report.telemetry} ${report.asked?.seq ?? ''}`);
-      tellProgress(attempt, report, traffic);
+      tell(report, traffic);
       const decision = judgePush({
         report,
         ...traffic,
@@ -142,16 +153,14 @@ async function heardFrom({ deps, held }: PushAttempt): Promise<AgentReport | und
   }
 }
 
-function tellProgress(
-  { report }: PushAttempt,
-  { bytesDone, bytesTotal }: AgentReport,
-  { entered, bytes }: { entered: boolean; bytes: number },
-): void {
-  report({
-    phase: entered ? 'receiving' : 'waiting_for_agent',
-    bytes_done: bytesDone ?? bytes,
-    bytes_total: bytesTotal,
-  });
+/** Tells how far the agent is while that changes, and a little longer: a job that waits for hours costs no writing. */
+function progressTeller({ report, deps }: PushAttempt) {
+  const silence = createSilence(deps.clock);
+  return ({ bytesDone, bytesTotal }: AgentReport, { entered, bytes }: Traffic): void => {
+    const phase = entered ? 'receiving' : 'waiting_for_agent';
+    const progress = { phase, bytes_done: bytesDone ?? bytes, bytes_total: bytesTotal };
+    if (silence.since(JSON.stringify(progress)) < TELL_MS) report(progress);
+  };
 }
 
 /** @returns undefined when somebody has connected since it was decided; the agent is told */
