@@ -14,8 +14,8 @@ export interface OrderedMap<T, S, R> {
 }
 
 /**
- * Works on items side by side and yields the results in the items' order. The first failure ends the scope at once,
- * even if an earlier result is still awaited. When it ends, no work is running any more.
+ * Works on items side by side and yields the results in the items' order. The first failure, of the work or of the items,
+ * ends the scope at once, even if an earlier result is still awaited. When it ends, no work is running any more.
  */
 export async function* orderedMap<T, S, R>({
   items,
@@ -58,6 +58,10 @@ export async function* orderedMap<T, S, R>({
     }
     while (running.length > 0) yield await next(running);
     ended = true;
+  } catch (error) {
+    // Before the stop below, which would otherwise be what the others report.
+    scope.fail(error);
+    throw error;
   } finally {
     if (!ended) scope.stop();
     await Promise.allSettled(running.map(({ result }) => result));

@@ -171,6 +171,26 @@ describe('Work side by side', () => {
     expect(performance.now() - start).to.be.below(2000);
   });
 
+  it('rejects with the failure of its items, also through others that take its results', async () => {
+    const failure = new Error('no more items');
+    async function* failing() {
+      yield 0;
+      await sleep(1);
+      throw failure;
+    }
+    try {
+      await inScope(undefined, async (scope) => {
+        const slots = [0, 1];
+        const work = async (item: number) => item;
+        const inner = orderedMap({ items: failing(), slots, work, scope });
+        await collect(orderedMap({ items: inner, slots, work, scope }));
+      });
+      expect.fail('It did not reject.');
+    } catch (error) {
+      expect(error).to.equal(failure);
+    }
+  });
+
   it('keeps the error of its consumer, and ends what still runs', async () => {
     const failure = new Error('no room');
     let ended = 0;
