@@ -24,9 +24,14 @@ const UNAVAILABLE = new Set([
   'PROTOCOL_CONNECTION_LOST',
   'ER_SERVER_SHUTDOWN',
   'ER_CON_COUNT_ERROR',
-  'ER_CONNECTION_KILLED',
   'POOL_CLOSED',
 ]);
+/**
+ * The same by number, for which mysql2 3.24 has no name, or another on MariaDB: ER_QUERY_INTERRUPTED and
+ * ER_CONNECTION_KILLED (an administrator's KILL), ER_STATEMENT_TIMEOUT and ER_QUERY_TIMEOUT (a limit of the server),
+ * ER_READ_ONLY_MODE, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_CLIENT_INTERACTION_TIMEOUT.
+ */
+const UNAVAILABLE_NUMBERS = new Set([1317, 1927, 1969, 3024, 1836, 1792, 4031]);
 
 /**
  * Runs `work` in one transaction, READ COMMITTED as the session is (dataSource.ts), and again when the database chose it as a deadlock's victim.
@@ -68,7 +73,8 @@ export function asDatabaseError(error: unknown): StrataError {
   if (error instanceof StrataError) return error;
   const code = driverField(error, 'code');
   const fatal = driverField(error, 'fatal') === true;
-  if (fatal || (typeof code === 'string' && UNAVAILABLE.has(code))) {
+  const listed = typeof code === 'string' && UNAVAILABLE.has(code);
+  if (fatal || listed || UNAVAILABLE_NUMBERS.has(driverErrno(error) ?? 0)) {
     return new StrataError('database_unavailable', 'The database does not answer.', { cause: error });
   }
   return asStrataError(error);

@@ -67,7 +67,8 @@ export function startFleetProcess(fleet: TestFleet, options: ProcessOptions): Fl
   };
 }
 
-function environmentOf(fleet: TestFleet): NodeJS.ProcessEnv {
+/** What a process needs to know to belong to the fleet. */
+export function environmentOf(fleet: TestFleet): NodeJS.ProcessEnv {
   const { push } = fleet.services;
   return {
     PATH: process.env.PATH,
