@@ -1,7 +1,12 @@
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RequestedType } from '../../src/entities/index.js';
-import { acceptBackup, type BackupDiskBody } from '../../src/producers/accept/index.js';
+import {
+  acceptBackup,
+  type BackupAnswer,
+  type BackupBody,
+  type BackupDiskBody,
+} from '../../src/producers/accept/index.js';
 import type { Extent } from '../../src/shared/extents.js';
 import { makeDisk, writeAt } from './disks.js';
 import type { TestFleet } from './fleet.js';
@@ -24,7 +29,14 @@ export interface TrackedVm {
   /** Writes random data; beyond the end the disk grows. */
   change(offset: number, length: number): Promise<void>;
   /** Accepts a backup, by default of the file itself, and notes it in the ledger with a copy of the disk as it is. */
-  accept(way: Way, options?: { source?: BackupDiskBody['source']; repository?: string }): Promise<string>;
+  accept(way: Way, options?: AcceptOptions): Promise<string>;
+}
+
+export interface AcceptOptions {
+  source?: BackupDiskBody['source'];
+  repository?: string;
+  /** How the request gets to the fleet; by default it is accepted in this process. */
+  by?: (body: BackupBody) => Promise<BackupAnswer>;
 }
 
 const TYPES: Record<Way, RequestedType> = {
@@ -53,7 +65,8 @@ export async function createTrackedVm(
       await writeAt(disk, offset, length);
       touched.push({ offset, length });
     },
-    accept: async (way, { source, repository = 'main' } = {}) => {
+    accept: async (way, options = {}) => {
+      const { source, repository = 'main', by = (body) => acceptBackup(fleet.accept, body) } = options;
       const next = `${name}-${ledger.accepted.length}`;
       const body: BackupDiskBody = {
         disk_id: 0,
@@ -64,7 +77,7 @@ export async function createTrackedVm(
         if (changeId !== undefined) body.since_change_id = changeId;
         body.changed_extents = touched.length > 0 ? touched : [{ offset: 0, length: 512 }];
       }
-      const answer = await acceptBackup(fleet.accept, {
+      const answer = await by({
         vm_name: name,
         repository_id: repository,
         backup_type: TYPES[way],
