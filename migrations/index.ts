@@ -4,6 +4,7 @@ import { AddJobSlots1795000000002 } from './1795000000002-AddJobSlots.js';
 import { AddJobLimits1795000000003 } from './1795000000003-AddJobLimits.js';
 import { AddPushExports1795000000005 } from './1795000000005-AddPushExports.js';
 import { AddTrackerFacts1795000000006 } from './1795000000006-AddTrackerFacts.js';
+import { AddLayerProofs1795000000007 } from './1795000000007-AddLayerProofs.js';
 import { AddConsolidation1795000000009 } from './1795000000009-AddConsolidation.js';
 import { AddWebhooks1795000000011 } from './1795000000011-AddWebhooks.js';
 import { AddPolicies1795000000012 } from './1795000000012-AddPolicies.js';
@@ -18,6 +19,7 @@ export const MIGRATIONS = [
   AddJobLimits1795000000003,
   AddPushExports1795000000005,
   AddTrackerFacts1795000000006,
+  AddLayerProofs1795000000007,
   AddConsolidation1795000000009,
   AddWebhooks1795000000011,
   AddPolicies1795000000012,

@@ -84,7 +84,13 @@ export const ChainQuery = closed({
 });
 export type ChainQuery = Static<typeof ChainQuery>;
 
-export const ChainValidate = closed({ level: oneOf(['quick']) });
+export const ValidationLevel = oneOf(
+  ['quick', 'deep'],
+  'quick: files, references, tables and sidecars. deep: also every byte of data against its digest.',
+);
+export type ValidationLevel = Static<typeof ValidationLevel>;
+
+export const ChainValidate = closed({ level: ValidationLevel });
 export type ChainValidate = Static<typeof ChainValidate>;
 
 export const ValidationAccepted = closed({ job_id: Type.String(), status: JobStatus });

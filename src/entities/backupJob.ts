@@ -137,6 +137,13 @@ export class BackupJob extends ChainJob {
   @Column({ type: 'varchar', length: 16, default: 'ok' })
   health!: Health;
 
+  /**
+   * The health comes of ranges that were read wrong: those that stand on this backup have been judged by themselves, as
+   * they may have written over them. False: it reaches all of them.
+   */
+  @Column({ name: 'damage_located', type: 'boolean', default: false })
+  damageLocated!: boolean;
+
   /** Set when a restore has proved that the content is not what was written; cleared when one proves that it is. */
   @Column({ name: 'content_wrong_at', ...TIME, nullable: true })
   contentWrongAt!: Date | null;

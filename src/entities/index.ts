@@ -14,12 +14,21 @@ export { FleetProcess } from './fleetProcess.js';
 export type { Health } from './health.js';
 export { IdempotencyKey } from './idempotencyKey.js';
 export { JobStep } from './jobStep.js';
+export {
+  type DamageReach,
+  type LayerDamage,
+  LayerProof,
+  type ProofPass,
+  type StoredRange,
+} from './layerProof.js';
 export { LeaderLease } from './leaderLease.js';
 export {
   type ConsolidateParams,
   MaintenanceJob,
   type MaintenanceParams,
   type MaintenanceType,
+  type ValidateParams,
+  type ValidationLevel,
 } from './maintenanceJob.js';
 export { OutboxEvent, type OutboxState } from './outboxEvent.js';
 export { type KeepColumn, Policy } from './policy.js';

@@ -12,8 +12,15 @@ export interface ConsolidateParams {
   by_policy?: true;
 }
 
+export type ValidationLevel = 'quick' | 'deep';
+
+/** What a `validate` was asked for. */
+export interface ValidateParams {
+  level: ValidationLevel;
+}
+
 /** What a maintenance job was asked for; a `reconcile` and a `synthetic_full` have nothing to ask. */
-export type MaintenanceParams = { level: 'quick' } | ConsolidateParams | Record<string, never>;
+export type MaintenanceParams = ValidateParams | ConsolidateParams | Record<string, never>;
 
 /** Work on a chain that takes no backup. */
 @Entity('maintenance_jobs')

@@ -8,6 +8,9 @@ export interface Metrics {
   bytesTransferred: Counter<'type'>;
   leasesLost: Counter<'noticed_by'>;
   demotions: Counter<'reason'>;
+  validations: Counter<'level' | 'healthy'>;
+  provedBytes: Counter;
+  damagedBackups: Counter;
   sweeps: Counter<'what'>;
   running: Gauge<'kind'>;
   webhookAttempts: Counter<'outcome'>;
@@ -23,7 +26,32 @@ export function createMetrics(role: string): Metrics {
 }
 
 function createInstruments(registers: Registry[]): Omit<Metrics, 'registry'> {
-  return { ...jobInstruments(registers), ...keeperInstruments(registers) };
+  return {
+    ...jobInstruments(registers),
+    ...validationInstruments(registers),
+    ...keeperInstruments(registers),
+  };
+}
+
+function validationInstruments(registers: Registry[]) {
+  return {
+    validations: new Counter({
+      name: 'strata_validations_total',
+      help: 'Validations that came to their end, by what they found.',
+      labelNames: ['level', 'healthy'],
+      registers,
+    }),
+    provedBytes: new Counter({
+      name: 'strata_proved_bytes_total',
+      help: 'Bytes of backups that deep validations have read and compared.',
+      registers,
+    }),
+    damagedBackups: new Counter({
+      name: 'strata_damaged_backups_found_total',
+      help: 'Backups that a validation found damaged and that were not known to be.',
+      registers,
+    }),
+  };
 }
 
 function jobInstruments(registers: Registry[]) {

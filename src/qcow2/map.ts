@@ -31,15 +31,21 @@ export interface MapExtent {
 /** One extent takes about 130 characters; a hundred times as much without an end is no map. */
 const MAX_EXTENT_CHARS = 16384;
 
+export interface MapOptions extends ToolOptions {
+  /** Where to begin, in bytes of the guest disk; 0 by default. */
+  startOffset?: number;
+}
+
 /**
  * Lists the extents of an image in order, by `qemu-img map`. Memory does not grow with the image: the tool waits on its
  * pipe while the caller works. Leaving the loop early stops the tool.
  */
-export async function* mapImage(ref: ImageRef, options: ToolOptions = {}): AsyncGenerator<MapExtent, void> {
+export async function* mapImage(ref: ImageRef, options: MapOptions = {}): AsyncGenerator<MapExtent, void> {
   const { objects, format, name } = openArgs(ref, 'tls0');
+  const from = options.startOffset ? [`--start-offset=${options.startOffset}`] : [];
   const call: ToolCall = {
     tool: 'qemu-img',
-    args: ['map', ...objects, '--output=json', '-f', format, name],
+    args: ['map', ...objects, '--output=json', ...from, '-f', format, name],
     deadlineMs: DEADLINES.wholeImage,
   };
   const running = startTool(call, options);

@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { prlimitArgs } from './limits.js';
 import type { ToolOptions } from './toolOptions.js';
 
-export type Tool = 'qemu-img' | 'qemu-nbd';
+export type Tool = 'qemu-img' | 'qemu-nbd' | 'ionice';
 
 const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -23,7 +23,8 @@ export function toolCommand(tool: Tool, args: readonly string[], options: ToolOp
   const words = ['--pdeathsig', 'KILL', '--'];
   if (options.limits) words.push('prlimit', ...prlimitArgs(options.limits), '--');
   // -t: a container may forbid I/O priorities; slower neighbours are then better than no backup.
-  if (options.idle === true) words.push('ionice', '-c', '3', '-t', 'nice', '-n', '19');
+  if (options.idle) words.push('ionice', '-c', '3', '-t');
+  if (options.idle === true) words.push('nice', '-n', '19');
   return { file: 'setpriv', args: [...words, tool, ...args], env: toolEnvironment(options) };
 }
 

@@ -7,8 +7,8 @@ export interface ToolOptions {
   /** Milliseconds until the tool is stopped with `tool_timeout`. Each verb has a default from DEADLINES. */
   deadlineMs?: number;
   limits?: ResourceLimits;
-  /** Runs with idle I/O priority and nice 19: it yields to every other program. */
-  idle?: boolean;
+  /** Runs with idle I/O priority and nice 19: it yields to every other program. `disk`: with idle I/O priority alone. */
+  idle?: boolean | 'disk';
   /** Where programs are looked for; the system's folders by default. The environment's PATH is never used. */
   searchPath?: string;
 }

@@ -97,6 +97,7 @@ export const ERRORS = {
   cancelled: { ...refused('The job was cancelled.'), exit: 6 },
   deadline_exceeded: failure('The job did not finish within its deadline.', 504),
   attempts_exhausted: failure('The job failed on every attempt.'),
+  chain_wanted: waiting('Another job waits for the chain; the rest is done in its next turn.', 409),
   lease_held: waiting('Another job works on the chain.', 409),
   lease_lost: waiting('The lease of the chain was lost; the work was stopped.'),
   shutting_down: waiting('The process is stopping.'),

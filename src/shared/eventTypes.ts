@@ -6,6 +6,8 @@ export const EVENT_TYPES = [
   'backup.completed',
   'backup.failed',
   'backup.cancelled',
+  'backup.damaged',
+  'backup.cleared',
   'restore_point.completed',
   'restore_point.failed',
   'restore_point.cancelled',

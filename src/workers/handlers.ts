@@ -6,13 +6,14 @@ import { runConsolidation, runSyntheticFull, settleSwitch } from '../services/co
 import type { Outcome, ReportProgress, ServiceDeps } from '../services/deps.js';
 import { runReconcile } from '../services/repository/reconcile/index.js';
 import { runRestore } from '../services/restore/index.js';
-import { runValidation } from '../services/validation/index.js';
+import { runValidation, type ValidationSummary } from '../services/validation/index.js';
 
 /** What a handler adds to the log line and the metrics of a completed job. */
 export interface HandlerOutcome extends Outcome {
   type: string;
   bytes: number;
   demotedReason: string | null;
+  validation?: ValidationSummary;
 }
 
 type Handler = (
@@ -25,7 +26,7 @@ type Handler = (
 /** One service per type of maintenance job. */
 const MAINTENANCE: Record<
   MaintenanceType,
-  (...args: Parameters<Handler>) => Promise<Pick<HandlerOutcome, 'next'>>
+  (...args: Parameters<Handler>) => Promise<Pick<HandlerOutcome, 'next' | 'validation'>>
 > = {
   validate: runValidation,
   reconcile: runReconcile,
@@ -56,8 +57,8 @@ export const HANDLERS: Handlers = {
   }),
   maintenance: afterSwitch(async (deps, held, jobId, report) => {
     const type = await maintenanceType(deps.ds, jobId);
-    const { next } = await MAINTENANCE[type](deps, held, jobId, report);
-    return { next, type, bytes: 0, demotedReason: null };
+    const outcome = await MAINTENANCE[type](deps, held, jobId, report);
+    return { ...outcome, type, bytes: 0, demotedReason: null };
   }),
   restore: afterSwitch(async (deps, held, jobId, report) => {
     const { next } = await runRestore(deps, held, jobId, report);

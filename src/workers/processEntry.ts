@@ -72,13 +72,14 @@ function conclude(
     return result.outcome;
   }
   if (result.outcome === 'completed') {
-    const { type, bytes, demotedReason, warning } = result.result;
+    const { type, bytes, demotedReason, validation, warning } = result.result;
     if (warning) log.warn({ err: warning }, 'completed, but not all was left tidy');
     const seconds = stopTimer({ type });
     deps.metrics.jobsEnded.inc({ kind, outcome: 'completed', code: '' });
     deps.metrics.bytesTransferred.inc({ type }, bytes);
+    if (validation) countValidation(deps, validation);
     if (demotedReason) deps.metrics.demotions.inc({ reason: demotedReason });
-    log.info({ type, bytes, seconds, demotedReason }, 'completed');
+    log.info({ type, bytes, seconds, demotedReason, ...validation }, 'completed');
     return 'completed';
   }
   const { error, decision } = result;
@@ -93,7 +94,20 @@ function conclude(
     log.info('cancelled');
     return 'cancelled';
   }
+  if (decision.action === 'aside') {
+    log.info({ reason: error.message }, 'stands aside');
+    return 'stands aside';
+  }
   log.error({ err: error, details: error.details, decision }, 'the work failed');
   // Attempts are counted in the database and given a new entry: BullMQ must not repeat this one by itself.
   throw new UnrecoverableError(`${error.code}: ${error.message}`);
+}
+
+function countValidation(
+  { metrics }: WorkerDeps,
+  { level, healthy, provedBytes, newlyDamaged }: NonNullable<HandlerOutcome['validation']>,
+): void {
+  metrics.validations.inc({ level, healthy: String(healthy) });
+  metrics.provedBytes.inc(provedBytes);
+  metrics.damagedBackups.inc(newlyDamaged);
 }

@@ -5,7 +5,13 @@ import { acquireLease } from '../../src/db/jobs/acquire.js';
 import { assertLease } from '../../src/db/jobs/lease.js';
 import { takePosition } from '../../src/db/jobs/position.js';
 import { inTransaction } from '../../src/db/transaction.js';
-import { type JobKind, MaintenanceJob, type RestoreFormat, RestoreJob } from '../../src/entities/index.js';
+import {
+  type JobKind,
+  MaintenanceJob,
+  type RestoreFormat,
+  RestoreJob,
+  type ValidateParams,
+} from '../../src/entities/index.js';
 import type { HeldLease } from '../../src/services/chain/holdLease.js';
 import { newId } from '../../src/shared/ids.js';
 import type { ChainFixture } from './chainFixture.js';
@@ -24,7 +30,11 @@ export async function openSuiteDatabase(suite: Suite): Promise<DataSource> {
 }
 
 /** A validation of the chain, ready to be run. */
-export async function addValidation(ds: DataSource, chain: ChainFixture): Promise<string> {
+export async function addValidation(
+  ds: DataSource,
+  chain: Pick<ChainFixture, 'chainId' | 'repositoryId'>,
+  params: ValidateParams = { level: 'quick' },
+): Promise<string> {
   const id = newId('mnt', new Date());
   const { seq, status } = await inTransaction(ds, (tx) => takePosition(tx, chain.chainId));
   await ds.getRepository(MaintenanceJob).insert({
@@ -34,7 +44,7 @@ export async function addValidation(ds: DataSource, chain: ChainFixture): Promis
     seq,
     status,
     type: 'validate',
-    params: { level: 'quick' },
+    params,
     createdAt: new Date(),
   });
   return id;

@@ -232,7 +232,7 @@ async function expectDone(
   expect(await readdir(chain.directory), context).to.have.members(files.map((file) => basename(file)));
   const jobId = await addValidation(ds, chain);
   const { result } = await runValidation(
-    { ds },
+    { ds, clock: systemClock, scratchDir: chain.root },
     await hold(ds, 'maintenance', jobId),
     jobId,
     () => undefined,

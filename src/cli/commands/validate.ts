@@ -10,6 +10,7 @@ import { readValidation, renderValidation } from '../render/validation.js';
 
 interface Options {
   repo?: string;
+  deep?: true;
   wait?: true;
 }
 
@@ -19,6 +20,7 @@ export function addValidateCommand(program: Command, io: CliIo): void {
     .command('validate <vm-or-chain> [disk]')
     .description('check a chain: of a disk of a VM (default: disk 0), or by its id (chn_...)')
     .option('--repo <repository>', 'where several repositories have a VM of this name')
+    .option('--deep', 'also read every byte and compare it with its digest')
     .option('--wait', 'wait for the result')
     .action(action(io, validate));
 }
@@ -32,13 +34,17 @@ async function validate(
   const client = await context.client();
   const { signal } = context.io;
   const chainId = await findChain(client, target, disk, options, signal);
-  const accepted = await client.chains.validate(chainId, { level: 'quick' }, { signal });
+  const accepted = await client.chains.validate(
+    chainId,
+    { level: options.deep ? 'deep' : 'quick' },
+    { signal },
+  );
   if (!options.wait) {
     const text = `Accepted validation ${accepted.job_id} of chain ${chainId}.\n`;
     return { json: { ...accepted, chain_id: chainId }, text };
   }
   const job = await followJob(context, client, accepted.job_id, `validation of ${target}`);
-  return { json: job, text: renderValidation(job), failure: failureOf(job) ?? unhealthy(job) };
+  return { json: job, text: renderValidation(job, context.size), failure: failureOf(job) ?? unhealthy(job) };
 }
 
 /** A check that ran to its end and found the chain ill is a failure, too, for a script. */

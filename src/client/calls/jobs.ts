@@ -7,7 +7,7 @@ import { keyOf } from './options.js';
 
 export interface JobCalls {
   get(id: string, options?: CallOptions): Promise<Job>;
-  /** Cancels a backup (`bkp_...`) or a restore (`rst_...`). */
+  /** Cancels a job of any kind. */
   cancel(id: string, options?: CallOptions): Promise<CancelResult>;
   /**
    * Changes of jobs as they happen; of one job with `job_id`. Connects again when the connection breaks, so a change may
@@ -23,7 +23,10 @@ export function jobCalls(transport: Transport): JobCalls {
   return {
     get: (id, options) => transport.call({ method: 'GET', path: path('jobs', id) }, options),
     cancel: (id, options) =>
-      transport.call({ method: 'POST', path: cancelPath(id), idempotencyKey: keyOf(undefined) }, options),
+      transport.call(
+        { method: 'POST', path: path('jobs', id, 'cancel'), idempotencyKey: keyOf(undefined) },
+        options,
+      ),
     events: (query, options) => followEvents(transport, query, options),
   };
 }
@@ -72,9 +75,4 @@ function parseEvent(data: string): JobEvent {
   } catch (error) {
     throw new StrataError('internal', 'An event is not JSON.', { cause: error });
   }
-}
-
-/** The id of a job tells its kind, and with it the call that cancels it. */
-function cancelPath(id: string): string {
-  return path(id.startsWith('rst_') ? 'restores' : 'backups', id, 'cancel');
 }

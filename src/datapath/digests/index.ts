@@ -3,5 +3,5 @@ export type { DigestHeader } from './format.js';
 export { effectiveDigests, providedDigests } from './merge.js';
 export { mergeIndexes } from './mergeIndexes.js';
 export { type DigestIndex, openDigestIndex, readDigestIndex } from './reader.js';
-export { blockCount, type DataRun, DIGEST_BYTES, type DigestRun, type ZeroRun } from './runs.js';
+export { blockCount, type DataRun, DIGEST_BYTES, type DigestRun, sliceRun, type ZeroRun } from './runs.js';
 export { createDigestWriter, type DigestTotals, type DigestWriter } from './writer.js';

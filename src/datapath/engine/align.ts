@@ -1,5 +1,6 @@
 import { StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE, type Extent } from '../../shared/extents.js';
+import { type BlockRange, extentOf } from './blockRange.js';
 
 /**
  * Widens extents to whole blocks and joins those that touch, one by one. The last block is clipped to the disk's end.
@@ -11,7 +12,7 @@ export async function* alignExtents(
   extents: AsyncIterable<Extent> | Iterable<Extent>,
   virtualSizeBytes: number,
 ): AsyncGenerator<Extent, void, undefined> {
-  let held: { first: number; end: number } | undefined;
+  let held: BlockRange | undefined;
   let previousEnd = 0;
   for await (const extent of extents) {
     check(extent, previousEnd, virtualSizeBytes);
@@ -22,15 +23,10 @@ export async function* alignExtents(
       held.end = end;
       continue;
     }
-    if (held) yield toExtent(held, virtualSizeBytes);
+    if (held) yield extentOf(held, virtualSizeBytes);
     held = { first, end };
   }
-  if (held) yield toExtent(held, virtualSizeBytes);
-}
-
-function toExtent(blocks: { first: number; end: number }, virtualSizeBytes: number): Extent {
-  const offset = blocks.first * BLOCK_SIZE;
-  return { offset, length: Math.min(blocks.end * BLOCK_SIZE, virtualSizeBytes) - offset };
+  if (held) yield extentOf(held, virtualSizeBytes);
 }
 
 function check({ offset, length }: Extent, previousEnd: number, virtualSizeBytes: number): void {

@@ -1,5 +1,6 @@
-import { BLOCK_SIZE, type Extent } from '../../shared/extents.js';
+import type { Extent } from '../../shared/extents.js';
 import { type DigestRun, DIGEST_BYTES } from '../digests/index.js';
+import { type BlockRange, extentOf } from './blockRange.js';
 
 /**
  * The blocks in which two disks differ, as extents in order. Both sides cover the same blocks without gaps, and are read
@@ -13,11 +14,7 @@ export async function* differingExtents(
 ): AsyncGenerator<Extent, void, undefined> {
   const other = theirs[Symbol.asyncIterator]();
   let run: DigestRun | undefined;
-  let held: { first: number; end: number } | undefined;
-  const toExtent = ({ first, end }: { first: number; end: number }): Extent => {
-    const offset = first * BLOCK_SIZE;
-    return { offset, length: Math.min(end * BLOCK_SIZE, virtualSizeBytes) - offset };
-  };
+  let held: BlockRange | undefined;
   try {
     for await (const mine of ours) {
       let block = mine.first;
@@ -27,14 +24,14 @@ export async function* differingExtents(
         for (const range of differingRanges(mine, run, block, end)) {
           if (held && held.end === range.first) held.end = range.end;
           else {
-            if (held) yield toExtent(held);
+            if (held) yield extentOf(held, virtualSizeBytes);
             held = range;
           }
         }
         block = end;
       }
     }
-    if (held) yield toExtent(held);
+    if (held) yield extentOf(held, virtualSizeBytes);
     // The checksums of the indexes are verified at their ends: what was decided on them is proved only then.
     while (!(await other.next()).done);
   } finally {
@@ -42,12 +39,13 @@ export async function* differingExtents(
   }
 }
 
-function* differingRanges(
+/** The ranges within two runs that differ. */
+export function* differingRanges(
   a: DigestRun,
   b: DigestRun,
   first: number,
   end: number,
-): Generator<{ first: number; end: number }, void, undefined> {
+): Generator<BlockRange, void, undefined> {
   if (a.kind === 'zero' && b.kind === 'zero') return;
   if (a.kind === 'zero' || b.kind === 'zero') {
     yield { first, end };

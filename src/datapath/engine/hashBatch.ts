@@ -4,7 +4,17 @@ import { errnoOf } from '../../shared/errors.js';
 import { type BlockDigests, digestBlocks } from '../digests/block.js';
 import { DIRECT_ALIGNMENT } from './alignedBuffers.js';
 
+/** Reads from a file, and says how many bytes. The one that returns them at once blocks its thread. */
+export type ReadFile = (
+  fd: number,
+  target: Buffer,
+  at: number,
+  length: number,
+  position: number,
+) => number | Promise<number>;
+
 const readFd = promisify(read);
+const readSoon: ReadFile = async (...args) => (await readFd(...args)).bytesRead;
 
 /** An open file, twice: `direct` bypasses the page cache, and is absent where the file system cannot. */
 export interface OpenFile {
@@ -42,20 +52,24 @@ export const BATCH_BYTES = 512 * 1024;
  * Reads a batch into `buffer` (at least as long) and digests it. Direct I/O is used where it can be: it shows what is on
  * the disk and not what is in the page cache, was twice as fast on a busy machine, and leaves the cache to others.
  */
-export async function hashBatch(batch: Batch, buffer: Buffer): Promise<BlockDigests> {
+export async function hashBatch(
+  batch: Batch,
+  buffer: Buffer,
+  readFile: ReadFile = readSoon,
+): Promise<BlockDigests> {
   const bytes = buffer.subarray(0, batch.length);
   const covered = batch.reads.reduce((sum, { length }) => sum + length, 0);
   if (covered < batch.length) bytes.fill(0);
-  await Promise.all(batch.reads.map((one) => readPiece(one, bytes)));
+  await Promise.all(batch.reads.map((one) => readPiece(one, bytes, readFile)));
   return digestBlocks(bytes);
 }
 
-async function readPiece({ at, length, place }: BatchRead, bytes: Buffer): Promise<void> {
+async function readPiece({ at, length, place }: BatchRead, bytes: Buffer, readFile: ReadFile): Promise<void> {
   if (!place) throw new TypeError('The bytes do not lie in a file.');
   const { file, offset } = place;
-  let filled = await readDirect({ at, length, place }, bytes);
+  let filled = await readDirect({ at, length, place }, bytes, readFile);
   while (filled < length) {
-    const { bytesRead } = await readFd(file.fd, bytes, at + filled, length - filled, offset + filled);
+    const bytesRead = await readFile(file.fd, bytes, at + filled, length - filled, offset + filled);
     if (bytesRead === 0) break;
     filled += bytesRead;
   }
@@ -64,13 +78,16 @@ async function readPiece({ at, length, place }: BatchRead, bytes: Buffer): Promi
 }
 
 /** @returns how many bytes it read: possibly none, for the page cache to do the rest */
-async function readDirect({ at, length, place }: BatchRead, bytes: Buffer): Promise<number> {
+async function readDirect(
+  { at, length, place }: BatchRead,
+  bytes: Buffer,
+  readFile: ReadFile,
+): Promise<number> {
   const direct = place?.file.direct;
   if (!place || direct === undefined) return 0;
   if ([at, length, place.offset].some((number) => number % DIRECT_ALIGNMENT !== 0)) return 0;
   try {
-    const { bytesRead } = await readFd(direct, bytes, at, length, place.offset);
-    return bytesRead;
+    return await readFile(direct, bytes, at, length, place.offset);
   } catch (error) {
     // Some file systems accept the flag, and then want an alignment that nobody can know beforehand.
     if (errnoOf(error) === 'EINVAL') return 0;

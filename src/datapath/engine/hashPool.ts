@@ -1,14 +1,15 @@
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
-import { StrataError } from '../../shared/errors.js';
 import type { BlockDigests } from '../digests/block.js';
 import { type AlignedBuffers, alignedBuffers } from './alignedBuffers.js';
 import { BATCH_BYTES, type Batch, hashBatch } from './hashBatch.js';
-import type { HashReply, HashRequest } from './hashThread.js';
+import { type HashThread, startHashThread } from './startHashThread.js';
 
 /** Two threads saturate a disk of 1.2 GB/s; more would take cores from the QEMU tools. */
 const MAX_THREADS = 2;
 const BATCHES_PER_THREAD = 4;
+/** An idle thread waits for each of its reads: four of them keep a disk busy, and yield the cores. */
+const IDLE_THREADS = 4;
+const BATCHES_PER_IDLE_THREAD = 2;
 /** Small images are not worth the 40 ms that a thread takes to start: these batches are digested on the main thread. */
 const INLINE_BATCHES = 16;
 
@@ -16,25 +17,43 @@ const INLINE_BATCHES = 16;
 export interface HashPool {
   /** How many batches are worth running at once. */
   readonly parallel: number;
+  /** It yields to everything else, and so should the tools that serve it. */
+  readonly idle: boolean;
   hash(batch: Batch): Promise<BlockDigests>;
   /** Ends the threads; whatever is still running rejects. */
   close(): Promise<void>;
 }
 
-/** @param readError what a failure to read a batch means; it is given a system error with its `code` */
-export function createHashPool(readError: (error: unknown) => Error): HashPool {
-  const threads = Math.min(MAX_THREADS, availableParallelism());
+export interface HashPoolOptions {
+  /** What a failure to read a batch means; it is given a system error with its `code`. */
+  readError: (error: unknown) => Error;
+  /** The threads run with the lowest priority, for the disk too; nothing is digested on the main thread. */
+  idle?: boolean;
+}
+
+/** The caller closes it. */
+export function createHashPool({ readError, idle = false }: HashPoolOptions): HashPool {
+  const threads = idle ? IDLE_THREADS : Math.min(MAX_THREADS, availableParallelism());
   const started: HashThread[] = [];
   const buffers = alignedBuffers(BATCH_BYTES);
+  const perThread = idle ? BATCHES_PER_IDLE_THREAD : BATCHES_PER_THREAD;
   let count = 0;
+  const threadForNext = (): HashThread => {
+    const [freest] = started.toSorted((a, b) => a.busy() - b.busy());
+    // On a busy machine an idle thread is slow to start: a few batches are not worth another.
+    const wanted = !idle || freest === undefined || freest.busy() >= perThread;
+    if (freest && (started.length === threads || !wanted)) return freest;
+    const thread = startHashThread({ readError, idle });
+    started.push(thread);
+    return thread;
+  };
   return {
-    parallel: threads * BATCHES_PER_THREAD,
+    idle,
+    parallel: threads * perThread,
     hash(batch) {
       const number = count++;
-      if (number < INLINE_BATCHES) return hashInline(batch, buffers, readError);
-      if (started.length < threads) started.push(startThread(readError));
-      const idlest = started.reduce((a, b) => (b.busy() < a.busy() ? b : a));
-      return idlest.hash(batch);
+      if (!idle && number < INLINE_BATCHES) return hashInline(batch, buffers, readError);
+      return threadForNext().hash(batch);
     },
     async close() {
       await Promise.all(started.map((thread) => thread.close()));
@@ -55,52 +74,4 @@ async function hashInline(
   } finally {
     buffers.give(buffer);
   }
-}
-
-interface HashThread {
-  busy(): number;
-  hash(batch: Batch): Promise<BlockDigests>;
-  close(): Promise<void>;
-}
-
-function startThread(readError: (error: unknown) => Error): HashThread {
-  const worker = new Worker(new URL('./hashThread.js', import.meta.url));
-  const waiting = new Map<
-    number,
-    { resolve: (digests: BlockDigests) => void; reject: (error: Error) => void }
-  >();
-  let id = 0;
-  let ended: Error | undefined;
-  const end = (reason: Error) => {
-    ended ??= reason;
-    for (const { reject } of waiting.values()) reject(ended);
-    waiting.clear();
-  };
-  worker.on('message', (reply: HashReply) => {
-    const waiter = waiting.get(reply.id);
-    waiting.delete(reply.id);
-    if ('failed' in reply) waiter?.reject(readError(systemError(reply.failed)));
-    else waiter?.resolve({ digests: Buffer.from(reply.digests.buffer), zero: reply.zero });
-  });
-  worker.on('error', (error) =>
-    end(new StrataError('internal', 'A hashing thread failed.', { cause: error })),
-  );
-  worker.on('exit', () => end(new StrataError('cancelled', 'The hashing threads were stopped.')));
-  return {
-    busy: () => waiting.size,
-    hash: (batch) =>
-      new Promise((resolve, reject) => {
-        if (ended) return reject(ended);
-        waiting.set(++id, { resolve, reject });
-        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is not a window
-        return worker.postMessage({ id, batch } satisfies HashRequest);
-      }),
-    close: async () => {
-      await worker.terminate();
-    },
-  };
-}
-
-function systemError({ message, code }: { message: string; code: string | undefined }): Error {
-  return Object.assign(new Error(message), code === undefined ? {} : { code });
 }

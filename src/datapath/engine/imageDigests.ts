@@ -1,4 +1,4 @@
-import { type ImageRef, mapImage } from '../../qcow2/index.js';
+import { type ImageRef, type MapOptions, mapImage } from '../../qcow2/index.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
 import { type BlockDigests, digestBlocks } from '../digests/block.js';
 import { blockCount, type DigestRun } from '../digests/index.js';
@@ -19,6 +19,10 @@ export interface DigestImage {
   throttle: Throttle;
   /** Read through the page cache, for what was just written. By default direct I/O, which tells what the disk holds. */
   throughCache?: boolean;
+  /** Blocks before this one need not be digested; 0 by default. */
+  fromBlock?: number;
+  /** Digests the batches, and is left open; by default a pool of its own. */
+  pool?: HashPool;
   onRead?: (bytes: number) => void;
   /** Called with how far the disk has been digested, in bytes from its beginning. */
   onPosition?: (bytes: number) => void;
@@ -35,11 +39,14 @@ export async function* digestImage(image: DigestImage): AsyncGenerator<DigestRun
       throw source.readError(error);
     },
   );
-  const pool = createHashPool(source.readError);
+  const pool = image.pool ?? createHashPool({ readError: source.readError });
   const readers = scopedReaders(source, scope);
   try {
+    // Where only QEMU can read the bytes, they are read from the beginning.
+    const fromBlock = opened.files.length > 0 ? (image.fromBlock ?? 0) : 0;
+    const mapOptions = { startOffset: fromBlock * BLOCK_SIZE, idle: pool.idle, signal: scope.signal };
     const ranges =
-      opened.files.length > 0 ? fileRanges(source.imageRef, opened.files, scope.signal) : source.allocated();
+      opened.files.length > 0 ? fileRanges(source.imageRef, opened.files, mapOptions) : source.allocated();
     const slots = Array.from({ length: Math.max(pool.parallel, 8) }, () => ({}));
     const results = orderedMap({
       items: gatherBatches(ranges, source.sizeBytes),
@@ -47,7 +54,7 @@ export async function* digestImage(image: DigestImage): AsyncGenerator<DigestRun
       work: (batch, slot: { buffer?: Buffer }) => digestBatch(image, { pool, readers }, batch, slot),
       scope,
     });
-    let next = 0;
+    let next = fromBlock;
     for await (const { first, digests } of results) {
       if (first > next) yield { kind: 'zero', first: next, count: first - next };
       yield* runsOf(first, digests);
@@ -59,7 +66,7 @@ export async function* digestImage(image: DigestImage): AsyncGenerator<DigestRun
     image.onPosition?.(source.sizeBytes);
   } finally {
     readers.detach();
-    await pool.close();
+    if (!image.pool) await pool.close();
     await opened.close();
   }
 }
@@ -86,9 +93,9 @@ async function digestBatch(
 async function* fileRanges(
   ref: ImageRef,
   files: readonly OpenFile[],
-  signal: AbortSignal,
+  options: MapOptions,
 ): AsyncGenerator<DataRange, void, undefined> {
-  for await (const { start, length, zero, data, depth, offset } of mapImage(ref, { signal })) {
+  for await (const { start, length, zero, data, depth, offset } of mapImage(ref, options)) {
     if (!data || zero) continue;
     const file = files[depth];
     const stored = file !== undefined && offset !== undefined;

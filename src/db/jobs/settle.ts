@@ -130,7 +130,7 @@ async function commitFence(tx: EntityManager, lease: ChainLease): Promise<void> 
 }
 
 /** The guarded transition out of `running`. */
-async function leaveRunning(
+export async function leaveRunning(
   tx: EntityManager,
   lease: ChainLease,
   set: string,

@@ -36,6 +36,7 @@ interface LayerRow {
   id: string;
   parent_backup_id: string | null;
   health: Health;
+  damage_located: number;
 }
 
 /**
@@ -101,9 +102,14 @@ async function assertRestorable(
   verify: boolean,
 ): Promise<void> {
   const rows = await tx.query<LayerRow[]>(
-    `SELECT id, parent_backup_id, health FROM backup_jobs WHERE chain_id = ? AND ${IS_LAYER}`,
+    `SELECT id, parent_backup_id, health, damage_located FROM backup_jobs WHERE chain_id = ? AND ${IS_LAYER}`,
     [chain_id],
   );
-  const links = rows.map((row) => ({ id: row.id, parentBackupId: row.parent_backup_id, health: row.health }));
+  const links = rows.map((row) => ({
+    id: row.id,
+    parentBackupId: row.parent_backup_id,
+    health: row.health,
+    damageLocated: Number(row.damage_located) === 1,
+  }));
   checkRestorable({ id, status, ...lineageOf(byId(links), id) }, verify);
 }

@@ -1,4 +1,5 @@
 import type { Delivery } from '../../db/jobs/kinds.js';
+import type { ValidationLevel } from '../../entities/index.js';
 import { addMaintenance, type JobAnswer } from './addMaintenance.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { acceptOnce } from './once.js';
@@ -9,7 +10,7 @@ import { acceptOnce } from './once.js';
  */
 export async function acceptValidation(
   deps: AcceptDeps,
-  request: { chainId: string; level: 'quick' },
+  request: { chainId: string; level: ValidationLevel },
   idempotency?: Idempotency,
 ): Promise<JobAnswer> {
   return acceptOnce(deps, idempotency, async (tx) => {

@@ -6,6 +6,8 @@ import type { StrataError } from '../../shared/errors.js';
 export type FailureDecision =
   /** Write nothing: another worker has the chain by now, or the database cannot be asked; the keeper settles it. */
   | { action: 'abandon' }
+  /** Behind all that wait for the chain. */
+  | { action: 'aside' }
   | { action: 'end'; status: 'failed' | 'cancelled' }
   | { action: 'again'; delayMs: number; keepAttempt: boolean };
 
@@ -37,6 +39,8 @@ export function decideFailure(facts: FailureFacts): FailureDecision {
       return { action: 'abandon' };
     case 'cancelled':
       return { action: 'end', status: 'cancelled' };
+    case 'chain_wanted':
+      return { action: 'aside' };
     case 'shutting_down':
       return { action: 'again', delayMs: 0, keepAttempt: false };
     default:

@@ -2,6 +2,7 @@ import { acquireLease, type JobTerms } from '../../db/jobs/acquire.js';
 import type { Delivery } from '../../db/jobs/kinds.js';
 import type { ChainLease } from '../../db/jobs/lease.js';
 import { endUnsuccessfully, releaseAgain } from '../../db/jobs/settle.js';
+import { yieldChain } from '../../db/jobs/yieldChain.js';
 import { unpark } from '../../db/jobs/slots.js';
 import type { JobKind } from '../../entities/index.js';
 import { withDeadline } from '../../shared/abort.js';
@@ -145,6 +146,8 @@ async function carryOut(
   switch (decision.action) {
     case 'abandon':
       return failure.code === 'lease_lost' ? handBack(deps, lease, failure) : undefined;
+    case 'aside':
+      return yieldChain(deps.ds, lease, failure);
     case 'end':
       return endUnsuccessfully(deps.ds, lease, decision.status, failure);
     case 'again':

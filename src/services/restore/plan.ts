@@ -3,12 +3,19 @@ import type { Health, JobStatus, RestoreFormat } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import type { TargetFacts } from './target.js';
 
+export interface RestorableLayer {
+  id: string;
+  health: Health;
+  /** The health is that of ranges: those that stand on it have been judged by themselves. */
+  damageLocated?: boolean;
+}
+
 /** A backup that somebody wants back, and what it stands on. */
 export interface RestorableFacts {
   id: string;
   status: JobStatus;
   /** The backup first, then its parents down to the full. */
-  layers: readonly { id: string; health: Health }[];
+  layers: readonly RestorableLayer[];
   /** Why the catalogue does not lead to a full; undefined where it does. */
   broken: string | undefined;
 }
@@ -35,8 +42,9 @@ export function checkRestorable(backup: RestorableFacts, verify: boolean): void 
       field: 'backup_id',
     });
   }
-  const damaged = backup.layers.find(({ health }) => health === 'damaged');
-  const bad = damaged ?? (verify ? undefined : backup.layers.find(({ health }) => health === 'suspect'));
+  const counting = backup.layers.filter(({ id, damageLocated }) => id === backup.id || !damageLocated);
+  const damaged = counting.find(({ health }) => health === 'damaged');
+  const bad = damaged ?? (verify ? undefined : counting.find(({ health }) => health === 'suspect'));
   if (!bad) return;
   const next = damaged
     ? 'validate its chain for the findings'

@@ -89,6 +89,8 @@ function toBackupRow(row: BackupJob): BackupRow {
     parentBackupId: row.parentBackupId,
     changeId: row.changeId,
     health: row.health,
+    damageLocated: row.damageLocated,
+    contentWrongAt: row.contentWrongAt,
     path: repositoryPath,
     virtualSize,
     sizeBytes,

@@ -8,7 +8,16 @@ import type { ChainCatalogue } from './catalogue.js';
 import { listNames, lookAtFile } from './collectFile.js';
 import { checkFile, describeHeaders } from './collectImages.js';
 import { computeContentId, digestsBelong, lookAtDigests, lookAtManifest } from './collectSidecars.js';
-import type { BackupFacts, BackupRow, ChainFacts, CheckFact, ContentFact, FileFact } from './facts.js';
+import { NO_DAMAGE, NO_REACH } from './deep/knownDamage.js';
+import type {
+  BackupFacts,
+  BackupRow,
+  ChainFacts,
+  CheckFact,
+  ContentFact,
+  FileFact,
+  ProofFact,
+} from './facts.js';
 import { inParallel } from './inParallel.js';
 import { byId, lineageOf, tipsOf } from './lineage.js';
 
@@ -40,8 +49,7 @@ export async function collectFacts({
   const files = await lookAtFiles(root, rows, new Set(names), signal);
   refuseSilence(root, files);
   const headers = await describeHeaders(root, rows, files, signal);
-  const sidecars = await lookAtSidecars(root, rows, signal);
-  const checks = await checkFiles(root, rows, files, { signal, report });
+  const { sidecars, checks } = await lookInside(root, rows, files, { signal, report });
   // A repository that went away in the meantime looks as if its files were gone (invariant 6).
   await assertRepository(root, id);
   await refuseReturned(root, rows, files, signal);
@@ -52,11 +60,14 @@ export async function collectFacts({
       header: headers.get(row.id) ?? { state: 'unknown', reason: 'the file is missing' },
       check: checks.get(row.id) ?? { state: 'skipped' },
       ...(sidecars.get(row.id) ?? NO_SIDECARS),
+      proof: UNKNOWN,
     }),
   );
   const { directory, otherRows } = catalogue;
   return { fence, root, directory, names, backups, otherRows };
 }
+
+const UNKNOWN: ProofFact = { provedAt: null, damage: NO_DAMAGE, reach: NO_REACH, settled: false };
 
 type Sidecars = Pick<BackupFacts, 'manifest' | 'digests' | 'content'>;
 const NO_SIDECARS: Sidecars = {
@@ -133,21 +144,32 @@ async function lookAtSidecars(
   return sidecars;
 }
 
-async function checkFiles(
+interface Insides {
+  sidecars: Map<string, Sidecars>;
+  checks: Map<string, CheckFact>;
+}
+
+/** The sidecars are digested by this process and the images are checked by others: side by side. */
+async function lookInside(
   root: string,
   rows: readonly BackupRow[],
   files: ReadonlyMap<string, FileFact>,
   { signal, report }: Pick<CollectOptions, 'signal' | 'report'>,
-): Promise<Map<string, CheckFact>> {
-  const checks = new Map<string, CheckFact>();
+): Promise<Insides> {
+  const insides: Insides = { sidecars: new Map(), checks: new Map() };
   const present = rows.filter((row) => files.get(row.id)?.state === 'present');
   const bytesTotal = present.reduce((sum, row) => sum + row.sizeBytes, 0);
   let bytesDone = 0;
   report({ phase: 'checking', bytes_done: 0, bytes_total: bytesTotal });
-  await inParallel(present, CHECKS_AT_ONCE, async (row) => {
-    checks.set(row.id, await checkFile(join(root, row.path), signal));
+  const check = async (row: BackupRow) => {
+    insides.checks.set(row.id, await checkFile(join(root, row.path), signal));
     bytesDone += row.sizeBytes;
     report({ phase: 'checking', bytes_done: bytesDone, bytes_total: bytesTotal });
-  });
-  return checks;
+  };
+  const digest = async () => {
+    insides.sidecars = await lookAtSidecars(root, rows, signal);
+  };
+  const work = [digest, ...present.map((row) => () => check(row))];
+  await inParallel(work, CHECKS_AT_ONCE + 1, (each) => each());
+  return insides;
 }

@@ -37,7 +37,7 @@ export async function describeHeaders(
 
 async function chainOf(path: string, signal: AbortSignal): Promise<ImageInfo[] | undefined> {
   try {
-    return await chainInfo(path, { signal });
+    return await chainInfo(path, { signal, idle: 'disk' });
   } catch (error) {
     imageTrouble(error);
     return undefined;
@@ -46,7 +46,7 @@ async function chainOf(path: string, signal: AbortSignal): Promise<ImageInfo[] |
 
 async function headerOf(path: string, signal: AbortSignal): Promise<HeaderFact> {
   try {
-    return toHeader(await imageInfo({ type: 'file', path, format: 'qcow2' }, { signal }));
+    return toHeader(await imageInfo({ type: 'file', path, format: 'qcow2' }, { signal, idle: 'disk' }));
   } catch (error) {
     return { state: 'unknown', reason: imageTrouble(error).reason };
   }
@@ -81,7 +81,7 @@ type Tried = Extract<CheckFact, { state: 'done' }> | { state: 'failed'; inUse: b
 
 async function tryCheck(path: string, signal: AbortSignal): Promise<Tried> {
   try {
-    const { corruptions, leaks, checkErrors } = await checkImage(path, { signal });
+    const { corruptions, leaks, checkErrors } = await checkImage(path, { signal, idle: 'disk' });
     if (checkErrors === 0) return { state: 'done', corruptions, leaks };
     const reason = `qemu-img check met ${checkErrors} errors and did not come to an end`;
     return { state: 'failed', inUse: false, reason };

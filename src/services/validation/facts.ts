@@ -1,4 +1,5 @@
 import type { BackupJob, JobStatus } from '../../entities/index.js';
+import type { Damage, Reach } from './deep/knownDamage.js';
 import type { Manifest } from '../repository/manifest.js';
 
 /** The columns of a completed backup that the check compares with its files. */
@@ -16,6 +17,8 @@ export type BackupRow = Pick<
   | 'parentBackupId'
   | 'changeId'
   | 'health'
+  | 'damageLocated'
+  | 'contentWrongAt'
 > & {
   /** Image, relative to the repository's root. */
   path: string;
@@ -66,6 +69,28 @@ export type ContentFact =
   | { state: 'impossible'; reason: string }
   | { state: 'skipped' };
 
+/** What a deep validation has done with the file. `unproved`: without an index, and not with the recorded content. */
+export type ReadFact =
+  | { state: 'read' }
+  | { state: 'rebuilt' }
+  | { state: 'unproved' }
+  | { state: 'skipped'; reason: string }
+  /** It was read not long ago; it has its turn later. */
+  | { state: 'fresh' }
+  | { state: 'not_yet' };
+
+/** What deep validations, this one or those before, know of the content. */
+export interface ProofFact {
+  /** When the file had last been read to its end. */
+  provedAt: Date | null;
+  /** What is wrong with the file itself. */
+  damage: Damage;
+  /** What of the restore point is. */
+  reach: Reach;
+  /** That a restore once read other content has been explained or disproved. */
+  settled: boolean;
+}
+
 export interface BackupFacts {
   row: BackupRow;
   file: FileFact;
@@ -74,6 +99,9 @@ export interface BackupFacts {
   manifest: SidecarFact<Manifest>;
   digests: SidecarFact<{ backupId: string; virtualSize: number }>;
   content: ContentFact;
+  proof: ProofFact;
+  /** Undefined in a quick check. */
+  read?: ReadFact;
 }
 
 /** All that a quick check looks at. Gathered without a verdict; judged without a look at the disk. */

@@ -1,16 +1,20 @@
 import type { Health } from '../../entities/index.js';
 
-interface FindingKind {
+export interface FindingKind {
   /** An error makes the report unhealthy; a warning does not. */
   severity: 'error' | 'warning';
   /** What it says about the image file of the backup that it names; sidecars do not decide what a restore reads. */
   verdict: Health;
+  /** It says which ranges: those that stand on the backup are judged by what of these reaches them. */
+  located?: true;
 }
 
 const damaged: FindingKind = { severity: 'error', verdict: 'damaged' };
 const suspect: FindingKind = { severity: 'error', verdict: 'suspect' };
 const untrusted: FindingKind = { severity: 'error', verdict: 'ok' };
 const warning: FindingKind = { severity: 'warning', verdict: 'ok' };
+const damagedRanges: FindingKind = { ...damaged, located: true };
+const suspectRanges: FindingKind = { ...suspect, located: true };
 
 /**
  * Every code of a finding. Codes are never renamed: scripts match on them. docs/validation.md says for each what the
@@ -37,6 +41,14 @@ export const FINDINGS = {
   backing_format_missing: suspect,
   lineage_broken: suspect,
   unreachable: warning,
+  // Its content
+  data_damaged: damagedRanges,
+  data_unreadable: suspectRanges,
+  data_below_damaged: damagedRanges,
+  data_below_unreadable: suspectRanges,
+  content_unproved: damaged,
+  content_wrong: untrusted,
+  not_read: warning,
   // Its sidecars
   manifest_missing: untrusted,
   manifest_invalid: untrusted,
@@ -44,13 +56,14 @@ export const FINDINGS = {
   digests_missing: untrusted,
   digests_invalid: untrusted,
   digests_mismatch: untrusted,
+  digests_rebuilt: warning,
   sidecar_unreadable: untrusted,
   content_id_mismatch: suspect,
   // The directory
   directory_missing: untrusted,
   unknown_file: warning,
   stale_partial: warning,
-} as const satisfies Record<string, FindingKind>;
+} satisfies Record<string, FindingKind>;
 
 export type FindingCode = keyof typeof FINDINGS;
 

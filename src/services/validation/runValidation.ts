@@ -1,65 +1,116 @@
 import { completeWithResult } from '../../db/jobs/settle.js';
-import { asDatabaseError } from '../../db/transaction.js';
-import { type Health, MaintenanceJob } from '../../entities/index.js';
+import { fencedChange } from '../../db/jobs/fenced.js';
+import { asking } from '../../db/transaction.js';
+import { MaintenanceJob, type ValidateParams } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
-import { loadCatalogue } from './catalogue.js';
+import { type ChainCatalogue, loadCatalogue } from './catalogue.js';
 import { collectFacts } from './collect.js';
+import { addProofs } from './deep/addProofs.js';
+import { type DeepRead, readLayers } from './deep/readLayers.js';
+import type { ChainFacts } from './facts.js';
 import { judge, type ValidationReport } from './judge.js';
+import { writeHealth } from './writeHealth.js';
 
-type Also = NonNullable<Parameters<typeof completeWithResult>[3]>;
-type Transaction = Parameters<Also>[0];
-
-/** Ids in one statement; keeps it far below the server's packet limit. */
-const IDS_AT_ONCE = 500;
+type Deps = Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir'>;
 
 /**
- * Checks a chain at the level `quick` and writes what it found: the report to the job, health to backups and chain.
- * A chain with problems completes the job too, as the check has done its work; `result.healthy` tells. No file is changed.
+ * Checks a chain and writes what it found: the report to the job, health to backups and chain. A chain with problems
+ * completes the job too, as the check has done its work; `result.healthy` tells. No image is changed.
+ * A deep validation also reads every file and compares it with its digest index. Where a backup waits for the chain, and
+ * after an hour, it writes what it knows, stands aside and goes on in its next turn.
  * @throws repository_unavailable when the repository is not there or cannot be listed; then nothing is marked
+ * @throws chain_wanted to stand aside
  * @throws repository_marker_foreign, lease_lost, database_unavailable, tool_missing, tool_timeout
  */
 export async function runValidation(
-  deps: Pick<ServiceDeps, 'ds'>,
+  deps: Deps,
   held: HeldLease,
   jobId: string,
   report: ReportProgress,
-): Promise<Outcome & { result: ValidationReport }> {
-  const { chainId, repositoryId } = await loadJob(deps.ds, jobId);
-  const catalogue = await loadCatalogue(deps.ds, chainId, repositoryId);
+): Promise<Outcome & { result: ValidationReport; validation: ValidationSummary }> {
+  const job = await loadJob(deps.ds, jobId);
+  const catalogue = await loadCatalogue(deps.ds, job.chainId, job.repositoryId);
   const facts = await collectFacts({ catalogue, fence: held.lease.fence, signal: held.signal, report });
-  const result = judge(facts);
+  const { level } = job.params;
+  const read = level === 'deep' ? await readDeep(deps, held, job, catalogue, facts, report) : undefined;
+  const chain = await addProofs({ ds: deps.ds, signal: held.signal, chain: facts, reads: read?.reads });
+  const result = { ...judge(chain, level), ...(read ? { read: whatWasRead(read) } : {}) };
+  if (read?.ended !== undefined) await standAside(deps, held, chain, result);
   const next = await completeWithResult(deps.ds, held.lease, { ...result }, (tx) =>
-    writeHealth(tx, chainId, result),
+    writeHealth(tx, chain, result),
   );
-  return { next, result };
+  return { next, result, validation: summarise(chain, result) };
 }
 
-async function loadJob(ds: ServiceDeps['ds'], jobId: string): Promise<MaintenanceJob> {
-  try {
-    const job = await ds.getRepository(MaintenanceJob).findOneBy({ id: jobId });
-    if (job) return job;
-    throw new StrataError('not_found', `There is no maintenance job ${jobId}.`);
-  } catch (error) {
-    throw asDatabaseError(error);
-  }
+/** What the logs and the metrics tell of a validation. */
+export interface ValidationSummary {
+  level: ValidationReport['level'];
+  healthy: boolean;
+  /** Bytes that were read and compared. */
+  provedBytes: number;
+  /** Backups that were not known to be damaged. */
+  newlyDamaged: number;
 }
 
-async function writeHealth(tx: Transaction, chainId: string, report: ValidationReport): Promise<void> {
-  for (const health of ['ok', 'suspect', 'damaged'] satisfies Health[]) {
-    const ids = report.backups.filter((backup) => backup.health === health).map(({ backup_id }) => backup_id);
-    for (let from = 0; from < ids.length; from += IDS_AT_ONCE) {
-      const some = ids.slice(from, from + IDS_AT_ONCE);
-      await tx.query(
-        `UPDATE backup_jobs SET health = ? WHERE chain_id = ? AND status = 'completed'
-           AND id IN (${some.map(() => '?').join(', ')})`,
-        [health, chainId, ...some],
-      );
-    }
-  }
-  await tx.query('UPDATE backup_chains SET health = ?, last_validated_at = UTC_TIMESTAMP(3) WHERE id = ?', [
-    report.chain_health,
-    chainId,
-  ]);
+function summarise(
+  { backups }: ChainFacts,
+  { level, healthy, read, ...report }: ValidationReport,
+): ValidationSummary {
+  const known = new Set(backups.flatMap(({ row }) => (row.health === 'damaged' ? [row.id] : [])));
+  const found = report.backups.filter(
+    ({ backup_id, health }) => health === 'damaged' && !known.has(backup_id),
+  );
+  return { level, healthy, provedBytes: read?.bytes ?? 0, newlyDamaged: found.length };
+}
+
+interface ValidateJob extends Pick<MaintenanceJob, 'chainId' | 'repositoryId' | 'createdAt'> {
+  params: ValidateParams;
+}
+
+async function loadJob(ds: Deps['ds'], jobId: string): Promise<ValidateJob> {
+  const job = await asking(() => ds.getRepository(MaintenanceJob).findOneBy({ id: jobId }));
+  if (!job) throw new StrataError('not_found', `There is no maintenance job ${jobId}.`);
+  const { chainId, repositoryId, createdAt } = job;
+  // The worker gives a job to the service of its type.
+  return { chainId, repositoryId, createdAt, params: job.params as ValidateParams };
+}
+
+function readDeep(
+  deps: Deps,
+  held: HeldLease,
+  { createdAt }: ValidateJob,
+  { repository }: ChainCatalogue,
+  chain: ChainFacts,
+  report: ReportProgress,
+): Promise<DeepRead> {
+  return readLayers({
+    deps,
+    held,
+    repository,
+    chain,
+    report,
+    // What its own earlier turns have read is not read again.
+    staleBefore: createdAt,
+  });
+}
+
+function whatWasRead({ reads, bytesRead, ended }: DeepRead): NonNullable<ValidationReport['read']> {
+  const files = [...reads.values()].filter(({ state }) => state === 'read' || state === 'rebuilt').length;
+  return { files, bytes: bytesRead, complete: ended === undefined };
+}
+
+/** The chain is given to whoever waits; what has been found counts already. */
+async function standAside(
+  { ds }: Deps,
+  { lease }: HeldLease,
+  chain: ChainFacts,
+  result: ValidationReport,
+): Promise<never> {
+  await fencedChange(ds, lease, (tx) => writeHealth(tx, chain, result));
+  throw new StrataError(
+    'chain_wanted',
+    'Another job waits for the chain; the rest is read in the next turn.',
+  );
 }

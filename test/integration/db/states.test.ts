@@ -3,6 +3,7 @@ import { commitBackup } from '../../../src/db/jobs/commitBackup.js';
 import { acquireLease } from '../../../src/db/jobs/acquire.js';
 import type { ChainLease } from '../../../src/db/jobs/lease.js';
 import { cancelJob, endUnsuccessfully, releaseAgain } from '../../../src/db/jobs/settle.js';
+import { yieldChain } from '../../../src/db/jobs/yieldChain.js';
 import type { JobStatus } from '../../../src/entities/index.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../helpers/openSuite.js';
 import { addVm, publishedFull } from '../../helpers/rows.js';
@@ -47,6 +48,10 @@ describe('The states of a job', () => {
           keepAttempt: true,
           failure: { code: 'internal', detail: '' },
         }),
+    },
+    yieldChain: {
+      from: ['running'],
+      run: (_id, lease) => yieldChain(suite.ds, lease, { code: 'chain_wanted', detail: '' }),
     },
     cancel: {
       from: ['queued', 'released', 'running'],

@@ -1,6 +1,7 @@
-import { Job, JobParams } from '../../../contract/index.js';
+import { CancelResult, Job, JobParams } from '../../../contract/index.js';
 import { getJob } from '../../../db/stores/jobs.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
+import { cancelAnswer, NoBody } from '../cancelJob.js';
 import { toJob } from '../views/job.js';
 
 /** Jobs of any kind. */
@@ -17,5 +18,19 @@ export function jobRoutes(app: Api, deps: HttpDeps): void {
       config: { access: 'viewer' },
     },
     async ({ params }) => toJob(await getJob(deps.ds, params.id)),
+  );
+  app.post(
+    `${API_PREFIX}/jobs/:id/cancel`,
+    {
+      schema: {
+        tags: ['jobs'],
+        summary: 'Cancel a job of any kind',
+        params: JobParams,
+        body: NoBody,
+        response: { 200: CancelResult },
+      },
+      config: { access: 'operator' },
+    },
+    async ({ params }) => cancelAnswer(deps, params.id),
   );
 }

@@ -58,11 +58,12 @@ describe('A sector that cannot be read', () => {
   };
 
   it("is the source's trouble in a comparison by digests too, on the main thread and on the others", async () => {
-    for (const error of await poolFailures(createHashPool(sourceReadError))) expectSourceToBlame(error);
+    for (const error of await poolFailures(createHashPool({ readError: sourceReadError })))
+      expectSourceToBlame(error);
   });
 
   it("of an image of Strata's own is still the repository's", async () => {
-    for (const error of await poolFailures(createHashPool(asStrataError))) {
+    for (const error of await poolFailures(createHashPool({ readError: asStrataError }))) {
       expect(error).to.include({ code: 'repository_unavailable', outcome: 'wait' });
     }
   });

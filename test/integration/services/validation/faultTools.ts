@@ -1,5 +1,6 @@
 import { open, rename, stat, utimes } from 'node:fs/promises';
 import type { ChainFixture, FixtureBackup } from '../../../helpers/chainFixture.js';
+import { overwrite } from '../../../helpers/disks.js';
 import { runTool } from '../../../helpers/runTool.js';
 
 /** Where qemu-img create puts the metadata of a small image with clusters of 64 KiB. */
@@ -17,15 +18,20 @@ export interface Fault {
 
 /** One byte becomes another; the file's time is put back, as a disk that rots does not tell. */
 export async function flip(path: string, offset: number, mask = 0xff): Promise<void> {
-  const { atime, mtime } = await stat(path);
-  const file = await open(path, 'r+');
+  const byte = Buffer.alloc(1);
+  const file = await open(path, 'r');
   try {
-    const byte = Buffer.alloc(1);
     await file.read(byte, 0, 1, offset);
-    await file.write(Buffer.of((byte[0] ?? 0) ^ mask), 0, 1, offset);
   } finally {
     await file.close();
   }
+  await overwriteBytes(path, offset, Buffer.of((byte[0] ?? 0) ^ mask));
+}
+
+/** Bytes become others; the file's time is put back. */
+export async function overwriteBytes(path: string, offset: number, bytes: Buffer): Promise<void> {
+  const { atime, mtime } = await stat(path);
+  await overwrite(path, offset, bytes);
   await utimes(path, atime, mtime);
 }
 

@@ -1,18 +1,28 @@
+import { tmpdir } from 'node:os';
 import type { DataSource } from 'typeorm';
-import { BackupChain, BackupJob, MaintenanceJob } from '../../../../src/entities/index.js';
+import {
+  BackupChain,
+  BackupJob,
+  MaintenanceJob,
+  type ValidateParams,
+} from '../../../../src/entities/index.js';
+import { systemClock } from '../../../../src/shared/clock.js';
 import { runValidation, type ValidationReport } from '../../../../src/services/validation/index.js';
 import type { ChainFixture } from '../../../helpers/chainFixture.js';
 import { addValidation, hold } from '../../../helpers/chainJobs.js';
+
+/** What a validation needs of its worker. */
+export const depsOf = (ds: DataSource) => ({ ds, clock: systemClock, scratchDir: tmpdir() });
 
 /** Validates a chain as a worker does, and reads back what the catalogue then says. */
 export async function validate(
   ds: DataSource,
   chain: ChainFixture,
-  signal?: AbortSignal,
+  params: ValidateParams = { level: 'quick' },
 ): Promise<ValidationReport> {
-  const jobId = await addValidation(ds, chain);
-  const held = await hold(ds, 'maintenance', jobId, signal);
-  const { result } = await runValidation({ ds }, held, jobId, () => undefined);
+  const jobId = await addValidation(ds, chain, params);
+  const held = await hold(ds, 'maintenance', jobId);
+  const { result } = await runValidation(depsOf(ds), held, jobId, () => undefined);
   const job = await ds.getRepository(MaintenanceJob).findOneByOrFail({ id: jobId });
   if (job.status !== 'completed') throw new Error(`The job is ${job.status}.`);
   return job.result as unknown as typeof result;

@@ -11,7 +11,7 @@ import { buildChain, type ChainFixture } from '../../../helpers/chainFixture.js'
 import { addValidation, hold, openSuiteDatabase } from '../../../helpers/chainJobs.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { createSuite, type Suite } from '../../../helpers/suite.js';
-import { codes, healths, validate } from './support.js';
+import { codes, depsOf, healths, validate } from './support.js';
 
 describe('quick validation in trouble that is no damage', function () {
   this.timeout(120_000);
@@ -52,7 +52,7 @@ describe('quick validation in trouble that is no damage', function () {
     const jobId = await addValidation(ds, chain);
     const held = await hold(ds, 'maintenance', jobId);
     let gone: Promise<void> | undefined;
-    const work = runValidation({ ds }, held, jobId, () => {
+    const work = runValidation(depsOf(ds), held, jobId, () => {
       gone ??= rename(chain.root, `${chain.root}-away`);
     });
     expect(await codeOf(work)).to.equal('repository_unavailable');
@@ -118,7 +118,7 @@ describe('quick validation in trouble that is no damage', function () {
     const jobId = await addValidation(ds, chain);
     const held = await hold(ds, 'maintenance', jobId, abort.signal);
     let abortedAt = 0;
-    const work = runValidation({ ds }, held, jobId, () => {
+    const work = runValidation(depsOf(ds), held, jobId, () => {
       if (abortedAt > 0) return;
       abortedAt = performance.now();
       abort.abort(new StrataError('shutting_down', 'The worker stops.'));
@@ -133,7 +133,7 @@ describe('quick validation in trouble that is no damage', function () {
     const jobId = await addValidation(ds, chain);
     const held = await hold(ds, 'maintenance', jobId);
     await ds.query('UPDATE backup_chains SET fence = fence + 1 WHERE id = ?', [chain.chainId]);
-    expect(await codeOf(runValidation({ ds }, held, jobId, () => undefined))).to.equal('lease_lost');
+    expect(await codeOf(runValidation(depsOf(ds), held, jobId, () => undefined))).to.equal('lease_lost');
     await expectNothingMarked();
     const { status } = await ds.getRepository(MaintenanceJob).findOneByOrFail({ id: jobId });
     expect(status).to.equal('running');

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { DigestRun } from '../../../../src/datapath/digests/runs.js';
-import { type BlockRange, runsWithin } from '../../../../src/datapath/engine/indexLayer.js';
+import type { BlockRange } from '../../../../src/datapath/engine/blockRange.js';
+import { runsWithin } from '../../../../src/datapath/engine/heldRuns.js';
 
 async function* each<T>(items: readonly T[]): AsyncGenerator<T, void, undefined> {
   yield* items;

@@ -52,6 +52,18 @@ describe('the plan of a restore', () => {
     }
   });
 
+  it('is made for a point that has written over the damage below it, and not for one that the damage reaches', async () => {
+    const below = { id: 'b1', health: 'damaged', damageLocated: true } as const;
+    const on = (health: Health) => ({
+      ...good,
+      layers: [{ id: 'b2', health, damageLocated: health !== 'ok' }, below],
+    });
+    expect(await refusal(() => checkRestorable(on('ok'), false))).to.equal('no error');
+    expect(await refusal(() => checkRestorable(on('damaged'), true))).to.equal('backup_damaged');
+    const itself = { id: 'b1', status: 'completed', layers: [below], broken: undefined } as const;
+    expect(await refusal(() => checkRestorable(itself, true))).to.equal('backup_damaged');
+  });
+
   const free: TargetFacts = { kind: 'free', path: '/r/d.vmdk', parent: '/r', name: 'd.vmdk' };
   const job = { jobId: 'rst_1', fence: 7 };
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { FINDINGS } from '../../../../src/services/validation/index.js';
+import { FINDINGS, NEXT_STEPS } from '../../../../src/services/validation/index.js';
 
 describe('docs/validation.md', () => {
   it('lists every code of a finding with its severity and its verdict, and no other', async () => {
@@ -12,5 +12,13 @@ describe('docs/validation.md', () => {
       ([code, { severity, verdict }]) => `${code} ${severity} ${verdict}`,
     );
     expect(rows).to.deep.equal(codes);
+  });
+
+  it('says what to do next in the words of the report', async () => {
+    const text = await readFile(new URL('../../../../../docs/validation.md', import.meta.url), 'utf8');
+    const steps = [...text.matchAll(/^\| `(\w+)` \| (?:error|warning) .* \| (.+) \|$/gm)].map(
+      ([, code, step]) => [code, step],
+    );
+    expect(Object.fromEntries(steps)).to.deep.equal(NEXT_STEPS);
   });
 });

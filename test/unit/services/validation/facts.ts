@@ -26,6 +26,8 @@ function backupFacts(number: number): BackupFacts {
     parentBackupId: parent,
     changeId: null,
     health: 'ok',
+    damageLocated: false,
+    contentWrongAt: null,
     path: `vm/disk-0/b${number}.qcow2`,
     virtualSize: 1024,
     sizeBytes: 512,
@@ -43,6 +45,12 @@ function backupFacts(number: number): BackupFacts {
       corrupt: false,
     },
     check: { state: 'done', corruptions: 0, leaks: 0 },
+    proof: {
+      provedAt: null,
+      damage: { wrong: [], unproved: [] },
+      reach: { wrong: [], unproved: [] },
+      settled: false,
+    },
     manifest: {
       state: 'read',
       value: {

@@ -33,8 +33,19 @@ describe('the judgement of a chain', () => {
       checked_files: 3,
       findings: [],
       affected: [],
-      backups: [1, 2, 3].map((n) => ({ backup_id: `b${n}`, health: 'ok' })),
+      backups: [1, 2, 3].map((n) => ({
+        backup_id: `b${n}`,
+        health: 'ok',
+        located: false,
+        proved_at: null,
+        damaged: [],
+        unreadable: [],
+        affected: [],
+        affected_unreadable: [],
+      })),
+      carriers: [],
       chain_health: 'ok',
+      next_steps: [],
     });
   });
 

@@ -1,0 +1,70 @@
+import { BLOCK_SIZE } from '../../shared/extents.js';
+import { errnoOf } from '../../shared/errors.js';
+import type { BlockDigests } from '../digests/block.js';
+import { DIGEST_BYTES } from '../digests/index.js';
+import type { Batch, BatchRead } from './hashBatch.js';
+import type { HashPool } from './hashPool.js';
+
+/** What the kernel says of a single sector (errno(3)); ENODATA: XFS, SCSI; EILSEQ and EBADMSG: a checksum below is wrong. */
+const BAD_SECTOR = ['EIO', 'EREMOTEIO', 'ENODATA', 'EILSEQ', 'EBADMSG'];
+
+/**
+ * A pool that reads on where a sector cannot be read: its block gets a digest of zero bytes, which no block has, and is
+ * told. Whoever uses it asks whether the disk gave anything at all before he believes in bad sectors.
+ * @param pool its failures keep the `code` of the system error
+ * @param onUnreadable is called before the batch of the block resolves, with the number of the block
+ */
+export function tolerantPool(pool: HashPool, onUnreadable: (block: number) => void): HashPool {
+  return {
+    ...pool,
+    hash: async (batch) => {
+      try {
+        return await pool.hash(batch);
+      } catch (error) {
+        if (!isBadSector(error)) throw error;
+        return hashEach(pool, batch, onUnreadable);
+      }
+    },
+  };
+}
+
+function isBadSector(error: unknown): boolean {
+  return BAD_SECTOR.includes(errnoOf(error) ?? '');
+}
+
+async function hashEach(
+  pool: HashPool,
+  batch: Batch,
+  onUnreadable: (block: number) => void,
+): Promise<BlockDigests> {
+  const count = Math.ceil(batch.length / BLOCK_SIZE);
+  const whole: BlockDigests = { digests: Buffer.alloc(count * DIGEST_BYTES), zero: new Uint8Array(count) };
+  for (let i = 0; i < count; i++) {
+    try {
+      const { digests, zero } = await pool.hash(blockOf(batch, i));
+      digests.copy(whole.digests, i * DIGEST_BYTES);
+      whole.zero[i] = zero[0] ?? 0;
+    } catch (error) {
+      if (!isBadSector(error)) throw error;
+      onUnreadable(batch.first + i);
+    }
+  }
+  return whole;
+}
+
+/** The part of a batch that reads one of its blocks. */
+function blockOf({ first, length, reads }: Batch, index: number): Batch {
+  const start = index * BLOCK_SIZE;
+  const end = Math.min(start + BLOCK_SIZE, length);
+  return {
+    first: first + index,
+    length: end - start,
+    reads: reads.flatMap(({ at, length: bytes, place }): BatchRead[] => {
+      const from = Math.max(at, start);
+      const to = Math.min(at + bytes, end);
+      if (from >= to) return [];
+      const part = { at: from - start, length: to - from };
+      return [place ? { ...part, place: { file: place.file, offset: place.offset + from - at } } : part];
+    }),
+  };
+}
