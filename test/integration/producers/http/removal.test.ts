@@ -205,9 +205,10 @@ describe('Removal by the API', function () {
   it('shows who holds what, and what can come free', async () => {
     const path = `repositories/${api.fleet.repositoryId}/space`;
     const { ds } = api.fleet.suite;
-    await ds.query(`UPDATE backup_jobs SET status = 'expired', successor_of = NULL WHERE id = ?`, [
-      at(0).backups[0]?.id,
-    ]);
+    await ds.query(
+      `UPDATE backup_jobs SET status = 'expired', expired_at = UTC_TIMESTAMP(3), successor_of = NULL WHERE id = ?`,
+      [at(0).backups[0]?.id],
+    );
     const space: RepositorySpace = await api.read(path, RepositorySpace);
     expect(space.quarantine).to.deep.equal({ files: 0, bytes: 0 });
     const [first, second] = space.chains.toSorted((a, b) => a.disk_id - b.disk_id);
