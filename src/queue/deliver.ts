@@ -20,7 +20,7 @@ export interface QueueDelivery {
   delivery: number;
   delayMs: number;
   priority: number;
-  /** Before all others of its priority: its worker has died, and its chain has waited long enough. */
+  /** Before all others that have no priority: it had begun, and its chain has waited long enough. */
   first?: boolean;
 }
 

@@ -28,4 +28,6 @@ export interface Delivery {
   delivery: number;
   delayMs: number;
   priority: number;
+  /** It had begun, and no fault of its own ended that: it goes on before those that have not begun. */
+  first?: boolean;
 }

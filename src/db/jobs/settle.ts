@@ -82,7 +82,8 @@ export async function releaseAgain(
       ],
     );
     if (!(await clearLease(tx, lease.chainId, lease.fence))) throw leaseLost(lease, 'commit');
-    return deliveryOf(tx, lease.kind, lease.jobId);
+    const first = options.delayMs === 0 && !options.keepAttempt;
+    return { ...(await deliveryOf(tx, lease.kind, lease.jobId)), first };
   });
 }
 

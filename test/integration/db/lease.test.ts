@@ -138,10 +138,8 @@ describe('The lease of a chain', () => {
     expect((await commitBackup(suite.ds, await mustAcquire(first), publishedFull('1')))?.jobId).to.equal(
       second,
     );
-    const failed = await endUnsuccessfully(suite.ds, await mustAcquire(second), 'failed', {
-      code: 'internal',
-      detail: 'x',
-    });
+    const failure = { code: 'internal', detail: 'x' };
+    const failed = await endUnsuccessfully(suite.ds, await mustAcquire(second), 'failed', failure);
     expect(failed?.jobId, 'a failure releases the next').to.equal(third);
     expect((await cancelJob(suite.ds, 'backup', third)).next?.jobId, 'a cancellation too').to.equal(fourth);
   });
@@ -189,8 +187,12 @@ describe('The lease of a chain', () => {
         )
       )[0];
     const failure = { code: 'no_space', detail: 'full' };
-    await releaseAgain(suite.ds, await mustAcquire(job), { delayMs: 0, keepAttempt: true, failure });
-    const second = await mustAcquire(job, 'b', LEASE_MS, 2);
+    const tried = { delayMs: 0, keepAttempt: true, failure };
+    expect((await releaseAgain(suite.ds, await mustAcquire(job), tried)).first, 'failed').to.equal(false);
+    const stopped = { delayMs: 0, keepAttempt: false, failure };
+    const handedBack = await releaseAgain(suite.ds, await mustAcquire(job, 'a', LEASE_MS, 2), stopped);
+    expect(handedBack.first, 'handed back by a worker that stops').to.equal(true);
+    const second = await mustAcquire(job, 'b', LEASE_MS, 3);
     expect(await errorOf()).to.deep.equal({ error_code: 'no_space', error_detail: 'full' });
     await commitBackup(suite.ds, second, publishedFull('again'));
     expect(await errorOf()).to.deep.equal({ error_code: null, error_detail: null });
@@ -201,9 +203,8 @@ describe('The lease of a chain', () => {
     const taken = await Promise.all(
       Array.from({ length: 20 }, () => inTransaction(suite.ds, (tx) => takePosition(tx, ids.chainId))),
     );
-    expect(taken.map(({ seq }) => seq).sort((a, b) => a - b)).to.deep.equal(
-      Array.from({ length: 20 }, (_, i) => i + 1),
-    );
+    const wanted = taken.map((_, index) => index + 1);
+    expect(taken.map(({ seq }) => seq).sort((a, b) => a - b)).to.deep.equal(wanted);
   });
 
   it('tells its holder that the job was cancelled', async () => {
