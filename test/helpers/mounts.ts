@@ -12,13 +12,18 @@ export interface SmallDisk {
   mount(): Promise<void>;
   /** Lazily: what is open goes on, by its path nothing is there. */
   unmount(): Promise<void>;
-  /** Leaves so many bytes free, by a file in the mount point. */
-  leave(bytes: number): Promise<void>;
-  /** Removes that file. */
+  /** Bytes that are free. */
+  free(): Promise<number>;
+  /** Leaves so many bytes, or so many new names, free, by files of its own in the mount point. */
+  leave(room: { bytes: number } | { names: number }): Promise<void>;
+  /** Removes those files. */
   makeRoom(): Promise<void>;
   /** Unmounts it, however often it was mounted, and removes it. Safe to repeat. */
   remove(): Promise<void>;
 }
+
+/** Small, so that the names can be used up quickly. */
+const INODES = 64;
 
 export async function openSmallDisk(directory: string, name: string, sizeBytes: number): Promise<SmallDisk> {
   const path = join(directory, name);
@@ -28,11 +33,20 @@ export async function openSmallDisk(directory: string, name: string, sizeBytes: 
   await writeFile(image, '');
   await truncate(image, sizeBytes);
   // No room is kept back for root, who runs the tests.
-  await runTool('mkfs.ext4', '-q', '-m', '0', '-b', '4096', '-O', '^has_journal', image);
+  const options = ['-m', '0', '-b', '4096', '-N', String(INODES), '-O', '^has_journal'];
+  await runTool('mkfs.ext4', '-q', ...options, image);
   const mount = async () => {
     await runTool('mount', '-o', 'loop', image, path);
+    await mkdir(ballast, { recursive: true });
   };
-  const makeRoom = () => rm(ballast, { force: true });
+  const free = async () => {
+    const { bavail, bsize } = await statfs(path);
+    return bavail * bsize;
+  };
+  const makeRoom = async () => {
+    await rm(ballast, { recursive: true, force: true });
+    await mkdir(ballast);
+  };
   await mount();
   return {
     path,
@@ -40,10 +54,15 @@ export async function openSmallDisk(directory: string, name: string, sizeBytes: 
     unmount: async () => {
       await runTool('umount', '-l', path);
     },
-    leave: async (bytes) => {
+    free,
+    leave: async (room) => {
       await makeRoom();
-      const { bavail, bsize } = await statfs(path);
-      await runTool('fallocate', '-l', String(bavail * bsize - bytes), ballast);
+      if ('bytes' in room) {
+        await runTool('fallocate', '-l', String((await free()) - room.bytes), join(ballast, 'bytes'));
+        return;
+      }
+      const { ffree } = await statfs(path);
+      for (let n = ffree; n > room.names; n--) await writeFile(join(ballast, String(n)), '');
     },
     makeRoom,
     remove: async () => {

@@ -10,8 +10,11 @@ import type { BackupContext } from './context.js';
 /** Step of the journal that says how far an attempt came before there was no more room. */
 const OUT_OF_ROOM_STEP = 'out_of_room';
 
-/** What did not fit any more, and what the file system itself had taken for the files, are not in the number. */
-const MORE = 1 + 1 / 64;
+/**
+ * Bytes that an attempt may have had under way when there was no more room: qemu-img writes 16 pieces of 2 MiB at a time.
+ * Of a small backup at most a quarter is asked for on top.
+ */
+const UNDER_WAY = 32 * 1024 ** 2;
 
 /**
  * Lets nothing be written that is known not to fit: an attempt that ran out of room takes more than what it had written.
@@ -29,7 +32,7 @@ export async function assertRoom(deps: ServiceDeps, context: BackupContext): Pro
     0,
     ...steps.map(({ step, data }) => (step === OUT_OF_ROOM_STEP ? writtenOf(data) : 0)),
   );
-  const needed_bytes = Math.ceil(written * MORE);
+  const needed_bytes = written + Math.min(UNDER_WAY, Math.ceil(written / 4));
   const available_bytes = capacity.availableBytes;
   if (available_bytes >= needed_bytes) return;
   throw new StrataError(
