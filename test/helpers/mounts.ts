@@ -72,6 +72,60 @@ export async function openSmallDisk(directory: string, name: string, sizeBytes: 
   };
 }
 
+/** An ext4 that believes to have more room than there is: what it cannot store any more is an I/O error, as of thin storage. */
+export interface ThinDisk {
+  path: string;
+  /** From now on it can store so many bytes more than it has. */
+  tighten(bytes: number): Promise<void>;
+  /** Gives it the room, repairs it (it is read-only since the error) and mounts it again; nothing may be open there. */
+  mend(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+export async function openThinDisk(directory: string, name: string): Promise<ThinDisk> {
+  const path = join(directory, name);
+  const store = join(directory, `${name}.store`);
+  const image = join(store, 'ext4');
+  await mkdir(path);
+  await mkdir(store);
+  await runTool('mount', '-t', 'tmpfs', '-o', `size=${2 * THIN_BYTES}`, 'none', store);
+  await writeFile(image, '');
+  await truncate(image, THIN_BYTES);
+  await runTool('mkfs.ext4', '-q', '-m', '0', '-b', '4096', '-J', 'size=4', '-E', 'nodiscard', image);
+  const mount = () => runTool('mount', '-o', 'loop,errors=remount-ro', image, path);
+  const allow = (bytes: number) => runTool('mount', '-o', `remount,size=${bytes}`, store);
+  await mount();
+  return {
+    path,
+    tighten: async (bytes) => {
+      await runTool('sync', '-f', path);
+      const { blocks, bfree, bsize } = await statfs(store);
+      await allow((blocks - bfree) * bsize + bytes);
+    },
+    mend: async () => {
+      await runTool('umount', path);
+      await allow(2 * THIN_BYTES);
+      await repair(image);
+      await mount();
+    },
+    remove: async () => {
+      for (const each of [path, store]) {
+        await unmountBelow(each);
+        await rm(each, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+const THIN_BYTES = 64 * 1024 ** 2;
+
+/** e2fsck(8): exit code 1 says that there was something to mend, and that it is mended. */
+async function repair(image: string): Promise<void> {
+  await runTool('e2fsck', '-f', '-y', image).catch((error: unknown) => {
+    if ((error as { code?: unknown }).code !== 1) throw error;
+  });
+}
+
 /** Unmounts all that is mounted on a directory or beneath it, also what lies under another mount. */
 export async function unmountBelow(directory: string): Promise<void> {
   const lines = (await readFile('/proc/self/mounts', 'utf8')).split('\n');
