@@ -10,9 +10,9 @@ export interface StallLimit {
 }
 
 /**
- * Stops, once, a process that has done nothing at all for a while: its main thread, in which a
- * QEMU tool takes every answer and every finished read or write, has not run once. A process that waits for a disk (state
- * D in proc(5): a network file system that hangs) does not count as stalled.
+ * Stops, once, a process that has done nothing at all for a while: its main thread, in which a QEMU tool takes every
+ * answer and every finished read or write, has not run once. A process that waits for a disk (state D in proc(5): a
+ * network file system that hangs) does not count as stalled.
  * @param limit undefined for a tool that may take its time
  * @returns a function that ends the watch; it must be called, or the timer keeps the process alive
  */

@@ -1,55 +1,105 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
-import { BackupJob } from '../../src/entities/index.js';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';
+import type { FleetProcess } from '../helpers/fleetProcess.js';
 import { expectInOrder } from '../helpers/inOrder/index.js';
+import { processProblems } from '../helpers/inOrder/processes.js';
 import { keptUntil } from '../helpers/keeping.js';
-import { startNbdkit } from '../helpers/nbdServers.js';
+import { type NbdServer, startNbdkit } from '../helpers/nbdServers.js';
 import { restoreAll } from '../helpers/restoreAll.js';
-import { createTrackedVm, type Ledger, type TrackedVm } from '../helpers/trackedVm.js';
+import { createTrackedVm, type Ledger, type Way } from '../helpers/trackedVm.js';
 import { startWorkerProcess } from '../helpers/workerProcess.js';
 
-const SIZE = 4 * 1024 * 1024;
+const MIB = 1024 * 1024;
 const LEASE_MS = 1_500;
-/** Moments at which the worker is frozen, in ms after it has begun to work; more of them in the soak run. */
+/** What architecture.md promises from the loss of a lease to the end of the last child, in ms. */
+const CHILDREN_GONE_MS = 2_000;
+/** Moments at which a worker is frozen, in ms after it has begun its job; more of them in the soak run. */
 const MOMENTS = (process.env.STRATA_FREEZE_MOMENTS ?? '30,250,700').split(',').map(Number);
+const WAYS: Way[] = ['changes', 'full', 'compare'];
 
-describe('A worker that is frozen for longer than its lease', () => {
+describe('Workers that are frozen for three times their lease', () => {
   let fleet: TestFleet;
-  let vm: TrackedVm;
   const ledger: Ledger = { accepted: [], points: [] };
+  const zombies: FleetProcess[] = [];
+  const sources: NbdServer[] = [];
   before(async () => {
     fleet = await openFleet({ lease: { leaseMs: LEASE_MS, renewEveryMs: 400 } });
-    vm = await createTrackedVm(fleet, ledger, { name: 'frozen', sizeBytes: SIZE, pieces: [[0, 2_000_000]] });
   });
-  after(() => fleet.close());
+  after(async () => {
+    for (const each of [...zombies, ...sources]) await each.stop();
+    await fleet.close();
+  });
 
-  it('commits nothing and publishes nothing when it wakes: its job is done once, by another', async function () {
-    this.timeout(MOMENTS.length * 30_000);
+  /** A VM with a full, changes on top of it, and a source that takes its time. */
+  const prepare = async (index: number) => {
+    const vm = await createTrackedVm(fleet, ledger, {
+      name: `frozen${index}`,
+      sizeBytes: 4 * MIB,
+      pieces: [[0, 2 * MIB]],
+    });
+    expect((await fleet.ended(await vm.accept('full'))).status).to.equal('completed');
+    await vm.change(MIB / 2, MIB);
+    const source = await startNbdkit('--filter=delay', 'file', vm.disk, 'rdelay=300ms');
+    sources.push(source);
+    return { vm, source: { type: 'nbd', uri: source.uri() } as const };
+  };
+  /** Gives a worker of its own a job, and freezes it in the middle. */
+  const freeze = async (index: number, moment: number): Promise<string> => {
+    const { vm, source } = await prepare(index);
+    await fleet.stopWorking();
+    const zombie = startWorkerProcess(fleet, 'backup', { STRATA_BACKUP_CONCURRENCY: '1' });
+    zombies.push(zombie);
+    await zombie.said('working');
+    const id = await vm.accept(WAYS[index % WAYS.length] ?? 'full', { source });
+    const held = 'SELECT 1 FROM backup_chains WHERE lease_job_id = ?';
+    while ((await fleet.suite.ds.query<unknown[]>(held, [id])).length === 0)
+      await fleet.accept.clock.sleep(5);
+    await fleet.accept.clock.sleep(moment);
+    zombie.child.kill('SIGSTOP');
+    return id;
+  };
+  /** All that a zombie could change: the files, and the rows of chains and jobs. */
+  const snapshot = async () => {
+    const names = await readdir(fleet.repositoryRoot, { recursive: true });
+    const files = await Promise.all(
+      names.sort().map(async (name) => {
+        const { ino, size, mtimeMs } = await stat(join(fleet.repositoryRoot, name));
+        return { name, ino, size, mtimeMs };
+      }),
+    );
+    const { ds } = fleet.suite;
+    const chains = await ds.query('SELECT * FROM backup_chains ORDER BY id');
+    return { files, chains, jobs: await ds.query('SELECT * FROM backup_jobs ORDER BY id') };
+  };
+
+  it('commit nothing and publish nothing when they wake, and their children end: each job is done once, by another', async function () {
+    this.timeout(60_000 + MOMENTS.length * 30_000);
+    const ids: string[] = [];
     for (const [index, moment] of MOMENTS.entries()) {
-      await vm.change(index * 300_000, 200_000);
-      const zombie = startWorkerProcess(fleet, 'backup');
-      const server = await startNbdkit('--filter=delay', 'file', vm.disk, 'rdelay=10ms');
-      try {
-        const id = await vm.accept('auto', { source: { type: 'nbd', uri: server.uri() } });
-        while (!zombie.output().includes('"working"') && zombie.child.exitCode === null)
-          await fleet.accept.clock.sleep(20);
-        await fleet.accept.clock.sleep(moment);
-        zombie.child.kill('SIGSTOP');
-        await fleet.accept.clock.sleep(LEASE_MS * 2);
-        fleet.work();
-        // A worker may have been frozen with the chain's row locked, which the server ends.
-        const end = await keptUntil(fleet, () => fleet.ended(id, 45_000));
-        expect(end.status, `frozen after ${moment} ms: ${end.error_detail}`).to.equal('completed');
-        await fleet.stopWorking();
-        zombie.child.kill('SIGCONT');
-        await fleet.accept.clock.sleep(1_000);
-        const row = await fleet.suite.ds.getRepository(BackupJob).findOneByOrFail({ id });
-        expect(row.status).to.equal('completed');
-      } finally {
-        await zombie.stop();
-        await server.stop();
-      }
+      fleet.work();
+      ids.push(await freeze(index, moment));
     }
+    await fleet.accept.clock.sleep(LEASE_MS * 3);
+    fleet.work(4);
+    await keptUntil(fleet, async () => {
+      for (const id of ids) {
+        const end = await fleet.ended(id, 45_000);
+        expect(end.status, end.error_detail ?? '').to.equal('completed');
+      }
+    });
+    await fleet.stopWorking();
+    const before = await snapshot();
+    for (const zombie of zombies) zombie.child.kill('SIGCONT');
+    await fleet.accept.clock.sleep(CHILDREN_GONE_MS);
+    expect(await processProblems([])).to.deep.equal([]);
+    for (const zombie of zombies.splice(0)) await zombie.stop();
+    expect(await snapshot()).to.deep.equal(before);
+  });
+
+  it('leave everything in order, and points that restore as they were', async function () {
+    this.timeout(30_000 + ledger.points.length * 10_000);
     fleet.work();
     await restoreAll(fleet, ledger);
     const ends = await expectInOrder(fleet, ledger);
