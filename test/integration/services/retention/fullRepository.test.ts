@@ -79,7 +79,7 @@ describe('A repository that falls below its reserve', function () {
       expect(await api.fleet.ended(id)).to.include({ status: 'completed' });
       kept.push(id);
     }
-    await disk.leave(25 * MIB);
+    await disk.leave({ bytes: 25 * MIB });
     const waiting = await backUp();
     const behind = await backUp();
     await until('the backup waits for room', async () => {
