@@ -6,7 +6,7 @@ import { createToken } from '../../../../src/db/stores/tokens.js';
 import type { Role } from '../../../../src/entities/index.js';
 import { type Api, createHttpServer } from '../../../../src/producers/http/index.js';
 import { systemClock } from '../../../../src/shared/clock.js';
-import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
+import { type FleetOptions, openFleet, type TestFleet } from '../../../helpers/fleet.js';
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -47,8 +47,8 @@ export interface TestApi {
 
 export const BASE = '/api/v1';
 
-export async function openApi(): Promise<TestApi> {
-  const fleet = await openFleet();
+export async function openApi(options: FleetOptions = {}): Promise<TestApi> {
+  const fleet = await openFleet(options);
   const app = createHttpServer({
     ...fleet.accept,
     settings: { ...fleet.accept.settings, pools: ['default'] },
