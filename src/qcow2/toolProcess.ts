@@ -9,8 +9,11 @@ import { toolCommand } from './toolCommand.js';
 import { toolFailure } from './toolFailure.js';
 import type { ToolOptions } from './toolOptions.js';
 
-/** From SIGTERM to SIGKILL. qemu-img dies at once of SIGTERM; qemu-nbd first lets its clients' requests finish. */
-const GRACE_MS = 3000;
+/**
+ * From SIGTERM to SIGKILL. qemu-img dies at once of SIGTERM; qemu-nbd first lets its clients' requests finish, which a hung
+ * disk may never do. What is stopped is of no more use, and has to be gone within 2 s of a lost lease.
+ */
+const GRACE_MS = 1000;
 const STDERR_TAIL = 4096;
 
 export interface ToolProcess {

@@ -4,7 +4,10 @@ import type { RateLimit } from './throttle.js';
 
 /** How often a running tool that cannot be slowed down is compared with the limit. */
 const LOOK_EVERY_MS = 500;
-/** Beyond this share of the work, beginning again would move more bytes than letting it finish. */
+/**
+ * Beyond this share of the work, beginning again would move more bytes than letting it finish. qemu-img counts what it has
+ * begun to read: up to 32 MiB more than what it has.
+ */
 const LET_FINISH_FROM = 0.5;
 
 /**

@@ -62,10 +62,10 @@ describe('The deadline of a job', function () {
     );
 
   it('ends a running backup, leaves neither process nor file, and the next of the chain runs with all of its own', async () => {
-    const late = await accept('web', { deadline_seconds: 3, max_bytes_per_second: CRAWL });
-    const next = await accept('web', { deadline_seconds: 3 });
+    const late = await accept('web', { deadline_seconds: 5, max_bytes_per_second: CRAWL });
+    const next = await accept('web', { deadline_seconds: 5 });
     expect(await fleet.ended(late)).to.include({ status: 'failed', error_code: 'deadline_exceeded' });
-    expect(await msOf(late)).to.be.within(2_990, 3_000 + SLACK_MS);
+    expect(await msOf(late)).to.be.within(4_990, 5_000 + SLACK_MS);
     // It waited for as long as its deadline is.
     expect(await fleet.ended(next)).to.include({ status: 'completed' });
     expect(await tools()).to.deep.equal([]);

@@ -1,0 +1,179 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { acquireLease, type ChainLease } from '../../src/db/jobs/lease.js';
+import { JOB_TABLES, kindOfJob } from '../../src/db/jobs/kinds.js';
+import { releaseAgain } from '../../src/db/jobs/settle.js';
+import type { JobKind } from '../../src/entities/index.js';
+import { type EmbeddedServices, startEmbedded, stopEmbedded } from '../../src/main/embedded/index.js';
+import { sendSignal } from '../../src/main/embedded/processes.js';
+import { acceptRestore } from '../../src/producers/accept/index.js';
+import { openFleet, type TestFleet } from '../helpers/fleet.js';
+import { expectInOrder } from '../helpers/inOrder/index.js';
+import { grantSuites } from '../helpers/services.js';
+import { startSlowDisk, type SlowDisk } from '../helpers/slowDisk.js';
+import { clientsOf, timeUntil, toolsOf } from '../helpers/traces.js';
+import { createTrackedVm, type Ledger, type TrackedVm } from '../helpers/trackedVm.js';
+import { startWorkerProcess, type WorkerProcess } from '../helpers/workerProcess.js';
+
+const MIB = 1024 * 1024;
+const LEASE_MS = 3_000;
+const RENEW_MS = 800;
+/** In which the loss reaches every child and every socket, once it can be known. */
+const REACH_MS = 2_000;
+
+describe('A worker whose lease is lost', function () {
+  this.timeout(60_000);
+  let fleet: TestFleet;
+  let servers: EmbeddedServices;
+  let dataDir: string;
+  let vm: TrackedVm;
+  let source: SlowDisk;
+  const ledger: Ledger = { accepted: [], points: [] };
+  const workers: WorkerProcess[] = [];
+
+  before(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'servers-'));
+    servers = await startEmbedded({ dataDir });
+    await grantSuites(servers);
+    fleet = await openFleet({
+      servers,
+      lease: { leaseMs: LEASE_MS, renewEveryMs: RENEW_MS, maxAttempts: 3 },
+    });
+    vm = await createTrackedVm(fleet, ledger, { name: 'vm', sizeBytes: 8 * MIB, pieces: [[0, 4 * MIB]] });
+    source = await startSlowDisk(vm.disk);
+  });
+  afterEach(async () => {
+    await Promise.all(workers.splice(0).map((worker) => worker.stop()));
+  });
+  after(async () => {
+    await source.stop();
+    await fleet.close();
+    await stopEmbedded({ dataDir });
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  /** Starts a worker and waits until it has its tools and connections at work. */
+  const workOn = async (kind: JobKind): Promise<WorkerProcess> => {
+    const worker = startWorkerProcess(fleet, kind);
+    workers.push(worker);
+    const busy = async () =>
+      (await toolsOf(worker.child.pid ?? 0)).some(({ argv }) => /convert|qemu-nbd/.test(argv.join(' '))) &&
+      (kind === 'restore' || (await clientsOf(source.socketPath)) > 0);
+    await timeUntil(busy, 15_000, () => `the worker is busy: ${worker.output()}`);
+    await fleet.accept.clock.sleep(300);
+    return worker;
+  };
+  const traces = async (worker: WorkerProcess) => [
+    ...(await toolsOf(worker.child.pid ?? 0)).map(({ argv }) => argv.join(' ')),
+    ...Array.from({ length: await clientsOf(source.socketPath) }, () => 'connection'),
+    ...(await partials()),
+  ];
+  const partials = async () => {
+    const roots = [fleet.repositoryRoot, fleet.restores];
+    const names = await Promise.all(roots.map((root) => readdir(root, { recursive: true })));
+    return names.flat().filter((name) => name.includes('.partial'));
+  };
+  const untilNoTraces = (worker: WorkerProcess, mostMs: number) =>
+    timeUntil(
+      async () => (await traces(worker)).length === 0,
+      mostMs,
+      async () => `no trace is left: ${(await traces(worker)).join(', ')}`,
+    );
+  /** Another takes the lease, as when the holder was taken for dead; the job is as it was otherwise. */
+  const steal = async (jobId: string): Promise<ChainLease> => {
+    const { ds } = fleet.suite;
+    const kind = kindOfJob(jobId) ?? 'backup';
+    const [row] = await ds.query<{ delivery: number }[]>(
+      `SELECT delivery FROM ${JOB_TABLES[kind]} WHERE id = ?`,
+      [jobId],
+    );
+    const thief = { kind, jobId, delivery: row?.delivery ?? 0, owner: 'thief', leaseMs: 60_000 };
+    for (;;) {
+      // The holder may renew it in between.
+      await ds.query('UPDATE backup_chains SET lease_until = NULL WHERE lease_job_id = ?', [jobId]);
+      const taken = await acquireLease(ds, thief);
+      if (taken.outcome === 'acquired') return taken.lease;
+      expect(taken.outcome).to.equal('held');
+    }
+  };
+  const giveBack = async (lease: ChainLease) => {
+    const failure = { code: 'lease_lost', detail: 'given back by the test' };
+    await fleet.queue.deliver(
+      await releaseAgain(fleet.suite.ds, lease, { delayMs: 0, keepAttempt: false, failure }),
+    );
+  };
+  const restore = async () => {
+    const { restore_id } = await acceptRestore(fleet.accept, {
+      backup_id: ledger.points[0]?.id ?? '',
+      target: { type: 'file', path: join(fleet.restores, 'restored.raw') },
+      format: 'raw',
+      verify: false,
+      max_bytes_per_second: 2 * MIB,
+    });
+    ledger.accepted.push(restore_id);
+    return restore_id;
+  };
+
+  const kinds: { what: string; kind: JobKind; hung?: boolean; accept: () => Promise<string> }[] = [
+    {
+      what: 'a full by qemu-img',
+      kind: 'backup',
+      accept: () => vm.accept('full', { source: { type: 'nbd', uri: source.uri() } }),
+    },
+    {
+      what: 'an increment by the engine',
+      kind: 'backup',
+      accept: () => vm.accept('changes', { source: { type: 'nbd', uri: source.uri() } }),
+    },
+    {
+      what: 'an increment whose tools hang',
+      kind: 'backup',
+      hung: true,
+      accept: () => vm.accept('changes', { source: { type: 'nbd', uri: source.uri() } }),
+    },
+    { what: 'a restore', kind: 'restore', accept: restore },
+  ];
+  for (const { what, kind, hung, accept } of kinds) {
+    it(`to another stops ${what} with all its tools and connections, and neither publishes nor commits`, async () => {
+      if (what.includes('increment')) await vm.change(0, 4 * MIB);
+      await source.slow();
+      const id = await accept();
+      const worker = await workOn(kind);
+      // A stopped process does as little about SIGTERM as one that waits for a disk.
+      if (hung) for (const { pid } of await toolsOf(worker.child.pid ?? 0)) sendSignal(pid, 'SIGSTOP');
+      const thief = await steal(id);
+      await untilNoTraces(worker, RENEW_MS + REACH_MS);
+      const table = JOB_TABLES[kind];
+      const [row] = await fleet.suite.ds.query<{ status: string; fence: string }[]>(
+        `SELECT status, fence FROM ${table} WHERE id = ?`,
+        [id],
+      );
+      expect({ ...row, fence: Number(row?.fence) }).to.deep.equal({ status: 'running', fence: thief.fence });
+      await source.hurry();
+      await giveBack(thief);
+      expect((await fleet.ended(id)).status, worker.output()).to.equal('completed');
+    });
+  }
+
+  it('because the database is frozen stops by itself before anybody could have taken the lease', async () => {
+    await source.slow();
+    await vm.change(0, 4 * MIB);
+    await vm.accept('changes', { source: { type: 'nbd', uri: source.uri() } });
+    const worker = await workOn('backup');
+    process.kill(servers.database.pid, 'SIGSTOP');
+    try {
+      await untilNoTraces(worker, LEASE_MS);
+    } finally {
+      process.kill(servers.database.pid, 'SIGCONT');
+      await source.hurry();
+    }
+  });
+
+  it('leaves everything in order once others have done its work', async () => {
+    fleet.work();
+    const ends = await expectInOrder(fleet, ledger);
+    for (const [id, { status }] of ends) expect(status, id).to.equal('completed');
+  });
+});
