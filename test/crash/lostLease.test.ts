@@ -2,7 +2,8 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { acquireLease, type ChainLease } from '../../src/db/jobs/lease.js';
+import { acquireLease } from '../../src/db/jobs/acquire.js';
+import type { ChainLease } from '../../src/db/jobs/lease.js';
 import { JOB_TABLES, kindOfJob } from '../../src/db/jobs/kinds.js';
 import { releaseAgain } from '../../src/db/jobs/settle.js';
 import type { JobKind } from '../../src/entities/index.js';
@@ -10,12 +11,13 @@ import { type EmbeddedServices, startEmbedded, stopEmbedded } from '../../src/ma
 import { sendSignal } from '../../src/main/embedded/processes.js';
 import { acceptRestore } from '../../src/producers/accept/index.js';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';
+import type { FleetProcess } from '../helpers/fleetProcess.js';
 import { expectInOrder } from '../helpers/inOrder/index.js';
 import { grantSuites } from '../helpers/services.js';
 import { startSlowDisk, type SlowDisk } from '../helpers/slowDisk.js';
 import { clientsOf, timeUntil, toolsOf } from '../helpers/traces.js';
 import { createTrackedVm, type Ledger, type TrackedVm } from '../helpers/trackedVm.js';
-import { startWorkerProcess, type WorkerProcess } from '../helpers/workerProcess.js';
+import { startWorkerProcess } from '../helpers/workerProcess.js';
 
 const MIB = 1024 * 1024;
 const LEASE_MS = 3_000;
@@ -31,7 +33,7 @@ describe('A worker whose lease is lost', function () {
   let vm: TrackedVm;
   let source: SlowDisk;
   const ledger: Ledger = { accepted: [], points: [] };
-  const workers: WorkerProcess[] = [];
+  const workers: FleetProcess[] = [];
 
   before(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'servers-'));
@@ -55,7 +57,7 @@ describe('A worker whose lease is lost', function () {
   });
 
   /** Starts a worker and waits until it has its tools and connections at work. */
-  const workOn = async (kind: JobKind): Promise<WorkerProcess> => {
+  const workOn = async (kind: JobKind): Promise<FleetProcess> => {
     const worker = startWorkerProcess(fleet, kind);
     workers.push(worker);
     const busy = async () =>
@@ -65,7 +67,7 @@ describe('A worker whose lease is lost', function () {
     await fleet.accept.clock.sleep(300);
     return worker;
   };
-  const traces = async (worker: WorkerProcess) => [
+  const traces = async (worker: FleetProcess) => [
     ...(await toolsOf(worker.child.pid ?? 0)).map(({ argv }) => argv.join(' ')),
     ...Array.from({ length: await clientsOf(source.socketPath) }, () => 'connection'),
     ...(await partials()),
@@ -75,7 +77,7 @@ describe('A worker whose lease is lost', function () {
     const names = await Promise.all(roots.map((root) => readdir(root, { recursive: true })));
     return names.flat().filter((name) => name.includes('.partial'));
   };
-  const untilNoTraces = (worker: WorkerProcess, mostMs: number) =>
+  const untilNoTraces = (worker: FleetProcess, mostMs: number) =>
     timeUntil(
       async () => (await traces(worker)).length === 0,
       mostMs,
