@@ -63,7 +63,12 @@ describe('A worker whose lease is lost', function () {
     const busy = async () =>
       (await toolsOf(worker.child.pid ?? 0)).some(({ argv }) => /convert|qemu-nbd/.test(argv.join(' '))) &&
       (kind === 'restore' || (await clientsOf(source.socketPath)) > 0);
-    await timeUntil(busy, 15_000, () => `the worker is busy: ${worker.output()}`);
+    await timeUntil(
+      busy,
+      15_000,
+      () =>
+        `the worker is busy: ${worker.output()}\n${source.child.exitCode} ${source.child.signalCode} ${source.output()}`,
+    );
     await fleet.accept.clock.sleep(300);
     return worker;
   };

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { type NbdServer, startNbdkit } from './nbdServers.js';
 
 /** A raw disk behind NBD that takes its time, so that every copy of it has a middle. */
@@ -15,7 +15,11 @@ const FAST = '8G';
 /** Serves a raw disk, slowly at first. The file with the rate lies beside the disk. */
 export async function startSlowDisk(disk: string): Promise<SlowDisk> {
   const rateFile = `${disk}.rate`;
-  const set = (rate: string) => writeFile(rateFile, rate);
+  // The server reads it whenever it likes, and must not find half of it.
+  const set = async (rate: string) => {
+    await writeFile(`${rateFile}.new`, rate);
+    await rename(`${rateFile}.new`, rateFile);
+  };
   await set(SLOW);
   const server = await startNbdkit('--filter=rate', 'file', disk, `rate=${SLOW}`, `rate-file=${rateFile}`);
   return { ...server, slow: () => set(SLOW), hurry: () => set(FAST) };
