@@ -19,7 +19,7 @@ export function parseCount(text: string): number {
   return count;
 }
 
-/** The same, or null for the word `none`. */
-export function orNone(parse: (text: string) => number): (text: string) => number | null {
-  return (text) => (text === 'none' ? null : parse(text));
+/** The same, or the word `none`: commander makes an empty text of null. */
+export function orNone(parse: (text: string) => number): (text: string) => number | 'none' {
+  return (text) => (text === 'none' ? text : parse(text));
 }

@@ -36,17 +36,22 @@ export function createShutdown(log: Logger, options: { graceMs: number }): Shutd
     running ??= closeAll();
     await running;
   };
+  const forceAfter = (ms: number) => {
+    const force = () => {
+      log.fatal('could not stop in time');
+      process.exit(1);
+    };
+    setTimeout(force, ms).unref();
+  };
   const onSignal = () => {
     if (running) {
       for (const hurry of hurries) hurry();
+      // Of the grace time nothing is left, whatever it was.
+      forceAfter(FORCE_AFTER_MS);
       return;
     }
     log.info('stopping');
-    const timer = setTimeout(() => {
-      log.fatal('could not stop in time');
-      process.exit(1);
-    }, options.graceMs + FORCE_AFTER_MS);
-    timer.unref();
+    forceAfter(options.graceMs + FORCE_AFTER_MS);
     void run().then(() => {
       log.info('stopped');
       // Handles of third parties may linger; everything of ours is closed.

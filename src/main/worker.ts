@@ -54,6 +54,8 @@ await runMain(log, async () => {
     log,
     metrics,
   };
+  // Before the work begins: what is opened last is closed first, and nothing may come between a signal and the workers.
+  await joinFleet(wiring, { role: `worker-${kind}`, metricsAddress: metricsServer.address });
   const workers = settings.pools.map((pool) => startWorker(deps, kind, pool, settings.concurrency[kind]));
   shutdown.onHurry(() => {
     for (const worker of workers) worker.stopNow();
@@ -61,7 +63,6 @@ await runMain(log, async () => {
   shutdown.onClose('workers', async () => {
     await Promise.all(workers.map((worker) => worker.stop(settings.graceMs)));
   });
-  await joinFleet(wiring, { role: `worker-${kind}`, metricsAddress: metricsServer.address });
   log.info({ kind, pools: settings.pools, concurrency: settings.concurrency[kind] }, 'working');
 });
 

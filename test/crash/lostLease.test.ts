@@ -24,6 +24,8 @@ const LEASE_MS = 3_000;
 const RENEW_MS = 800;
 /** In which the loss reaches every child and every socket, once it can be known. */
 const REACH_MS = 2_000;
+/** What a process gives what will not close after the second signal. */
+const FORCED_MS = 10_000;
 
 describe('A worker whose lease is lost', function () {
   this.timeout(60_000);
@@ -164,7 +166,7 @@ describe('A worker whose lease is lost', function () {
     });
   }
 
-  it('because the database is frozen stops by itself before anybody could have taken the lease', async () => {
+  it('because the database is frozen stops by itself before anybody could have taken the lease, and can be stopped', async () => {
     await source.slow();
     await vm.change(0, 4 * MIB);
     await vm.accept('changes', { source: { type: 'nbd', uri: source.uri() } });
@@ -172,6 +174,16 @@ describe('A worker whose lease is lost', function () {
     process.kill(servers.database.pid, 'SIGSTOP');
     try {
       await untilNoTraces(worker, LEASE_MS);
+      // It cannot say good-bye to that database; told twice, it does not wait for it either.
+      worker.child.kill('SIGTERM');
+      await worker.said('stopping');
+      worker.child.kill('SIGTERM');
+      await timeUntil(
+        () => Promise.resolve(worker.child.exitCode !== null),
+        FORCED_MS + 5_000,
+        () => 'it has ended',
+      );
+      expect(worker.child.exitCode).to.equal(1);
     } finally {
       process.kill(servers.database.pid, 'SIGCONT');
       await source.hurry();

@@ -6,7 +6,7 @@ import type { CliIo } from '../io.js';
 export function addCancelCommand(program: Command, io: CliIo): void {
   program
     .command('cancel <job>')
-    .description('cancel a backup (bkp_...), a restore (rst_...) or a validation (mnt_...)')
+    .description('cancel a backup (bkp_...), a restore (rst_...) or maintenance (mnt_...)')
     .action(action(io, cancel));
 }
 

@@ -10,8 +10,8 @@ interface Options {
   name?: string;
   pool?: string;
   minFree?: number;
-  maxParallelJobs?: number | null;
-  maxBytesPerSecond?: number | null;
+  maxParallelJobs?: number | 'none';
+  maxBytesPerSecond?: number | 'none';
   immutableDays?: number;
   enable?: true;
   disable?: true;
@@ -53,11 +53,19 @@ function patchOf(options: Options): RepositoryPatch {
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.pool === undefined ? {} : { pool: options.pool }),
     ...(options.minFree === undefined ? {} : { min_free_bytes: options.minFree }),
-    ...(options.maxParallelJobs === undefined ? {} : { max_parallel_jobs: options.maxParallelJobs }),
-    ...(options.maxBytesPerSecond === undefined ? {} : { max_bytes_per_second: options.maxBytesPerSecond }),
+    ...(options.maxParallelJobs === undefined
+      ? {}
+      : { max_parallel_jobs: numberOrNull(options.maxParallelJobs) }),
+    ...(options.maxBytesPerSecond === undefined
+      ? {}
+      : { max_bytes_per_second: numberOrNull(options.maxBytesPerSecond) }),
     ...(options.immutableDays === undefined ? {} : { immutable_days: options.immutableDays }),
     ...(enable || disable ? { enabled: enable === true } : {}),
   };
   if (Object.keys(body).length > 0) return body;
   throw new StrataError('invalid_request', 'There is nothing to change: see strata help repo set.');
+}
+
+function numberOrNull(value: number | 'none'): number | null {
+  return value === 'none' ? null : value;
 }

@@ -7,7 +7,7 @@ import { keyOf } from './options.js';
 
 export interface JobCalls {
   get(id: string, options?: CallOptions): Promise<Job>;
-  /** Cancels a job of any kind. */
+  /** Cancels a job of any kind; `accepted` is false when it was cancelled before. @throws wrong_state when it has ended */
   cancel(id: string, options?: CallOptions): Promise<CancelResult>;
   /**
    * Changes of jobs as they happen; of one job with `job_id`. Connects again when the connection breaks, so a change may

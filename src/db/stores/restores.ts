@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { type JobStatus, RestoreJob } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { type PageOf, type PageRequest, pageById, read } from './page.js';
+import { type PageOf, type PageRequest, pageById, read, select } from './page.js';
 
 /** Restores, newest first by their ids, whose beginning is the time. */
 export async function listRestores(
@@ -21,4 +21,15 @@ export async function getRestore(ds: DataSource, id: string): Promise<RestoreJob
   const row = await read(() => ds.getRepository(RestoreJob).findOneBy({ id }));
   if (!row) throw new StrataError('not_found', `There is no restore ${id}.`);
   return row;
+}
+
+/** Those of the restores that will not be tried again. */
+export async function endedRestores(ds: DataSource, ids: readonly string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set();
+  const rows = await select<{ id: string }>(
+    ds,
+    `SELECT id FROM restore_jobs WHERE id IN (?) AND status NOT IN ('queued', 'released', 'running')`,
+    [ids],
+  );
+  return new Set(rows.map(({ id }) => id));
 }

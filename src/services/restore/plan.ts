@@ -102,13 +102,27 @@ export function partialName(name: string, jobId: string, fence: number): string 
   return `.${name.slice(0, NAME_CHARACTERS)}.${jobId}.${fence}.partial`;
 }
 
+/** The temporary directory of an attempt, by its name. */
+export interface Partial {
+  name: string;
+  jobId: string;
+  fence: number;
+}
+
+/** Those of the names that attempts of restores have left or are writing to. Pure. */
+export function partialsIn(names: readonly string[]): Partial[] {
+  return names.flatMap((name) => {
+    const [, jobId, fence] = /^\..*\.(rst_[0-9a-z]+)\.(\d+)\.partial$/s.exec(name) ?? [];
+    return jobId === undefined ? [] : [{ name, jobId, fence: Number(fence) }];
+  });
+}
+
 /**
- * Those of the names that attempts of the job have left, up to that of the fence: an attempt that was frozen and wakes
- * must not touch the directory of the one that took over. Pure.
+ * Those that attempts of the job have left, up to that of the fence: an attempt that was frozen and wakes must not touch
+ * the directory of the one that took over. Pure.
  */
 export function partialsOf(jobId: string, fence: number, names: readonly string[]): string[] {
-  return names.filter((name) => {
-    const [, id, found] = /^\..*\.([^.]+)\.(\d+)\.partial$/s.exec(name) ?? [];
-    return id === jobId && found !== undefined && Number(found) <= fence;
-  });
+  return partialsIn(names)
+    .filter((partial) => partial.jobId === jobId && partial.fence <= fence)
+    .map(({ name }) => name);
 }

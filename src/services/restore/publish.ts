@@ -2,10 +2,11 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataSource } from '../../db/database.js';
 import { recordStep, readSteps, type StepRecord } from '../../db/jobs/journal.js';
+import { endedRestores } from '../../db/stores/restores.js';
 import { isStrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import { publishFile, syncDirectory } from '../repository/durable.js';
-import { partialsOf, type RestorePlan } from './plan.js';
+import { partialsIn, partialsOf, type RestorePlan } from './plan.js';
 import type { RestoreResult } from './result.js';
 import { type FileIdentity, identityOf } from './target.js';
 
@@ -14,15 +15,28 @@ type FilePlan = Extract<RestorePlan, { kind: 'file' }>;
 /** The step that is recorded before the file gets its final name, with its identity and the job's result. */
 const PUBLISHING = 'publishing';
 
-/** Makes the private directory of an attempt, and removes those of the attempts before it. */
-export async function beginPartial(plan: FilePlan, jobId: string, fence: number): Promise<void> {
+/**
+ * Makes the private directory of an attempt, and removes those of the attempts before it, and those of jobs that have ended:
+ * one whose worker was killed, and which was then cancelled, has nobody else to tidy up after it.
+ */
+export async function beginPartial(
+  ds: DataSource,
+  plan: FilePlan,
+  jobId: string,
+  fence: number,
+): Promise<void> {
   await removePartials(plan.parent, jobId, fence);
+  const others = partialsIn(await readdir(plan.parent));
+  const ended = await endedRestores(ds, [...new Set(others.map((partial) => partial.jobId))]);
+  for (const partial of others) {
+    if (ended.has(partial.jobId)) await rm(join(plan.parent, partial.name), { recursive: true, force: true });
+  }
   await mkdir(plan.directory, { mode: 0o700 });
 }
 
 /**
- * Removes what attempts of the job, up to that of the fence, have left in a directory. Another job's files and those of a
- * newer attempt are never touched.
+ * Removes what attempts of the job, up to that of the fence, have left in a directory. Those of a newer attempt are never
+ * touched.
  */
 export async function removePartials(parent: string, jobId: string, fence: number): Promise<void> {
   for (const name of partialsOf(jobId, fence, await readdir(parent))) {

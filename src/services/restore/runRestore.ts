@@ -90,7 +90,7 @@ async function restoreToFile(
   const { deps, held, request, report } = attempt;
   const { signal } = held;
   await assertRecordedChain(request.images, signal);
-  await beginPartial(plan, request.jobId, held.lease.fence);
+  await beginPartial(deps.ds, plan, request.jobId, held.lease.fence);
   return removedAfterwards(plan.directory, async () => {
     await assertRoom(request.images[0] ?? '', plan.parent, signal);
     await writeImage({

@@ -114,6 +114,17 @@ describe('the whole system, from the command line', function () {
     expect((await json('list', '--vm', 'web 01', '--disk', '10')).items).to.have.length(2);
   });
 
+  it('changes a repository, and takes a word for no limit', async () => {
+    const set = (...args: string[]) => json('repo', 'set', 'main', ...args);
+    const limited = await set('--max-bytes-per-second', '512MiB', '--max-parallel-jobs', '4');
+    expect(limited).to.include({ max_bytes_per_second: 512 * MIB, max_parallel_jobs: 4 });
+    const free = await set('--max-bytes-per-second', 'none', '--max-parallel-jobs', 'none');
+    expect(free).to.include({ max_bytes_per_second: null, max_parallel_jobs: null, enabled: true });
+    const limits = ['--max-bytes-per-second', '64MiB', '--deadline', '600'];
+    const { backups } = await json('backup', 'web 01', '--disk', '0', ...limits, '--wait');
+    expect(backups[0]).to.include({ max_bytes_per_second: 64 * MIB, deadline_seconds: 600 });
+  });
+
   it('shows progress as plain lines without escape sequences when nobody watches a terminal', async () => {
     const { code, out, err } = await strata('backup', 'web 01', '--wait');
     expect(code).to.equal(0);
@@ -123,14 +134,18 @@ describe('the whole system, from the command line', function () {
 
   it('answers mistakes with the exit code of their kind, and in JSON with one problem document', async () => {
     const backupId = (await json('list', '--vm', 'web 01', '--limit', '1')).items[0].id;
+    const validationId = (await json('validate', 'web 01', '10', '--wait')).id;
     const cases: [number, string, string[]][] = [
       [4, 'not_found', ['backup', 'nobody']],
       [4, 'not_found', ['show', 'bkp_nothing']],
       [3, 'wrong_state', ['cancel', backupId]],
+      [3, 'wrong_state', ['cancel', validationId]],
       [3, 'name_taken', ['repo', 'add', 'main', join(root, 'data', 'repository')]],
       [3, 'repository_not_empty', ['repo', 'remove', 'main']],
       [2, 'path_not_allowed', ['backup', 'web 01', '--disk', '0', '--source', '/etc/x.raw']],
       [2, 'unknown_format', ['backup', 'web 01', '--disk', '0', '--source', '/etc/x.iso']],
+      [2, 'invalid_request', ['repo', 'set', 'main']],
+      [2, 'invalid_request', ['backup', 'web 01', '--max-bytes-per-second', '1KiB']],
       [5, 'unauthorized', ['list', '--token', 'wrong']],
     ];
     for (const [exit, problem, args] of cases) {

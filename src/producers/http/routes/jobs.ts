@@ -25,6 +25,8 @@ export function jobRoutes(app: Api, deps: HttpDeps): void {
       schema: {
         tags: ['jobs'],
         summary: 'Cancel a job of any kind',
+        description:
+          'A waiting job is cancelled at once. A running one is asked to stop, which its worker notices within STRATA_LEASE_RENEW_MS: it is `cancelled` when nothing of it is left.',
         params: JobParams,
         body: NoBody,
         response: { 200: CancelResult },

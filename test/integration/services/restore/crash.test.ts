@@ -72,15 +72,27 @@ describe('restore, interrupted,', function () {
     expect(await readFile(path, 'utf8')).to.equal('somebody else');
   });
 
-  it('removes what its own earlier attempts left, and nothing of other jobs', async () => {
+  it('removes what its own earlier attempts and ended jobs left, and nothing else of other jobs', async () => {
+    const ended = await bench.add({ path });
+    await bench.ds.getRepository(RestoreJob).update(ended, { status: 'cancelled' });
+    const ofEnded = join(bench.target, partialName('disk.raw', ended, 1));
+    const open = await bench.add({ path });
+    const ofOpen = partialName('disk.raw', open, 1);
+    await bench.ds.getRepository(RestoreJob).update(open, { status: 'queued' });
     const jobId = await bench.add({ path });
+    await bench.ds.getRepository(RestoreJob).update(jobId, { status: 'released' });
+    for (const directory of [ofEnded, join(bench.target, ofOpen)]) {
+      await mkdir(directory);
+      await writeFile(join(directory, 'disk.raw'), 'half');
+    }
     const own = join(bench.target, partialName('disk.raw', jobId, 1));
     const other = partialName('disk.raw', 'rst_other', 1);
     await mkdir(own);
     await writeFile(join(own, 'disk.raw'), 'half');
     await mkdir(join(bench.target, other));
     await bench.attempt(jobId, {});
-    expect(await readdir(bench.target)).to.have.members([other, 'disk.raw']);
+    expect(await readdir(bench.target)).to.have.members([other, ofOpen, 'disk.raw']);
+    await bench.ds.getRepository(RestoreJob).update(open, { status: 'cancelled' });
   });
 
   it('that was frozen and wakes leaves the directory of the attempt that took over', async () => {
