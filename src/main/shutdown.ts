@@ -36,22 +36,15 @@ export function createShutdown(log: Logger, options: { graceMs: number }): Shutd
     running ??= closeAll();
     await running;
   };
-  const forceAfter = (ms: number) => {
-    const force = () => {
-      log.fatal('could not stop in time');
-      process.exit(1);
-    };
-    setTimeout(force, ms).unref();
-  };
   const onSignal = () => {
     if (running) {
       for (const hurry of hurries) hurry();
       // Of the grace time nothing is left, whatever it was.
-      forceAfter(FORCE_AFTER_MS);
+      forceAfter(log, FORCE_AFTER_MS);
       return;
     }
     log.info('stopping');
-    forceAfter(options.graceMs + FORCE_AFTER_MS);
+    forceAfter(log, options.graceMs + FORCE_AFTER_MS);
     void run().then(() => {
       log.info('stopped');
       // Handles of third parties may linger; everything of ours is closed.
@@ -69,6 +62,14 @@ export function createShutdown(log: Logger, options: { graceMs: number }): Shutd
     onHurry: (hurry) => hurries.push(hurry),
     run,
   };
+}
+
+function forceAfter(log: Logger, ms: number): void {
+  const force = () => {
+    log.fatal('could not stop in time');
+    process.exit(1);
+  };
+  setTimeout(force, ms).unref();
 }
 
 /** Runs a process's main: logs what kills it and exits with 1. */

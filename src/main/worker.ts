@@ -3,9 +3,10 @@ import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Settings } from '../config/settings.js';
 import { QUEUE_KINDS, type QueueKind } from '../queue/catalogue.js';
-import { connectRedis } from '../queue/connection.js';
+import { connectRedis, type Redis } from '../queue/connection.js';
 import type { ServiceDeps } from '../services/deps.js';
 import { StrataError } from '../shared/errors.js';
+import type { WorkerDeps } from '../workers/deps.js';
 import { HANDLERS } from '../workers/handlers.js';
 import { startWorker } from '../workers/startWorker.js';
 import { joinFleet } from './fleet.js';
@@ -13,7 +14,7 @@ import { serveMetrics } from './metricsServer.js';
 import { preparePushExports } from './pushExports.js';
 import { makeScratch } from './scratch.js';
 import { runMain } from './shutdown.js';
-import { readProcess, wire } from './wire.js';
+import { readProcess, wire, type Wiring } from './wire.js';
 
 /** `worker.js --queue backup|maintenance|restore`: serves that queue of every pool in STRATA_POOLS. */
 const { values } = parseArgs({ options: { queue: { type: 'string' } } });
@@ -32,11 +33,25 @@ await runMain(log, async () => {
   const { answerMs } = settings;
   const redis = connectRedis({ url: settings.redisUrl ?? '' }, { use: 'worker', onError, answerMs });
   shutdown.onClose('worker redis', () => redis.disconnect());
-  const deps = {
+  const deps = depsOf(wiring, scratch.path, redis);
+  // Before the work begins: what is opened last is closed first, and nothing may come between a signal and the workers.
+  await joinFleet(wiring, { role: `worker-${kind}`, metricsAddress: metricsServer.address });
+  const workers = settings.pools.map((pool) => startWorker(deps, kind, pool, settings.concurrency[kind]));
+  shutdown.onHurry(() => {
+    for (const worker of workers) worker.stopNow();
+  });
+  shutdown.onClose('workers', async () => {
+    await Promise.all(workers.map((worker) => worker.stop(settings.graceMs)));
+  });
+  log.info({ kind, pools: settings.pools, concurrency: settings.concurrency[kind] }, 'working');
+});
+
+function depsOf(wiring: Wiring, scratchDir: string, redis: Redis): WorkerDeps {
+  return {
     services: {
       ds: wiring.ds,
       clock: wiring.clock,
-      scratchDir: scratch.path,
+      scratchDir,
       sourcePolicy: sourcePolicyOf(settings),
       restoreRoots: settings.restoreRoots,
       push: { ...settings.push, node: hostname() },
@@ -52,19 +67,9 @@ await runMain(log, async () => {
       deadlineMs: settings.jobDeadlineMs,
     },
     log,
-    metrics,
+    metrics: wiring.metrics,
   };
-  // Before the work begins: what is opened last is closed first, and nothing may come between a signal and the workers.
-  await joinFleet(wiring, { role: `worker-${kind}`, metricsAddress: metricsServer.address });
-  const workers = settings.pools.map((pool) => startWorker(deps, kind, pool, settings.concurrency[kind]));
-  shutdown.onHurry(() => {
-    for (const worker of workers) worker.stopNow();
-  });
-  shutdown.onClose('workers', async () => {
-    await Promise.all(workers.map((worker) => worker.stop(settings.graceMs)));
-  });
-  log.info({ kind, pools: settings.pools, concurrency: settings.concurrency[kind] }, 'working');
-});
+}
 
 function queueKind(text: string | undefined): QueueKind {
   const kind = QUEUE_KINDS.find((candidate) => candidate === text);
