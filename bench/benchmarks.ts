@@ -2,6 +2,7 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { type Bed, openBed, type Vm } from './bed.js';
 import type { CallsOfBoth } from './calls.js';
+import { catalogueContest } from './contests/catalogue.js';
 import { chainContests } from './contests/chain.js';
 import { changesContest } from './contests/changes.js';
 import { compareContest } from './contests/compare.js';
@@ -27,6 +28,7 @@ export const CONTESTS = [
   'chain',
   'merge',
   'cost',
+  'catalogue',
 ] as const;
 export type ContestName = (typeof CONTESTS)[number];
 
@@ -89,6 +91,7 @@ async function runContests(
     },
     chain: () => chainContests(bed, sizes, disk),
     merge: () => mergeContest(bed, sizes, disk),
+    catalogue: () => catalogueContest(sizes),
     cost: async () => {
       const cost = await costContest(sizes);
       calls = cost.calls;

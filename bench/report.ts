@@ -139,7 +139,7 @@ function seconds(milliseconds: readonly number[]): string {
     median(milliseconds),
     Math.min(...milliseconds),
     Math.max(...milliseconds),
-  ].map((value) => (value / 1000).toFixed(2));
+  ].map((value) => (value / 1000).toFixed(median(milliseconds) < 100 ? 4 : 2));
   return `${middle} (${least} .. ${most})`;
 }
 

@@ -15,6 +15,8 @@ export interface Sizes {
   chainChanges: number;
   /** Jobs that copy nothing. */
   jobs: number;
+  /** Chains of the two catalogues that are compared, backups of each chain, and questions in a round. */
+  catalogue: { small: number; large: number; backups: number; questions: number };
   /** Measured rounds of each contest, and rounds before them that are not counted: a worker lives long, its code is warm. */
   runs: number;
   warmUps: number;
@@ -36,6 +38,7 @@ export const REFERENCE: Sizes = {
   chain: 30,
   chainChanges: 320,
   jobs: 2_000,
+  catalogue: { small: 100, large: 10_000, backups: 100, questions: 200 },
   runs: 5,
   warmUps: 2,
   roomBytes: 16 * GIB,
@@ -51,6 +54,7 @@ export const QUICK: Sizes = {
   chain: 10,
   chainChanges: 20,
   jobs: 400,
+  catalogue: { small: 100, large: 1_000, backups: 100, questions: 100 },
   runs: 3,
   warmUps: 1,
   roomBytes: 2 * GIB,
@@ -66,6 +70,7 @@ export const TINY: Sizes = {
   chain: 3,
   chainChanges: 2,
   jobs: 100,
+  catalogue: { small: 5, large: 20, backups: 30, questions: 5 },
   runs: 1,
   warmUps: 0,
   roomBytes: 512 * MIB,
