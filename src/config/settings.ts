@@ -42,6 +42,8 @@ export interface Settings {
   jobDeadlineMs: number;
   redisPrefix: string;
   backlogLimit: number;
+  /** Blocks that an audit of the tracker reads, at most which part of the disk (in millionths), and for how many backups a liar is not asked. */
+  audit: { blocks: number; ppm: number; distrustBackups: number };
   /** How long a backup waits for a change list that is to follow its request. */
   extentsWaitMs: number;
   /** How often the restore points of a VM with a policy are looked through, beside after each run. */
@@ -128,6 +130,11 @@ function readJobs(read: Reader) {
     graceMs: read.integer('STRATA_GRACE_MS', 30_000, 0, 86_400_000),
     attempts: read.integer('STRATA_ATTEMPTS', 3, 1, 100),
     jobDeadlineMs: read.integer('STRATA_JOB_DEADLINE_MS', 86_400_000, 1_000, LONGEST_TIMER_MS),
+    audit: {
+      blocks: read.integer('STRATA_AUDIT_BLOCKS', 64, 0, 100_000),
+      ppm: read.integer('STRATA_AUDIT_PPM', 1_000, 1, 1_000_000),
+      distrustBackups: read.integer('STRATA_TRACKER_DISTRUST', 10, 0, 1_000_000),
+    },
     extentsWaitMs: read.integer('STRATA_EXTENTS_WAIT_MS', 600_000, 1_000, 86_400_000),
     backlogLimit: read.integer('STRATA_BACKLOG_LIMIT', 100_000, 1, 100_000_000),
   };

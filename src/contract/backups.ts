@@ -163,6 +163,13 @@ export const Backup = closed({
   demoted_reason: nullable(Type.String()),
   status: JobStatus,
   health: Health,
+  tracker: nullable(
+    oneOf(
+      ['extents', 'bitmap'],
+      'Who told what it holds; null where the whole disk was read, or before it has run.',
+    ),
+  ),
+  doubted_at: nullable(Time('When the tracker on which it relies was caught lying: it may lack changes')),
   parent_backup_id: nullable(Type.String()),
   change_id: nullable(Type.String()),
   since_change_id: nullable(Type.String()),

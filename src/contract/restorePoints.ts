@@ -22,6 +22,13 @@ const properties = {
   status: RestorePointStatus,
   consistency: Type.String(),
   missing_disks: Type.Integer({ minimum: 0, description: 'Disks of the VM that the request left out.' }),
+  notes: Type.Array(
+    closed({
+      disk_id: Type.Integer(),
+      code: Type.String({ description: 'One of docs/operations.md; stable, for scripts.' }),
+    }),
+    { description: 'What there is to say of its disks: added, left out, grown, a lying tracker, ...' },
+  ),
   created_at: Time('The instant of the data'),
   completed_at: nullable(Time('When all disks had ended')),
 };

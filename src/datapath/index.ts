@@ -10,7 +10,8 @@ export {
   readDigestIndex,
 } from './digests/index.js';
 export { contentIdOfImage, type ReadBack } from './engine/contentIdOfImage.js';
-export { type CopyChanges, copyChanges } from './engine/copyChanges.js';
+export type { AuditResult } from './audit/auditTracker.js';
+export { type ChangesResult, type CopyChanges, copyChanges } from './engine/copyChanges.js';
 export { type CopyDifferences, copyDifferences } from './engine/copyDifferences.js';
 export { type CopyFull, copyFull } from './engine/copyFull.js';
 export { type CopyOut, copyOut } from './engine/copyOut.js';

@@ -55,6 +55,7 @@ function depsOf(wiring: Wiring, scratchDir: string, redis: Redis): WorkerDeps {
       sourcePolicy: sourcePolicyOf(settings),
       restoreRoots: settings.restoreRoots,
       push: { ...settings.push, node: hostname() },
+      audit: settings.audit,
     },
     handlers: HANDLERS,
     queue: wiring.queue,

@@ -11,6 +11,8 @@ export interface Metrics {
   validations: Counter<'level' | 'healthy'>;
   provedBytes: Counter;
   damagedBackups: Counter;
+  auditedBlocks: Counter<'tracker'>;
+  trackerLies: Counter;
   sweeps: Counter<'what'>;
   running: Gauge<'kind'>;
   webhookAttempts: Counter<'outcome'>;
@@ -29,6 +31,7 @@ function createInstruments(registers: Registry[]): Omit<Metrics, 'registry'> {
   return {
     ...jobInstruments(registers),
     ...validationInstruments(registers),
+    ...trackerInstruments(registers),
     ...keeperInstruments(registers),
   };
 }
@@ -83,7 +86,7 @@ function jobInstruments(registers: Registry[]) {
     }),
     demotions: new Counter({
       name: 'strata_demotions_total',
-      help: 'Incremental requests that became a full, by reason.',
+      help: 'Increments that became a full or compared the whole disk, by reason.',
       labelNames: ['reason'],
       registers,
     }),
@@ -91,6 +94,22 @@ function jobInstruments(registers: Registry[]) {
       name: 'strata_jobs_running',
       help: 'Jobs running in this process.',
       labelNames: ['kind'],
+      registers,
+    }),
+  };
+}
+
+function trackerInstruments(registers: Registry[]) {
+  return {
+    auditedBlocks: new Counter({
+      name: 'strata_tracker_audited_blocks_total',
+      help: 'Blocks that a tracker called unchanged and that were compared.',
+      labelNames: ['tracker'],
+      registers,
+    }),
+    trackerLies: new Counter({
+      name: 'strata_tracker_lies_total',
+      help: 'Backups in which the audit found that the tracker had left changes out.',
       registers,
     }),
   };

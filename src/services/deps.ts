@@ -15,6 +15,17 @@ export interface ServiceDeps {
   /** Directories that restores may write to. */
   restoreRoots: string[];
   push: PushRules;
+  /** How trackers are looked after. */
+  audit: AuditSettings;
+}
+
+export interface AuditSettings {
+  /** Blocks that a tracker calls unchanged and that are read nevertheless, per backup; 0 switches the audit off. */
+  blocks: number;
+  /** They are at most this part of the disk, in millionths. */
+  ppm: number;
+  /** After a lie, so many further backups compare the whole disk. */
+  distrustBackups: number;
 }
 
 /** How agents reach the exports that they push backups to. */

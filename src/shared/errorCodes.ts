@@ -72,6 +72,7 @@ export const ERRORS = {
   // Chains
   chain_broken: refused('The chain has no usable parent for an incremental backup.'),
   change_id_mismatch: refused('The change list does not belong to the latest backup of the chain.'),
+  tracker_lied: failure('The tracker left changes out; the whole disk is compared instead.'),
   backup_damaged: refused('The backup is damaged.'),
   backup_in_use: refused('The backup is protected or in use.'),
   validation_failed: failure('The check of the chain found problems.'),

@@ -8,6 +8,7 @@ export const EVENT_TYPES = [
   'backup.cancelled',
   'backup.damaged',
   'backup.cleared',
+  'backup.tracker_lied',
   'restore_point.completed',
   'restore_point.failed',
   'restore_point.cancelled',

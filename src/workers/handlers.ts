@@ -14,6 +14,9 @@ export interface HandlerOutcome extends Outcome {
   bytes: number;
   demotedReason: string | null;
   validation?: ValidationSummary;
+  /** Who told a backup what had changed, and how many blocks an audit of it has compared. */
+  tracker?: string | null;
+  audited?: number;
 }
 
 type Handler = (
@@ -47,12 +50,14 @@ export type Handlers = Record<QueueKind, Handler>;
 
 export const HANDLERS: Handlers = {
   backup: afterSwitch(async (deps, held, jobId, report) => {
-    const { backup, ...outcome } = await runBackup(deps, held, jobId, report);
+    const { backup, audited, ...outcome } = await runBackup(deps, held, jobId, report);
     return {
       ...outcome,
       type: backup.backupType,
       bytes: backup.bytesTransferred,
       demotedReason: backup.demotedReason,
+      tracker: backup.tracker,
+      audited: audited ?? 0,
     };
   }),
   maintenance: afterSwitch(async (deps, held, jobId, report) => {

@@ -79,7 +79,9 @@ function conclude(
     deps.metrics.bytesTransferred.inc({ type }, bytes);
     if (validation) countValidation(deps, validation);
     if (demotedReason) deps.metrics.demotions.inc({ reason: demotedReason });
-    log.info({ type, bytes, seconds, demotedReason, ...validation }, 'completed');
+    countTracker(deps, log, result.result);
+    const { tracker, audited } = result.result;
+    log.info({ type, bytes, seconds, demotedReason, tracker, audited, ...validation }, 'completed');
     return 'completed';
   }
   const { error, decision } = result;
@@ -110,4 +112,15 @@ function countValidation(
   metrics.validations.inc({ level, healthy: String(healthy) });
   metrics.provedBytes.inc(provedBytes);
   metrics.damagedBackups.inc(newlyDamaged);
+}
+
+function countTracker(
+  { metrics }: WorkerDeps,
+  log: WorkerDeps['log'],
+  { type, demotedReason, tracker, audited = 0 }: HandlerOutcome,
+): void {
+  if (tracker) metrics.auditedBlocks.inc({ tracker }, audited);
+  if (demotedReason !== 'tracker_lied') return;
+  metrics.trackerLies.inc();
+  log.warn({ type }, 'the tracker called changed blocks unchanged; the whole disk was compared');
 }

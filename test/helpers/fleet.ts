@@ -14,7 +14,7 @@ import { QUEUE_KINDS } from '../../src/queue/catalogue.js';
 import { JOB_TABLES, kindOfJob } from '../../src/db/jobs/kinds.js';
 import { systemClock } from '../../src/shared/clock.js';
 import type { LeaseSettings } from '../../src/services/chain/runUnderLease.js';
-import type { PushRules, ServiceDeps } from '../../src/services/deps.js';
+import type { AuditSettings, PushRules, ServiceDeps } from '../../src/services/deps.js';
 import type { WorkerDeps } from '../../src/workers/deps.js';
 import { HANDLERS } from '../../src/workers/handlers.js';
 import { type RunningWorker, startWorker } from '../../src/workers/startWorker.js';
@@ -48,6 +48,7 @@ export interface EndedJob {
 }
 
 export interface FleetOptions {
+  audit?: Partial<AuditSettings>;
   lease?: Partial<LeaseSettings>;
   nbdAllow?: string[];
   /** How agents reach exports; a port of their own per fleet, of a range of its own, by default. */
@@ -99,6 +100,7 @@ export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> 
     },
     restoreRoots: [dirs.restores],
     push: pushRules(suite, options.push),
+    audit: { blocks: 64, ppm: 1000, distrustBackups: 3, ...options.audit },
   };
   const lease = {
     owner: 'test',

@@ -75,6 +75,9 @@ async function insertBackupRow(
 export const publishedFull = (path: string): PublishedBackup => ({
   backupType: 'full',
   demotedReason: null,
+  tracker: null,
+  distrustBackups: 0,
+  notes: [],
   parentBackupId: null,
   repositoryPath: path,
   virtualSize: 512,

@@ -1,9 +1,11 @@
 import { BLOCK_SIZE, type Extent } from '../../shared/extents.js';
 import { digestBlocks } from '../digests/block.js';
+import { equalBlocks } from '../digests/equalBlocks.js';
 import { type DigestRun, type DigestWriter } from '../digests/index.js';
 import { runsOf } from '../digests/splitRuns.js';
 import type { NbdClient } from '../nbd/index.js';
-import type { BlockReader, OpenSource } from '../sources/index.js';
+import type { BlockReader, KnownRange, OpenSource } from '../sources/index.js';
+import { besideParent, type PieceBesideParent } from './besideParent.js';
 import { CHUNK_BYTES, planChunks } from './chunks.js';
 import { orderedMap } from './orderedMap.js';
 import type { Scope } from './scope.js';
@@ -20,6 +22,11 @@ export interface CopyExtents {
   extents: AsyncIterable<Extent>;
   /** The target is a new image without a backing file: it reads as zero where nothing is written. */
   targetIsEmpty: boolean;
+  /**
+   * What the target's backing file holds, from its beginning to its end: what is the same there is not written. The runs
+   * between the extents are told to `unchanged`.
+   */
+  parent?: { runs: AsyncIterable<DigestRun>; unchanged: (run: DigestRun) => void };
   /** Where the digests of what was written go, if anybody wants them. */
   digests?: Pick<DigestWriter, 'append'>;
   throttle: Throttle;
@@ -45,7 +52,7 @@ export async function copyExtents(copy: CopyExtents): Promise<void> {
       buffer: Buffer.allocUnsafeSlow(CHUNK_BYTES),
     }));
     const results = orderedMap({
-      items: planChunks(copy.extents, source),
+      items: planPieces(copy),
       slots,
       work: async (range, { number, buffer }) =>
         range.zero ? copyZeros(copy, range) : copyRange(copy, range, buffer, await readers.reader(number)),
@@ -59,6 +66,13 @@ export async function copyExtents(copy: CopyExtents): Promise<void> {
     readers.detach();
   }
 }
+
+function planPieces({ extents, source, parent }: CopyExtents): AsyncIterable<PlannedPiece> {
+  const pieces = planChunks(extents, source);
+  return parent ? besideParent(pieces, parent.runs, source.sizeBytes, parent.unchanged) : pieces;
+}
+
+type PlannedPiece = KnownRange & Partial<PieceBesideParent>;
 
 interface CopiedRange {
   runs: DigestRun[];
@@ -80,14 +94,16 @@ async function copyZeros(
 
 async function copyRange(
   { target, throttle, targetIsEmpty }: CopyExtents,
-  { offset, length }: Extent,
+  { offset, length, parent = [] }: PlannedPiece,
   buffer: Buffer,
   reader: BlockReader,
 ): Promise<CopiedRange> {
   await throttle(length);
   const bytes = buffer.subarray(0, length);
   await reader.read(offset, bytes);
-  const runs = runsOf(offset / BLOCK_SIZE, digestBlocks(bytes));
+  const first = offset / BLOCK_SIZE;
+  const found = digestBlocks(bytes);
+  const runs = runsOf(first, found, equalBlocks(first, found, parent));
   const written = await Promise.all(
     runs.map(async (run) => {
       const at = run.first * BLOCK_SIZE;

@@ -1,7 +1,8 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import type { BackupType } from '../../entities/index.js';
+import type { BackupType, PointNoteCode, Tracker } from '../../entities/index.js';
 import { affectedRows, inTransaction } from '../transaction.js';
 import { closeJob } from './close.js';
+import { addPointNote, noteLie, TRACKER_LIED } from './doubt.js';
 import type { Delivery } from './kinds.js';
 import { type ChainLease, leaseLost } from './lease.js';
 import { releaseHead } from './position.js';
@@ -21,6 +22,12 @@ export interface PublishedBackup {
   bytesTransferred: number;
   changeId: string | null;
   contentId: string;
+  /** Who told what it holds; null where the whole disk was read. */
+  tracker: Tracker | null;
+  /** The audit caught the tracker lying, and so many further backups are not to ask it. */
+  distrustBackups: number;
+  /** What the restore point has to say of the disk. */
+  notes: PointNoteCode[];
 }
 
 /**
@@ -35,6 +42,8 @@ export async function commitBackup(
 ): Promise<Delivery | undefined> {
   return inTransaction(ds, async (tx) => {
     await advance(tx, lease, backup);
+    for (const code of backup.notes) await addPointNote(tx, [lease.jobId], code);
+    if (backup.demotedReason === TRACKER_LIED) await noteLie(tx, lease.chainId, lease.jobId);
     await closeJob(tx, 'backup', lease.jobId, 'completed');
     return releaseHead(tx, lease.chainId);
   });
@@ -48,7 +57,9 @@ async function advance(tx: EntityManager, lease: ChainLease, backup: PublishedBa
   const segment =
     backup.backupType === 'full'
       ? 'c.full_backup_id = j.id, c.full_at = j.created_at, c.backups_since_full = 0, c.tracker_distrust = 0'
-      : 'c.backups_since_full = c.backups_since_full + 1';
+      : `c.backups_since_full = c.backups_since_full + 1,
+         c.tracker_distrust = GREATEST(c.tracker_distrust - 1, ?)`;
+  const lied = backup.demotedReason === TRACKER_LIED;
   const advanced: unknown = await tx.query(
     `UPDATE backup_chains c STRAIGHT_JOIN backup_jobs j ON j.id = ?
        STRAIGHT_JOIN vm_disks d ON d.vm_context_id = c.vm_context_id AND d.disk_id = c.disk_id
@@ -57,12 +68,13 @@ async function advance(tx: EntityManager, lease: ChainLease, backup: PublishedBa
          c.total_backups = c.total_backups + 1, c.total_size_bytes = c.total_size_bytes + ?,
          j.status = 'completed', j.backup_type = ?, j.demoted_reason = ?, j.parent_backup_id = ?, j.successor_of = ?,
          j.repository_path = ?, j.virtual_size = ?, j.size_bytes = ?, j.bytes_transferred = ?, j.change_id = ?,
-         j.content_id = ?, j.health = 'ok', j.completed_at = UTC_TIMESTAMP(3),
+         j.content_id = ?, j.health = 'ok', j.tracker = ?, j.completed_at = UTC_TIMESTAMP(3),
          d.virtual_size = ?
      WHERE c.id = ? AND c.fence = ? AND c.committed < ? AND j.fence = ? AND j.status = 'running'`,
     [
       lease.jobId,
       lease.fence,
+      ...(backup.backupType === 'full' ? [] : [lied ? backup.distrustBackups : 0]),
       backup.sizeBytes,
       backup.backupType,
       backup.demotedReason,
@@ -74,6 +86,7 @@ async function advance(tx: EntityManager, lease: ChainLease, backup: PublishedBa
       backup.bytesTransferred,
       backup.changeId,
       backup.contentId,
+      backup.tracker,
       backup.virtualSize,
       lease.chainId,
       lease.fence,

@@ -1,11 +1,15 @@
 import type { EntityManager } from 'typeorm';
 import type { JobStatus, RestorePointStatus } from '../../entities/index.js';
+import { TRACKER_LIED } from './doubt.js';
 import type { EndedPoint } from './events.js';
 
 type Counts = Partial<Record<JobStatus, number>>;
 
-/** What a restore point is, given the states of its disks' backups. Complete only when every disk is. */
-export function restorePointStatus(counts: Counts, missingDisks: number): RestorePointStatus {
+/**
+ * What a restore point is, given the states of its disks' backups. Complete only when every disk is.
+ * @param warnings disks that it lacks, and backups that have something to be said against them
+ */
+export function restorePointStatus(counts: Counts, warnings: number): RestorePointStatus {
   const n = (status: JobStatus) => counts[status] ?? 0;
   if (n('running') + n('released') + n('queued') > 0) {
     return n('running') + n('completed') + n('failed') + n('cancelled') > 0 ? 'running' : 'pending';
@@ -13,7 +17,7 @@ export function restorePointStatus(counts: Counts, missingDisks: number): Restor
   if (n('failed') > 0) return 'failed';
   if (n('cancelled') > 0) return 'cancelled';
   if (n('expired') > 0) return n('completed') > 0 ? 'completed_with_warnings' : 'expired';
-  return missingDisks > 0 ? 'completed_with_warnings' : 'completed';
+  return warnings > 0 ? 'completed_with_warnings' : 'completed';
 }
 
 interface PointRow {
@@ -40,12 +44,14 @@ export async function settleRestorePointOf(
   );
   const point = points[0];
   if (!point) return undefined;
-  const rows = await tx.query<{ status: JobStatus; n: string }[]>(
-    'SELECT status, COUNT(*) AS n FROM backup_jobs WHERE restore_point_id = ? GROUP BY status',
-    [point.id],
+  const rows = await tx.query<{ status: JobStatus; n: string; warned: string }[]>(
+    `SELECT status, COUNT(*) AS n, SUM(doubted_at IS NOT NULL OR COALESCE(demoted_reason, '') = ?) AS warned
+     FROM backup_jobs WHERE restore_point_id = ? GROUP BY status`,
+    [TRACKER_LIED, point.id],
   );
   const counts: Counts = Object.fromEntries(rows.map((row) => [row.status, Number(row.n)]));
-  const status = restorePointStatus(counts, point.missing_disks);
+  const warned = rows.reduce((sum, row) => sum + Number(row.warned), 0);
+  const status = restorePointStatus(counts, point.missing_disks + warned);
   const ended = status !== 'pending' && status !== 'running';
   if (status === point.status && ended === (point.completed_at !== null)) return undefined;
   await tx.query(

@@ -3,7 +3,7 @@ import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
 import { checkVmName } from '../../shared/names.js';
 import type { BackupAnswer, BackupBody } from './bodies.js';
-import { type ChosenDisk, chooseDisks } from './chooseDisks.js';
+import { type ChosenDisk, type ChosenDisks, chooseDisks } from './chooseDisks.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { type Accepted, acceptOnce } from './once.js';
 import { predictDemotion } from './predict.js';
@@ -27,9 +27,9 @@ export async function acceptBackup(
     await deps.backlog.assertRoom(tx);
     const repository = await findRepository(tx, body.repository_id);
     const vmContextId = await ensureContext(tx, deps, repository.id, body.vm_name, body.upstream_id ?? '');
-    const { chosen, missing } = await chooseDisks(tx, deps, vmContextId, body);
-    deps.backlog.add(chosen.length);
-    return writeIntents(tx, deps, { body, repository, vmContextId, chosen, missing });
+    const disks = await chooseDisks(tx, deps, vmContextId, body);
+    deps.backlog.add(disks.chosen.length);
+    return writeIntents(tx, deps, { body, repository, vmContextId, ...disks });
   });
 }
 
@@ -42,12 +42,26 @@ function checkSchedule(body: BackupBody): void {
 }
 
 /** What a request asks for, put together. */
-interface Intents {
+interface Intents extends ChosenDisks {
   body: BackupBody;
   repository: NamedRepository;
   vmContextId: string;
-  chosen: ChosenDisk[];
-  missing: number;
+}
+
+async function insertPoint(tx: EntityManager, restorePointId: string, intents: Intents): Promise<void> {
+  const { body, repository, vmContextId, missing, notes } = intents;
+  await tx.query(
+    `INSERT INTO restore_points (id, vm_context_id, repository_id, type, status, missing_disks, notes, created_at)
+     VALUES (?, ?, ?, ?, 'pending', ?, ?, UTC_TIMESTAMP(3))`,
+    [
+      restorePointId,
+      vmContextId,
+      repository.id,
+      body.backup_type,
+      missing,
+      notes.length > 0 ? JSON.stringify(notes) : null,
+    ],
+  );
 }
 
 async function writeIntents(
@@ -55,14 +69,10 @@ async function writeIntents(
   deps: AcceptDeps,
   intents: Intents,
 ): Promise<Accepted<BackupAnswer>> {
-  const { body, repository, vmContextId, chosen, missing } = intents;
+  const { body, repository, vmContextId, chosen } = intents;
   const { extentsWaitMs } = deps.settings;
   const restorePointId = newId('rp', deps.clock.now());
-  await tx.query(
-    `INSERT INTO restore_points (id, vm_context_id, repository_id, type, status, missing_disks, created_at)
-     VALUES (?, ?, ?, ?, 'pending', ?, UTC_TIMESTAMP(3))`,
-    [restorePointId, vmContextId, repository.id, body.backup_type, missing],
-  );
+  await insertPoint(tx, restorePointId, intents);
   const answer: BackupAnswer = {
     restore_point_id: restorePointId,
     vm_context_id: vmContextId,

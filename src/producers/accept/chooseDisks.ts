@@ -1,6 +1,6 @@
 import type { EntityManager } from '../../db/database.js';
 import { parseJson } from '../../db/jobs/journal.js';
-import type { DiskSource } from '../../entities/index.js';
+import type { DiskSource, PointNote } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { type BlockSet, createBlockSet } from '../../shared/blockSet.js';
 import type { BackupBody, BackupDiskBody } from './bodies.js';
@@ -28,18 +28,28 @@ interface DiskRow {
   source: unknown;
   virtual_size: string | null;
   retired: number;
+  /** It has no backup to build upon. */
+  fresh: number;
+  /** 1 where the VM has a restore point; and where that is older than the disk's retirement. */
+  known_vm: number;
+  newly_retired: number;
 }
 
-/**
- * The disks of a request: those that it lists (new ones are registered on the way), or all of the VM.
- * @returns also how many disks of the VM the request leaves out
- */
+/** The disks of a request, and what there is to say of these and others. */
+export interface ChosenDisks {
+  chosen: ChosenDisk[];
+  /** How many disks of the VM the request leaves out. */
+  missing: number;
+  notes: PointNote[];
+}
+
+/** The disks of a request: those that it lists (new ones are registered on the way), or all of the VM. */
 export async function chooseDisks(
   tx: EntityManager,
   deps: AcceptDeps,
   vmContextId: string,
   body: BackupBody,
-): Promise<{ chosen: ChosenDisk[]; missing: number }> {
+): Promise<ChosenDisks> {
   const listed = body.disks;
   if (listed) checkListed(deps, listed, body.backup_type);
   let rows = await readDisks(tx, vmContextId);
@@ -59,16 +69,36 @@ export async function chooseDisks(
     );
   }
   const chosen = wanted.map((disk, index) => toChosen(disk, rows, index, listed !== undefined));
-  const missing = present(rows).filter((row) => !wanted.some((disk) => disk.disk_id === row.disk_id)).length;
-  return { chosen, missing };
+  const leftOut = present(rows).filter((row) => !isWanted(wanted, row));
+  return { chosen, missing: leftOut.length, notes: notesOf(rows, wanted) };
+}
+
+function isWanted(wanted: readonly BackupDiskBody[], { disk_id }: DiskRow): boolean {
+  return wanted.some((disk) => disk.disk_id === disk_id);
+}
+
+/** What has become of the VM's disks since its restore point before. */
+function notesOf(rows: readonly DiskRow[], wanted: readonly BackupDiskBody[]): PointNote[] {
+  return rows.flatMap((row): PointNote[] => {
+    const note = (code: PointNote['code']) => [{ disk_id: row.disk_id, code }];
+    if (isWanted(wanted, row)) {
+      return Number(row.fresh) === 1 && Number(row.known_vm) === 1 ? note('disk_added') : [];
+    }
+    if (Number(row.retired) === 0) return note('disk_left_out');
+    return Number(row.newly_retired) === 1 ? note('disk_retired') : [];
+  });
 }
 
 async function readDisks(tx: EntityManager, vmContextId: string): Promise<DiskRow[]> {
   return tx.query<DiskRow[]>(
-    `SELECT d.disk_id, c.id AS chain_id, d.source, d.virtual_size, d.retired_at IS NOT NULL AS retired
+    `SELECT d.disk_id, c.id AS chain_id, d.source, d.virtual_size, d.retired_at IS NOT NULL AS retired,
+            c.latest_backup_id IS NULL AS fresh, v.last_point IS NOT NULL AS known_vm, d.retired_at >= v.last_point AS newly_retired
      FROM vm_disks d JOIN backup_chains c ON c.vm_context_id = d.vm_context_id AND c.disk_id = d.disk_id
+     LEFT JOIN (SELECT created_at AS last_point FROM restore_points
+                WHERE vm_context_id = ? AND status IN ('completed', 'completed_with_warnings')
+                ORDER BY created_at DESC LIMIT 1) v ON TRUE
      WHERE d.vm_context_id = ? ORDER BY d.disk_id`,
-    [vmContextId],
+    [vmContextId, vmContextId],
   );
 }
 

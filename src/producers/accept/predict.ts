@@ -1,6 +1,6 @@
 import type { EntityManager } from '../../db/database.js';
 import type { Health } from '../../entities/index.js';
-import { type ParentFacts, type PlanInput, planBackup } from '../../services/backup/plan.js';
+import { type ParentFacts, planBackup, trackerOf } from '../../services/backup/plan.js';
 import type { BackupBody } from './bodies.js';
 import type { ChosenDisk } from './chooseDisks.js';
 
@@ -42,7 +42,7 @@ export async function predictDemotion(
   const plan = planBackup({
     requestedType: body.backup_type,
     onBrokenChain: body.on_broken_chain ?? 'full',
-    tracker: trackerOf(disk),
+    tracker: trackerOf({ has_extents: disk.extents !== null || disk.extentsFollow, source: disk.source }),
     trackerDistrusted: Number(facts?.tracker_distrust ?? 0) > 0,
     sinceChangeId: disk.sinceChangeId,
     // Unknown before the source is opened: assume that the disk has kept its size.
@@ -58,12 +58,6 @@ export async function predictDemotion(
     fullAgeMs: facts?.full_age_ms == null ? null : Number(facts.full_age_ms),
   });
   return { backup_type: plan.type, demoted_reason: plan.demotedReason };
-}
-
-function trackerOf({ source, extents, extentsFollow }: ChosenDisk): PlanInput['tracker'] {
-  if (source.type === 'push') return 'push';
-  if (extents || extentsFollow) return 'extents';
-  return source.type === 'nbd' && source.bitmap ? 'bitmap' : 'none';
 }
 
 function toParent(facts: Facts, which: 'latest' | 'full'): ParentFacts | null {

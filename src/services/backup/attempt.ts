@@ -18,7 +18,11 @@ import { publish } from './publish.js';
 import { noteOutOfRoom, writtenBytes } from './room.js';
 import { verifyNew } from './verifyNew.js';
 
-export type BackupOutcome = Outcome & { backup: PublishedBackup };
+export type BackupOutcome = Outcome & {
+  backup: PublishedBackup;
+  /** Blocks that an audit of the tracker has compared. */
+  audited?: number;
+};
 
 /** What every attempt at a backup works with, wherever the bytes come from. */
 export interface Attempt {
@@ -40,6 +44,8 @@ export interface Names {
 export interface Written {
   bytesTransferred: number;
   changeId: string | null;
+  /** The audit of the tracker, where there was one and it found nothing. */
+  audit?: { sampled: number; seed: string } | undefined;
 }
 
 /** The names of a new backup: later than every other in its directory. */
@@ -76,7 +82,8 @@ export async function writeAndPublish(
     report({ phase: 'checking', bytes_done: bytesTransferred, bytes_total: bytesTransferred });
     const input = { ...attempt, ...names, plan };
     const { contentId } = await verifyNew(input);
-    return await publish({ ...input, ...written, contentId });
+    const published = await publish({ ...input, ...written, contentId });
+    return { ...published, audited: written.audit?.sampled ?? 0 };
   } catch (failure) {
     const error = asStrataError(failure);
     await tidyUp(attempt, names.partial, error, keepsImage(error));

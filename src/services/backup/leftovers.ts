@@ -62,6 +62,6 @@ async function finish(
   }
   await syncDirectory(join(root, files.directory));
   await held.assertHeld();
-  const backup = publishedOf(manifest, files.image);
+  const backup = publishedOf(deps, context, manifest, files.image);
   return { next: await commitBackup(deps.ds, held.lease, backup), backup };
 }

@@ -1,4 +1,10 @@
-import type { BackupType, OnBrokenChain, RequestedType, Tracker } from '../../entities/index.js';
+import type {
+  BackupRequest,
+  BackupType,
+  OnBrokenChain,
+  RequestedType,
+  Tracker,
+} from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 
 /** A completed backup that could be built upon. */
@@ -94,6 +100,21 @@ export function planBackup(input: PlanInput): BackupPlan {
   if (input.trackerDistrusted && input.tracker !== 'push')
     return { type, mode: 'compare', parent, demotedReason: 'tracker_distrusted' };
   return { type, mode: 'changes', parent, demotedReason: null };
+}
+
+/** The plan that takes the place of one whose tracker was caught lying: the same increment, by comparing the whole disk. */
+export function comparedInstead(plan: BackupPlan): BackupPlan {
+  return plan.type === 'full' ? plan : { ...plan, mode: 'compare', demotedReason: 'tracker_lied' };
+}
+
+/** Who tells what has changed, as the request says. */
+export function trackerOf({
+  has_extents: hasExtents,
+  source,
+}: Pick<BackupRequest, 'has_extents' | 'source'>): PlanInput['tracker'] {
+  if (source.type === 'push') return 'push';
+  if (hasExtents) return 'extents';
+  return source.type === 'nbd' && source.bitmap ? 'bitmap' : 'none';
 }
 
 /** True when `auto` has to take a full because of those before it: every n-th backup, or after n days. */

@@ -1,5 +1,5 @@
 import type { BackupContext } from './context.js';
-import { type BackupPlan, type PlanInput, planBackup } from './plan.js';
+import { type BackupPlan, planBackup, trackerOf } from './plan.js';
 
 /** The plan of a job, by the catalogue as it is under the lease. @throws as planBackup */
 export function planJob(context: BackupContext, virtualSize: number): BackupPlan {
@@ -7,7 +7,7 @@ export function planJob(context: BackupContext, virtualSize: number): BackupPlan
   return planBackup({
     requestedType: job.requestedType,
     onBrokenChain: job.request.on_broken_chain,
-    tracker: trackerOf(context),
+    tracker: trackerOf(job.request),
     trackerDistrusted: chain.trackerDistrust > 0,
     sinceChangeId: job.sinceChangeId,
     virtualSize: virtualSize,
@@ -21,11 +21,4 @@ export function planJob(context: BackupContext, virtualSize: number): BackupPlan
     backupsSinceFull: chain.backupsSinceFull,
     fullAgeMs: chain.fullAt && restorePoint.createdAt.getTime() - chain.fullAt.getTime(),
   });
-}
-
-function trackerOf({ job }: BackupContext): PlanInput['tracker'] {
-  const { source, has_extents: hasExtents } = job.request;
-  if (source.type === 'push') return 'push';
-  if (hasExtents) return 'extents';
-  return source.type === 'nbd' && source.bitmap ? 'bitmap' : 'none';
 }

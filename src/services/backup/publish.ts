@@ -1,7 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { commitBackup, type PublishedBackup } from '../../db/jobs/commitBackup.js';
+import { TRACKER_LIED } from '../../db/jobs/doubt.js';
 import { recordStep } from '../../db/jobs/journal.js';
+import type { BackupRequest, Tracker } from '../../entities/index.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ServiceDeps } from '../deps.js';
 import { publishFile, syncDirectory, writeDurably } from '../repository/durable.js';
@@ -9,7 +11,7 @@ import type { BackupFiles } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import { type Manifest, serialiseManifest } from '../repository/manifest.js';
 import type { BackupContext } from './context.js';
-import type { BackupPlan } from './plan.js';
+import { type BackupPlan, trackerOf } from './plan.js';
 
 export interface PublishInput {
   deps: ServiceDeps;
@@ -23,6 +25,8 @@ export interface PublishInput {
   bytesTransferred: number;
   changeId: string | null;
   contentId: string;
+  /** The audit of the tracker, where there was one and it found nothing. */
+  audit?: { sampled: number; seed: string } | undefined;
 }
 
 /** Step of the journal that names the files which are about to get their final names. */
@@ -46,12 +50,17 @@ export async function publish(input: PublishInput): Promise<Outcome & { backup: 
   await publishFile(join(root, partial.manifest), join(root, files.manifest));
   await publishFile(join(root, partial.image), join(root, files.image));
   await syncDirectory(join(root, files.directory));
-  const backup = publishedOf(manifest, files.image);
+  const backup = publishedOf(deps, context, manifest, files.image);
   return { next: await commitBackup(deps.ds, held.lease, backup), backup };
 }
 
 /** The row of a published file, from its manifest: also how a crash between rename and commit is finished. */
-export function publishedOf(manifest: Manifest, image: string): PublishedBackup {
+export function publishedOf(
+  deps: ServiceDeps,
+  context: BackupContext,
+  manifest: Manifest,
+  image: string,
+): PublishedBackup {
   return {
     backupType: manifest.backup_type,
     demotedReason: manifest.demoted_reason,
@@ -62,7 +71,18 @@ export function publishedOf(manifest: Manifest, image: string): PublishedBackup 
     bytesTransferred: manifest.bytes_transferred,
     changeId: manifest.change_id,
     contentId: manifest.content_id,
+    tracker: manifest.tracker ?? null,
+    distrustBackups: deps.audit.distrustBackups,
+    notes: notesOf(context, manifest),
   };
+}
+
+function notesOf({ lineage: [latest] }: BackupContext, manifest: Manifest): PublishedBackup['notes'] {
+  const notes: PublishedBackup['notes'] = [];
+  if (latest && manifest.virtual_size > latest.virtualSize) notes.push('disk_grown');
+  if (latest && manifest.virtual_size < latest.virtualSize) notes.push('disk_shrunk');
+  if (manifest.demoted_reason === TRACKER_LIED) notes.push('tracker_lied');
+  return notes;
 }
 
 async function describe(input: PublishInput): Promise<Manifest> {
@@ -89,6 +109,8 @@ async function describe(input: PublishInput): Promise<Manifest> {
     parent_backup_id: parent?.id ?? null,
     parent_file: parent ? basename(parent.path) : null,
     change_id: input.changeId,
+    tracker: plan.mode === 'changes' ? listerOf(job.request) : null,
+    audit: input.audit ?? null,
     file: basename(files.image),
     file_length: image.size,
     file_mtime_ms: Math.floor(image.mtimeMs),
@@ -98,4 +120,10 @@ async function describe(input: PublishInput): Promise<Manifest> {
     content_id: input.contentId,
     created_at: restorePoint.createdAt.toISOString(),
   };
+}
+
+/** The tracker that an audit can catch: what an agent pushes has no source to compare with. */
+function listerOf(request: BackupRequest): Tracker | null {
+  const tracker = trackerOf(request);
+  return tracker === 'extents' || tracker === 'bitmap' ? tracker : null;
 }

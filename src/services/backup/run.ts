@@ -1,17 +1,18 @@
 import { join } from 'node:path';
 import { type OpenSource, openSource, type SourceSpec } from '../../datapath/index.js';
-import { asStrataError, StrataError } from '../../shared/errors.js';
+import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { ReportProgress, ServiceDeps } from '../deps.js';
 import { makeDirectory, removeDirectories } from '../repository/durable.js';
 import { diskDirectory } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import { type Attempt, type BackupOutcome, nameFiles, writeAndPublish } from './attempt.js';
+import { hasLied, trackerLied } from './audit.js';
 import { type BackupContext, loadContext } from './context.js';
 import { explainFailure } from './explainFailure.js';
 import { fullInstead } from './fallback.js';
 import { removeDeadPartials, resumePublished } from './leftovers.js';
-import type { BackupPlan } from './plan.js';
+import { type BackupPlan, comparedInstead } from './plan.js';
 import { planJob } from './planJob.js';
 import { adoptPushed } from './push/pushedStep.js';
 import { runPush } from './push/runPush.js';
@@ -105,20 +106,27 @@ async function runPull(input: Begun, spec: SourceSpec): Promise<BackupOutcome> {
 
 async function copy(attempt: Attempt, source: OpenSource): Promise<BackupOutcome> {
   const { context, held } = attempt;
-  const plan = planJob(context, attempt.virtualSize);
+  const planned = planJob(context, attempt.virtualSize);
+  let plan = (await hasLied(attempt, planned)) ? comparedInstead(planned) : planned;
   const by = async (chosen: BackupPlan) => {
     const names = await nameFiles(attempt, chosen);
     return writeAndPublish(attempt, chosen, names, async () => {
-      const { bytesWritten } = await transfer({ ...attempt, ...names, plan: chosen, source });
-      return { bytesTransferred: bytesWritten, changeId: context.job.changeId };
+      const { layer, audit } = await transfer({ ...attempt, ...names, plan: chosen, source });
+      if (audit?.differing.length) throw await trackerLied(attempt, audit);
+      return { bytesTransferred: layer.bytesWritten, changeId: context.job.changeId, audit };
     });
   };
-  try {
-    return await by(plan);
-  } catch (error) {
-    const fallback = await fullInstead(context, plan, error, held.signal);
-    if (!fallback) throw error;
-    return by(fallback);
+  for (;;) {
+    try {
+      return await by(plan);
+    } catch (error) {
+      // Each step down is taken once: a change list, a comparison, a full.
+      const fallback = isStrataError(error, 'tracker_lied')
+        ? comparedInstead(plan)
+        : await fullInstead(context, plan, error, held.signal);
+      if (!fallback) throw error;
+      plan = fallback;
+    }
   }
 }
 

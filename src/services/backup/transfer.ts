@@ -11,9 +11,14 @@ import type { ReportProgress, ServiceDeps } from '../deps.js';
 import { type BackupFiles, sidecarsOf } from '../repository/layout.js';
 import { createImage } from '../../qcow2/index.js';
 import type { Extent } from '../../shared/extents.js';
+import { randomPart } from '../../shared/ids.js';
+import { auditBlocks, type SeededAudit } from './audit.js';
 import type { BackupContext, Layer } from './context.js';
 import { extentsToCopy, listedExtents } from './extents.js';
 import type { BackupPlan } from './plan.js';
+
+/** 130 bits: nobody knows beforehand which blocks will be looked at. */
+const SEED_LENGTH = 26;
 
 export interface TransferInput {
   deps: ServiceDeps;
@@ -26,8 +31,14 @@ export interface TransferInput {
   report: ReportProgress;
 }
 
+/** A layer that was written, and the audit of the tracker that told what goes into it. */
+export interface Transferred {
+  layer: LayerResult;
+  audit?: SeededAudit;
+}
+
 /** Moves the bytes into the temporary image and writes its digest index; both are flushed when it returns. */
-export async function transfer(input: TransferInput): Promise<LayerResult> {
+export async function transfer(input: TransferInput): Promise<Transferred> {
   const { deps, held, context, plan, source, partial, report } = input;
   const root = context.repository.rootPath;
   const common = {
@@ -41,7 +52,8 @@ export async function transfer(input: TransferInput): Promise<LayerResult> {
     onProgress: (progress: { bytesDone: number; bytesTotal: number }) =>
       report({ phase: 'copying', bytes_done: progress.bytesDone, bytes_total: progress.bytesTotal }),
   };
-  if (plan.type === 'full') return copyFull({ ...common, target: join(root, partial.image) });
+  if (plan.type === 'full')
+    return { layer: await copyFull({ ...common, target: join(root, partial.image) }) };
   const lineage = layersOf(context, plan.parent.id);
   const parent = lineage[0];
   // A relative name in the same directory: a copied tree restores with plain tools (invariant 10).
@@ -51,15 +63,19 @@ export async function transfer(input: TransferInput): Promise<LayerResult> {
     { signal: held.signal },
   );
   const overlay = join(root, partial.image);
-  if (plan.mode === 'changes') {
-    const changes = changesOf(deps, context, source, held.signal);
-    return copyChanges({
-      ...common,
-      overlay,
-      extents: extentsToCopy(changes, plan.parent.virtualSize, source.sizeBytes),
-    });
-  }
-  return copyDifferences({ ...common, overlay, parentLayers: digestPaths(root, lineage) });
+  const parentLayers = digestPaths(root, lineage);
+  if (plan.mode === 'compare') return { layer: await copyDifferences({ ...common, overlay, parentLayers }) };
+  const seed = randomPart(SEED_LENGTH);
+  const blocks = auditBlocks(source.sizeBytes, deps.audit);
+  const changes = changesOf(deps, context, source, held.signal);
+  const { audit, ...layer } = await copyChanges({
+    ...common,
+    overlay,
+    parentLayers,
+    extents: extentsToCopy(changes, plan.parent.virtualSize, source.sizeBytes),
+    audit: { blocks, seed },
+  });
+  return { layer, audit: { ...audit, seed } };
 }
 
 function changesOf(

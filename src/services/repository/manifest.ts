@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { BackupType, RequestedType } from '../../entities/index.js';
+import type { BackupType, RequestedType, Tracker } from '../../entities/index.js';
 import { errnoOf, StrataError } from '../../shared/errors.js';
 
 /**
@@ -39,6 +39,10 @@ export interface Manifest {
   /** Name of the parent's file in the same directory. */
   parent_file: string | null;
   change_id: string | null;
+  /** Who told what the layer holds; null or absent where the whole disk was read, or is not known. */
+  tracker?: Tracker | null;
+  /** The blocks that the tracker called unchanged and that were compared: how many, and the seed that drew them. */
+  audit?: { sampled: number; seed: string } | null;
   /** Name of the image in the same directory. */
   file: string;
   /** Length of the image as `stat` tells it, in bytes. */

@@ -18,6 +18,8 @@ export function toBackup({ backup, vmName }: NamedBackup): Backup {
     demoted_reason: backup.demotedReason,
     status: backup.status,
     health: healthOf(backup),
+    tracker: backup.tracker,
+    doubted_at: iso(backup.doubtedAt),
     parent_backup_id: backup.parentBackupId,
     change_id: backup.changeId,
     since_change_id: backup.sinceChangeId,

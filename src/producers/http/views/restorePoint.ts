@@ -12,6 +12,7 @@ export function toRestorePoint({ point, vmName }: NamedPoint): RestorePoint {
     status: point.status,
     consistency: point.consistency,
     missing_disks: point.missingDisks,
+    notes: point.notes ?? [],
     created_at: point.createdAt.toISOString(),
     completed_at: iso(point.completedAt),
   };

@@ -44,6 +44,7 @@ function hasValues(manifest: Manifest): boolean {
     full === (manifest.parent_file === null) &&
     (full || isText(manifest.parent_file)) &&
     nullable &&
+    [null, 'extents', 'bitmap'].includes(manifest.tracker ?? null) &&
     isText(manifest.upstream_id) &&
     isVmName(manifest.vm_name) &&
     hasNumbers(manifest) &&

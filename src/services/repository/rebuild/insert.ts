@@ -1,4 +1,5 @@
 import type { DataSource, EntityManager } from '../../../db/database.js';
+import { addPointNote, doubtBefore, TRACKER_LIED } from '../../../db/jobs/doubt.js';
 import { lockChain } from '../../../db/jobs/position.js';
 import { settleRestorePointOf } from '../../../db/jobs/restorePoints.js';
 import { inTransaction } from '../../../db/transaction.js';
@@ -39,6 +40,7 @@ export async function insertDisk(
     if (plan.insert.length === 0) return plan;
     await insertPoints(tx, plan.insert, existing, missing);
     await insertBackups(tx, plan.insert);
+    await doubtAgain(tx, chainId, plan.insert);
     await settleKnownPoints(tx, plan.insert, existing);
     await advanceChain(tx, chain, found, existing, plan.insert);
     return plan;
@@ -97,6 +99,20 @@ async function insertPoints(
   }
 }
 
+/** Which backups rely on a tracker that was caught lying later is in no manifest, but follows from them. */
+async function doubtAgain(
+  tx: EntityManager,
+  chainId: string,
+  backups: readonly RebuiltBackup[],
+): Promise<void> {
+  for (const { manifest } of backups) {
+    if (manifest.demoted_reason !== TRACKER_LIED) continue;
+    await doubtBefore(tx, chainId, manifest.backup_id);
+    await addPointNote(tx, [manifest.backup_id], TRACKER_LIED);
+    await settleRestorePointOf(tx, manifest.backup_id);
+  }
+}
+
 /** A restore point that the catalogue had, or of which a backup has expired: its state follows from its backups. */
 async function settleKnownPoints(
   tx: EntityManager,
@@ -135,6 +151,7 @@ function toRow({ manifest, path, health }: RebuiltBackup) {
     parentBackupId: manifest.parent_backup_id,
     successorOf: isLink(manifest) ? manifest.parent_backup_id : null,
     changeId: manifest.change_id,
+    tracker: manifest.tracker ?? null,
     // Where the bytes came from is not in a manifest; nothing reads this of a completed backup.
     request: { source: { type: 'push' as const }, on_broken_chain: 'full' as const, has_extents: false },
     repositoryPath: path,

@@ -44,7 +44,14 @@ describe('A remote export that allows several connections', () => {
           const before = proxy.accepted();
           const overlay = await createOverlay(shop, 'inc', 'full', disk.sizeBytes);
           const extents = [{ offset: 0, length: disk.sizeBytes }];
-          await copyChanges({ ...layerJob(shop, source, 'inc'), overlay, extents });
+          const parentLayers = [shop.path('full.digests')];
+          await copyChanges({
+            ...layerJob(shop, source, 'inc'),
+            overlay,
+            extents,
+            parentLayers,
+            audit: { blocks: 0, seed: '' },
+          });
           expect(proxy.accepted() - before).to.equal(4);
         });
       } finally {

@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
+import { POINT_NOTES } from '../../../../src/entities/index.js';
+import { DEMOTED_REASONS } from '../../../../src/services/backup/plan.js';
 import { PROBLEMS } from '../../../../src/services/repository/rebuild/index.js';
 import { REASONS } from '../../../../src/services/repository/reconcile/index.js';
 
@@ -9,6 +11,12 @@ describe('docs/operations.md', () => {
     const missing = [...Object.keys(REASONS), ...Object.keys(PROBLEMS)].filter(
       (code) => !text.includes(`\`${code}\``),
     );
+    expect(missing).to.deep.equal([]);
+  });
+
+  it('names every reason for which a backup became something else, and every note of a restore point', async () => {
+    const text = await readFile(new URL('../../../../../docs/operations.md', import.meta.url), 'utf8');
+    const missing = [...DEMOTED_REASONS, ...POINT_NOTES].filter((code) => !text.includes(`\`${code}\``));
     expect(missing).to.deep.equal([]);
   });
 });

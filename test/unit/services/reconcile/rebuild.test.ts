@@ -178,6 +178,7 @@ describe('A manifest', () => {
       { created_at: 'yesterday' },
       { change_id: 'x'.repeat(192) },
       { upstream_id: null },
+      { tracker: 'oracle' },
     ];
     for (const over of hostile) {
       expect(checkManifest(manifest(1, over as Partial<Manifest>), PLACE), JSON.stringify(over)).to.equal(
