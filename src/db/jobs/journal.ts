@@ -19,12 +19,12 @@ export async function recordStep(
   state: StepRecord['state'],
   data: StepRecord['data'],
 ): Promise<void> {
-  await asking(() => insertStep(ds.manager, lease, step, state, data));
+  await asking(() => insertStep(ds, lease, step, state, data));
 }
 
 /** The same within a transaction. */
 export async function insertStep(
-  tx: EntityManager,
+  tx: Pick<EntityManager, 'query'>,
   lease: ChainLease,
   step: string,
   state: StepRecord['state'],
