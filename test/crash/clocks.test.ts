@@ -63,7 +63,14 @@ describe('Clocks that are set', () => {
     });
     broken = join(fleet.suite.tempDir, 'broken');
     const faults = ['error=EIO', 'error-rate=100%', `error-file=${broken}`];
-    source = await startNbdkit('--filter=error', '--filter=delay', 'file', vm.disk, 'rdelay=700ms', ...faults);
+    source = await startNbdkit(
+      '--filter=error',
+      '--filter=delay',
+      'file',
+      vm.disk,
+      'rdelay=700ms',
+      ...faults,
+    );
     address = await createApiAddress(fleet);
     const api = startApiProcess(fleet, address, clocks.process);
     [, worker] = await Promise.all([start('keeper', 'keeping'), start('worker', 'working')]);
