@@ -9,6 +9,7 @@ import { compareContest } from './contests/compare.js';
 import { costContest } from './contests/cost.js';
 import { fixedCostContest } from './contests/fixedCost.js';
 import { fullContest } from './contests/full.js';
+import { memoryContest, type WorkerMemory } from './contests/memory.js';
 import { finerContest, largerContest } from './contests/scale.js';
 import { mergeContest } from './contests/merge.js';
 import { makeReferenceDisk } from './disks.js';
@@ -29,6 +30,7 @@ export const CONTESTS = [
   'merge',
   'cost',
   'catalogue',
+  'memory',
 ] as const;
 export type ContestName = (typeof CONTESTS)[number];
 
@@ -66,7 +68,7 @@ async function runContests(
   sizes: Sizes,
   only: readonly ContestName[],
   say: (line: string) => void,
-): Promise<Pick<Results, 'rows' | 'parts' | 'calls'>> {
+): Promise<Pick<Results, 'rows' | 'parts' | 'calls' | 'memory'>> {
   const disk = join(bed.fleet.sources, 'reference.raw');
   say(`making the ${sizes.name} disk`);
   await makeReferenceDisk(disk, sizes);
@@ -74,6 +76,7 @@ async function runContests(
   const full = await bed.backup(vm, 'full');
   let parts: Parts[] = [];
   let calls: CallsOfBoth | undefined;
+  let memory: WorkerMemory[] = [];
   const contests: Record<ContestName, () => Promise<Row[]>> = {
     full: () => fullContest(bed, sizes, disk),
     changes: () => changesContest(bed, sizes, vm, full),
@@ -92,6 +95,10 @@ async function runContests(
     chain: () => chainContests(bed, sizes, disk),
     merge: () => mergeContest(bed, sizes, disk),
     catalogue: () => catalogueContest(sizes),
+    memory: async () => {
+      memory = await memoryContest(sizes);
+      return [];
+    },
     cost: async () => {
       const cost = await costContest(sizes);
       calls = cost.calls;
@@ -103,5 +110,5 @@ async function runContests(
     say(`${name} ...`);
     rows.push(...(await contests[name]()));
   }
-  return { rows, parts, calls };
+  return { rows, parts, calls, memory };
 }

@@ -1,4 +1,5 @@
 import type { Calls, CallsOfBoth } from './calls.js';
+import type { WorkerMemory } from './contests/memory.js';
 import { median } from './numbers.js';
 import type { Parts } from './parts.js';
 import { judge, type Row, times, typicalRun, type Verdict } from './row.js';
@@ -9,6 +10,7 @@ export interface Results {
   rows: Row[];
   parts: Parts[];
   calls: CallsOfBoth | undefined;
+  memory: WorkerMemory[];
   machine: string[];
   /** Load of the machine (1 minute) at the beginning, before each contest and at the end. */
   load: number[];
@@ -37,6 +39,7 @@ export function report(results: Results): string {
     '',
     ...missed(rows),
     ...callsTable(results.calls),
+    ...memoryTable(results.memory),
     '## The fixed cost, in parts',
     '',
     'Medians of the same backup by a worker that notes when each step begins.',
@@ -120,6 +123,26 @@ function callsTable(calls: CallsOfBoth | undefined): string[] {
     '|---|---|---|---|',
     line('Strata', calls.ours),
     line('bare BullMQ', calls.theirs),
+    '',
+  ];
+}
+
+/** The goal for a disk a thousand times as large, in MiB. */
+const MORE_MEMORY_MIB = 64;
+
+function memoryTable(memory: readonly WorkerMemory[]): string[] {
+  const [usual, large] = memory;
+  if (!usual || !large) return [];
+  const mib = ({ peakBytes }: WorkerMemory) => peakBytes / 1024 ** 2;
+  const more = mib(large) - mib(usual);
+  const verdict = more <= MORE_MEMORY_MIB ? 'met' : '**missed**';
+  return [
+    '## Memory of a worker',
+    '',
+    'Peak of a worker process of its own after a full and a comparison of a sparse disk, the QEMU tools not counted.',
+    '',
+    ...memory.map((each) => `- ${gib(each.diskBytes)}: ${mib(each).toFixed(0)} MiB`),
+    `- difference: ${more.toFixed(0)} MiB, goal <= ${MORE_MEMORY_MIB} MiB: ${verdict}`,
     '',
   ];
 }

@@ -17,6 +17,8 @@ export interface Sizes {
   jobs: number;
   /** Chains of the two catalogues that are compared, backups of each chain, and questions in a round. */
   catalogue: { small: number; large: number; backups: number; questions: number };
+  /** Sparse disks whose backups are compared by the worker's memory: a usual one and a very large one. */
+  sparseBytes: [usual: number, large: number];
   /** Measured rounds of each contest, and rounds before them that are not counted: a worker lives long, its code is warm. */
   runs: number;
   warmUps: number;
@@ -39,6 +41,7 @@ export const REFERENCE: Sizes = {
   chainChanges: 320,
   jobs: 2_000,
   catalogue: { small: 100, large: 10_000, backups: 100, questions: 200 },
+  sparseBytes: [10 * GIB, 10 * 1024 * GIB],
   runs: 5,
   warmUps: 2,
   roomBytes: 16 * GIB,
@@ -71,6 +74,7 @@ export const TINY: Sizes = {
   chainChanges: 2,
   jobs: 100,
   catalogue: { small: 5, large: 20, backups: 30, questions: 5 },
+  sparseBytes: [64 * MIB, GIB],
   runs: 1,
   warmUps: 0,
   roomBytes: 512 * MIB,
