@@ -131,9 +131,11 @@ describe('Removal by the API', function () {
     expect(answer.status, answer.text).to.equal(200);
     fits(Consolidation, answer.body);
     const [full, next] = [0, 1].map((n) => at(n).backups[0]?.id ?? '');
-    expect(answer.body.chains[0].steps[0]).to.include({ action: 'merge', backup_id: next, onto: null });
-    expect(answer.body.chains[0].steps[0].removes).to.deep.equal([full]);
-    expect(answer.body.chains[0].job).to.equal(null);
+    // Chains come in the order of their ids, which is no order of disks.
+    const chain = answer.body.chains.find(({ chain_id }: { chain_id: string }) => chain_id === before.id);
+    expect(chain.steps[0]).to.include({ action: 'merge', backup_id: next, onto: null });
+    expect(chain.steps[0].removes).to.deep.equal([full]);
+    expect(chain.job).to.equal(null);
     expect(await chainOf(0)).to.deep.equal(before);
   });
 
