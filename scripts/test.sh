@@ -69,8 +69,8 @@ run_mocha() { # output, files and options...
   echo "$code" >"$output.code"
 }
 
-# Test files in groups, a line each: much of a test is waiting for a lease, a disk or a process, so two groups run side by
-# side, each with servers of its own. What takes long comes first; a group that is not named here comes before all.
+# Test files in groups, a line each: much of a test is waiting for a lease, a disk or a process, so three groups run side
+# by side, each with servers of its own. What takes long comes first.
 group_of() { # test file
   local path=${1#dist/test/}
   case $path in
@@ -80,9 +80,9 @@ group_of() { # test file
     *) echo "${path%%/*}" ;;
   esac
 }
-longest=(integration/cli integration/services/backup integration/main crash/killedWorker crash/frozenWorker
-  crash/killedMerge lessons crash/randomUpkeep
-  integration/services/validation integration/examples integration/datapath integration/producers integration/qcow2)
+longest=(integration/services/backup integration/producers integration/cli integration/services/validation
+  integration/main crash/killedMerge integration/datapath integration/services/push lessons crash/reload
+  integration/examples crash/serverTrouble integration/services/limits)
 list_groups() {
   local file
   find dist/test -name '*.test.js' | sort | while IFS= read -r file; do echo "$(group_of "$file") $file"; done |
@@ -91,11 +91,11 @@ list_groups() {
       !($1 in files) { groups[++count] = $1 }
       { files[$1] = files[$1] " " $2 }
       END { for (i = 1; i <= count; i++) { name = groups[i]
-              print (name in rank ? rank[name] : name ~ /^unit/ ? 999 : name ~ /^crash/ ? 0 : 500), name files[name] } }' |
+              print (name in rank ? rank[name] : name ~ /^unit/ ? 999 : 500), name files[name] } }' |
     sort -n -k1,1 -s | cut -d' ' -f2-
 }
 
-side_by_side=${STRATA_TEST_PROCESSES:-2}
+side_by_side=${STRATA_TEST_PROCESSES:-3}
 outputs=$(mktemp -d)
 # Whoever stops this script stops the tests: their watchdogs clean up behind them.
 trap 'kill $(jobs -p) 2>/dev/null; wait; rm -rf "$outputs"' EXIT
