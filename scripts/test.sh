@@ -141,7 +141,11 @@ for code_file in "$outputs"/*.code; do
   output=${code_file%.code} more_passed=0 more_failed=0
   code=$(<"$code_file")
   [[ ! -f $output.totals ]] || read -r more_passed more_failed <"$output.totals"
-  [[ $code == 0 ]] || echo "Failed: ${output##*/}"
+  if [[ $code != 0 ]]; then
+    echo "Failed: ${output##*/}"
+    # Said again at the end: whoever reads a part of a long output reads its last part.
+    [[ ! -f $output.log ]] || sed -n '/^  [0-9]* failing$/,$p' "$output.log"
+  fi
   if [[ $code == 124 ]]; then echo "The tests of ${output##*/} did not finish within $deadline s."; fi
   # No totals (a file that does not load), a hang at the end, a time-out: the run failed whatever was counted.
   if [[ $code != 0 && ${more_failed:-0} == 0 ]]; then more_failed=1; fi

@@ -12,7 +12,8 @@ import { createTrackedVm, type Ledger, type TrackedVm, type Way } from '../helpe
 
 const MIB = 1024 * 1024;
 const SIZE = 6 * MIB;
-const TIMEOUT_MS = 1_000;
+/** Long enough for a healthy server on a machine that is busy with other tests. */
+const TIMEOUT_MS = 3_000;
 const ATTEMPTS = 3;
 /** Bytes of the server after which a copy is in its middle; the handshake and the map of the disk have passed by then. */
 const MIDDLE = MIB;
@@ -85,7 +86,7 @@ describe('An NBD source', () => {
   const ended = async (id: string) => {
     const timer = setInterval(() => void passDelays(fleet), 200);
     try {
-      return await fleet.ended(id, 30_000);
+      return await fleet.ended(id, 60_000);
     } finally {
       clearInterval(timer);
     }
@@ -128,7 +129,7 @@ describe('An NBD source', () => {
         await expectFailed(await vm.accept(way, { source: proxy.source }), 'nbd_connection_lost', way);
       }),
     );
-    expect(performance.now() - begun).to.be.below(30_000);
+    expect(performance.now() - begun).to.be.below(60_000);
     for (const { vm, proxy } of cases)
       await expectCompleted(await vm.accept('auto', { source: proxy.source }), 1, vm.name);
   });
@@ -164,7 +165,7 @@ describe('An NBD source', () => {
     const cases = await prepare('killed');
     await Promise.all(
       cases.map(async ({ vm, way, proxy, server }) => {
-        const slow = await serve('--filter=delay', 'file', vm.disk, 'rdelay=1500ms');
+        const slow = await serve('--filter=delay', 'file', vm.disk, 'rdelay=2500ms');
         proxy.serve(slow);
         const id = await vm.accept(way, { source: proxy.source });
         while ((await row(id)).status !== 'running') await fleet.accept.clock.sleep(10);
