@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { CallOptions } from '../transport.js';
+import type { Page } from '../../contract/index.js';
+import type { CallOptions, Query, Transport } from '../transport.js';
 
 /** For POSTs that create work. */
 export interface WorkOptions extends CallOptions {
@@ -16,4 +17,10 @@ export interface PageRequest {
 /** The key with which all tries of one call are one request. */
 export function keyOf(options: WorkOptions | undefined): string {
   return options?.idempotencyKey ?? randomUUID();
+}
+
+/** The list at a path, a page of it at a time. */
+export function listOf(transport: Transport) {
+  return <T>(at: string, page?: PageRequest, options?: CallOptions): Promise<Page<T>> =>
+    transport.call({ method: 'GET', path: at, query: page as Query | undefined }, options);
 }

@@ -7,8 +7,8 @@ import type {
   PolicyRunWithVms,
   Simulation,
 } from '../../contract/index.js';
-import { type CallOptions, path, type Query, type Transport } from '../transport.js';
-import type { PageRequest } from './options.js';
+import { type CallOptions, path, type Transport } from '../transport.js';
+import { listOf, type PageRequest } from './options.js';
 
 export interface PolicyCalls {
   create(body: PolicyCreate, options?: CallOptions): Promise<Policy>;
@@ -27,8 +27,7 @@ export interface PolicyCalls {
 export function policyCalls(transport: Transport): PolicyCalls {
   const base = path('policies');
   const one = (id: string, ...rest: string[]) => path('policies', id, ...rest);
-  const list = <T>(at: string, page?: PageRequest, options?: CallOptions) =>
-    transport.call<T>({ method: 'GET', path: at, query: page as Query | undefined }, options);
+  const list = listOf(transport);
   return {
     create: (body, options) => transport.call({ method: 'POST', path: base, body }, options),
     list: (page, options) => list(base, page, options),

@@ -11,8 +11,8 @@ import type {
   RepositoryReconcile,
   RepositorySpace,
 } from '../../contract/index.js';
-import { type CallOptions, path, type Query, type Transport } from '../transport.js';
-import { type PageRequest, type WorkOptions, keyOf } from './options.js';
+import { type CallOptions, path, type Transport } from '../transport.js';
+import { keyOf, listOf, type PageRequest, type WorkOptions } from './options.js';
 
 export interface RepositoryCalls {
   create(body: RepositoryCreate, options?: WorkOptions): Promise<Repository>;
@@ -40,8 +40,7 @@ export function repositoryCalls(transport: Transport): RepositoryCalls {
   return {
     create: (body, options) =>
       transport.call({ method: 'POST', path: base, body, idempotencyKey: keyOf(options) }, options),
-    list: (page, options) =>
-      transport.call({ method: 'GET', path: base, query: page as Query | undefined }, options),
+    list: (page, options) => listOf(transport)(base, page, options),
     get: (id, options) => transport.call({ method: 'GET', path: one(id) }, options),
     update: (id, body, options) => transport.call({ method: 'PATCH', path: one(id), body }, options),
     remove: (id, options) => transport.call({ method: 'DELETE', path: one(id) }, options),

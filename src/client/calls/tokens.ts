@@ -1,6 +1,6 @@
 import type { Page, Token, TokenCreate, TokenCreated } from '../../contract/index.js';
-import { type CallOptions, path, type Query, type Transport } from '../transport.js';
-import type { PageRequest } from './options.js';
+import { type CallOptions, path, type Transport } from '../transport.js';
+import { listOf, type PageRequest } from './options.js';
 
 export interface TokenCalls {
   /** The only answer that shows the token. It is not repeated when the connection breaks: its answer would be lost. */
@@ -13,8 +13,7 @@ export function tokenCalls(transport: Transport): TokenCalls {
   const base = path('tokens');
   return {
     create: (body, options) => transport.call({ method: 'POST', path: base, body }, options),
-    list: (page, options) =>
-      transport.call({ method: 'GET', path: base, query: page as Query | undefined }, options),
+    list: (page, options) => listOf(transport)(base, page, options),
     remove: (id, options) => transport.call({ method: 'DELETE', path: path('tokens', id) }, options),
   };
 }

@@ -7,8 +7,8 @@ import type {
   WebhookDelivery,
   WebhookPatch,
 } from '../../contract/index.js';
-import { type CallOptions, path, type Query, type Transport } from '../transport.js';
-import type { PageRequest } from './options.js';
+import { type CallOptions, path, type Transport } from '../transport.js';
+import { listOf, type PageRequest } from './options.js';
 
 export interface WebhookCalls {
   /** The only answer that shows the secret. */
@@ -27,8 +27,7 @@ export interface WebhookCalls {
 export function webhookCalls(transport: Transport): WebhookCalls {
   const base = path('webhooks');
   const one = (id: string, ...rest: string[]) => path('webhooks', id, ...rest);
-  const list = <T>(at: string, page?: PageRequest, options?: CallOptions) =>
-    transport.call<T>({ method: 'GET', path: at, query: page as Query | undefined }, options);
+  const list = listOf(transport);
   return {
     create: (body, options) => transport.call({ method: 'POST', path: base, body }, options),
     list: (page, options) => list(base, page, options),

@@ -104,14 +104,6 @@ export async function deletePolicy(ds: DataSource, id: string): Promise<void> {
   });
 }
 
-/** The policy of a VM, if it has one. */
-export async function policyOfVm(ds: DataSource, vmContextId: string): Promise<Policy | undefined> {
-  const member = await read(() =>
-    ds.getRepository(PolicyMember).findOne({ where: { vmContextId }, relations: { policy: true } }),
-  );
-  return member?.policy;
-}
-
 async function lockPolicy(tx: EntityManager, id: string): Promise<void> {
   const rows = await tx.query<unknown[]>('SELECT id FROM policies WHERE id = ? FOR UPDATE', [id]);
   if (rows.length === 0) throw new StrataError('not_found', `There is no policy ${id}.`);

@@ -84,12 +84,6 @@ export async function useToken(ds: DataSource, sha256: string): Promise<TokenOwn
   return { id: row.id, name: row.name, role: row.role };
 }
 
-/** True when there is no token at all that could make others: a new installation needs its first one. */
-export async function hasAdminToken(ds: DataSource): Promise<boolean> {
-  const rows = await select(ds, `SELECT 1 FROM api_tokens WHERE role = 'admin' AND ${LIVE} LIMIT 1`);
-  return rows.length > 0;
-}
-
 /**
  * Removes a token; it stops to work everywhere within the seconds for which look-ups are remembered.
  * @throws not_found

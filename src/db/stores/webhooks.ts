@@ -103,16 +103,16 @@ export async function listDeliveries(
 }
 
 /**
- * Makes dead deliveries of a webhook due again, all or one.
+ * Makes the dead deliveries of a webhook due again.
  * @returns how many
  */
-export async function reviveDeliveries(ds: DataSource, webhookId: string, id?: string): Promise<number> {
+export async function reviveDeliveries(ds: DataSource, webhookId: string): Promise<number> {
   const result = await read(() =>
     ds
       .createQueryBuilder()
       .update(OutboxEvent)
       .set({ state: 'pending', attempts: 0, nextAttemptAt: () => 'UTC_TIMESTAMP(3)' })
-      .where({ webhookId, state: 'dead', ...(id === undefined ? {} : { id }) })
+      .where({ webhookId, state: 'dead' })
       .execute(),
   );
   return result.affected ?? 0;

@@ -1,7 +1,7 @@
 import { StrataError } from '../../shared/errors.js';
 import type { BackupBody, BackupDiskBody } from './bodies.js';
 import type { AcceptDeps } from './deps.js';
-import { checkSource, checkVirtualSize } from './source.js';
+import { checkDisks } from './source.js';
 
 /** Checks the disks of a request as far as the catalogue need not be asked. */
 export function checkListed(
@@ -9,20 +9,12 @@ export function checkListed(
   disks: readonly BackupDiskBody[],
   type: BackupBody['backup_type'],
 ): void {
-  const seen = new Set<number>();
+  checkDisks(deps, disks);
   disks.forEach((disk, index) => {
     const field = `disks[${index}]`;
-    if (seen.has(disk.disk_id)) {
-      throw new StrataError('invalid_request', `disk_id ${disk.disk_id} is listed twice.`, {
-        field: `${field}.disk_id`,
-      });
-    }
-    seen.add(disk.disk_id);
-    if (disk.source) checkSource(disk.source, deps.settings, `${field}.source`);
     for (const name of ['change_id', 'since_change_id'] as const) {
       checkChangeId(disk[name], `${field}.${name}`);
     }
-    if (disk.virtual_size !== undefined) checkVirtualSize(disk.virtual_size, `${field}.virtual_size`);
     if (disk.extents_follow && (disk.changed_extents || type === 'full')) {
       throw new StrataError(
         'invalid_request',

@@ -5,7 +5,7 @@ import { StrataError } from '../../shared/errors.js';
 import { newId, randomPart } from '../../shared/ids.js';
 import { checkText, checkVmName, slug } from '../../shared/names.js';
 import type { AcceptDeps } from './deps.js';
-import { checkSource, checkVirtualSize } from './source.js';
+import { checkDisks } from './source.js';
 
 export interface VmDiskBody {
   disk_id: number;
@@ -30,6 +30,9 @@ export interface VmBody {
 export async function registerVm(deps: AcceptDeps, body: VmBody): Promise<{ vm_context_id: string }> {
   checkVmName(body.vm_name, 'vm_name');
   checkDisks(deps, body.disks);
+  body.disks.forEach(({ label }, index) => {
+    if (label !== undefined) checkText(label, `disks[${index}].label`);
+  });
   return inTransaction(deps.ds, async (tx) => {
     const { id } = await findRepository(tx, body.repository_id);
     const vmContextId = await ensureContext(tx, deps, id, body.vm_name, body.upstream_id ?? '');
@@ -41,22 +44,6 @@ export async function registerVm(deps: AcceptDeps, body: VmBody): Promise<{ vm_c
       kept.length > 0 ? [vmContextId, kept] : [vmContextId],
     );
     return { vm_context_id: vmContextId };
-  });
-}
-
-function checkDisks(deps: AcceptDeps, disks: readonly VmDiskBody[]): void {
-  const seen = new Set<number>();
-  disks.forEach((disk, index) => {
-    const field = `disks[${index}]`;
-    if (seen.has(disk.disk_id)) {
-      throw new StrataError('invalid_request', `disk_id ${disk.disk_id} is listed twice.`, {
-        field: `${field}.disk_id`,
-      });
-    }
-    seen.add(disk.disk_id);
-    if (disk.label !== undefined) checkText(disk.label, `${field}.label`);
-    if (disk.source) checkSource(disk.source, deps.settings, `${field}.source`);
-    if (disk.virtual_size !== undefined) checkVirtualSize(disk.virtual_size, `${field}.virtual_size`);
   });
 }
 

@@ -61,3 +61,26 @@ export function checkVirtualSize(bytes: number, field: string): void {
     });
   }
 }
+
+/** What every list of disks says of one. */
+interface ListedDisk {
+  disk_id: number;
+  source?: DiskSource;
+  virtual_size?: number;
+}
+
+/** Checks what every list of disks has: each disk once, with a source and a size that may be. */
+export function checkDisks(deps: { settings: SourceRules }, disks: readonly ListedDisk[]): void {
+  const seen = new Set<number>();
+  disks.forEach((disk, index) => {
+    const field = `disks[${index}]`;
+    if (seen.has(disk.disk_id)) {
+      throw new StrataError('invalid_request', `disk_id ${disk.disk_id} is listed twice.`, {
+        field: `${field}.disk_id`,
+      });
+    }
+    seen.add(disk.disk_id);
+    if (disk.source) checkSource(disk.source, deps.settings, `${field}.source`);
+    if (disk.virtual_size !== undefined) checkVirtualSize(disk.virtual_size, `${field}.virtual_size`);
+  });
+}

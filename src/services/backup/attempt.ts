@@ -4,7 +4,7 @@ import type { PublishedBackup } from '../../db/jobs/commitBackup.js';
 import { asStrataError, StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
-import { removeFiles } from '../repository/durable.js';
+import { removePartials } from '../repository/durable.js';
 import {
   type BackupFiles,
   backupFiles,
@@ -103,20 +103,4 @@ async function tidyUp(
   const written = outOfRoom ? await writtenBytes(root, left) : 0;
   await removePartials(root, left, error);
   if (outOfRoom) await noteOutOfRoom(deps.ds, held, written);
-}
-
-/** Leaves nothing half-written behind; where even that fails, the next attempt removes it, and the error says so. */
-async function removePartials(root: string, paths: readonly string[], cause: StrataError): Promise<void> {
-  try {
-    await removeFiles(paths.map((path) => join(root, path)));
-  } catch (error) {
-    throw new StrataError(
-      cause.code,
-      `${cause.message} Its temporary files could not be removed: ${(error as Error).message}`,
-      {
-        cause: new AggregateError([cause, error]),
-        details: cause.details,
-      },
-    );
-  }
 }

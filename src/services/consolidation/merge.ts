@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { mergeIndexes } from '../../datapath/index.js';
-import { removeFiles } from '../repository/durable.js';
-import { type BackupFiles, partialFiles, sidecarsOf } from '../repository/layout.js';
+import { asStrataError } from '../../shared/errors.js';
+import { removePartials } from '../repository/durable.js';
+import { partialFiles, sidecarsOf } from '../repository/layout.js';
 import { type BuiltImage, buildAlone, buildMerged, type Run } from './build.js';
 import type { LayerFact } from './facts.js';
 import { readOwnManifest } from './manifests.js';
@@ -75,17 +76,13 @@ async function replaceFile(
     await switchFiles(work, { top, image: path, digests, type, below: below[0] });
     await note('switched', about);
     return strategy;
-  } catch (error) {
-    await removePartials(root, partial);
+  } catch (failure) {
+    const error = asStrataError(failure);
+    await removePartials(root, [partial.image, partial.digests, partial.manifest], error);
     throw error;
   }
 }
 
 function indexesOf(root: string, layers: readonly LayerFact[]): string[] {
   return layers.map(({ path }) => join(root, sidecarsOf(path).digests));
-}
-
-/** What is left after a failure is the next attempt's to remove where this one cannot. */
-async function removePartials(root: string, { image, digests, manifest }: BackupFiles): Promise<void> {
-  await removeFiles([image, digests, manifest].map((path) => join(root, path))).catch(() => undefined);
 }

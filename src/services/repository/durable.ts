@@ -1,5 +1,5 @@
 import { type FileHandle, link, mkdir, open, rm, rmdir, stat, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
 
 /** Flushes a file's content and metadata to stable storage. */
@@ -83,6 +83,30 @@ export async function removeDirectories(first: string, lowest: string): Promise<
 /** Removes files that may or may not exist. */
 export async function removeFiles(paths: readonly string[]): Promise<void> {
   for (const path of paths) await rm(path, { force: true });
+}
+
+/**
+ * Leaves nothing half-written behind; where even that fails, the next attempt removes it.
+ * @param cause why the files are given up
+ * @throws the cause, with what has hindered the removal
+ */
+export async function removePartials(
+  root: string,
+  paths: readonly string[],
+  cause: StrataError,
+): Promise<void> {
+  try {
+    await removeFiles(paths.map((path) => join(root, path)));
+  } catch (error) {
+    throw new StrataError(
+      cause.code,
+      `${cause.message} Its temporary files could not be removed: ${(error as Error).message}`,
+      {
+        cause: new AggregateError([cause, error]),
+        details: cause.details,
+      },
+    );
+  }
 }
 
 /** True or false only where the answer is certain; any other trouble is thrown, never taken for absence (invariant 6). */
