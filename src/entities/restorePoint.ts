@@ -26,6 +26,7 @@ export const POINT_NOTES = [
   'disk_shrunk',
   'tracker_lied',
   'tracker_doubted',
+  'source_unreadable',
 ] as const;
 export type PointNoteCode = (typeof POINT_NOTES)[number];
 

@@ -94,7 +94,8 @@ describe('An NBD source', () => {
   const expectCompleted = async (id: string, attempts: number, what: string) => {
     const end = await ended(id);
     expect(end.status, `${what}: ${end.error_code} ${end.error_detail}`).to.equal('completed');
-    expect((await row(id)).attempts, what).to.equal(attempts);
+    const { attempts: taken, errorCode, errorDetail } = await row(id);
+    expect(taken, `${what}: ${errorCode} ${errorDetail}`).to.equal(attempts);
   };
   const expectFailed = async (id: string, code: string, what: string) => {
     failed.add(id);

@@ -35,6 +35,7 @@ export function createClient(session: Session, transmission: Transmission, maxIn
     ...createZeroing({ info, perform, maxInFlight, write }),
     ...createStatus(session, perform),
     close: () => transmission.close(),
+    leave: (reason) => transmission.leave(reason),
     destroy: (reason) => transmission.destroy(reason),
   };
 }

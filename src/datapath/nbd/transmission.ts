@@ -16,6 +16,7 @@ export interface Transmission {
   /** Resolves when the server has answered; whether it succeeded stands in the result's `failure`. Rejects when the link ends. */
   submit(request: NbdRequest): Promise<Expectation>;
   close(): Promise<void>;
+  leave(reason: Error): Promise<void>;
   destroy(reason: Error): void;
 }
 
@@ -45,12 +46,15 @@ interface Pending {
 const MAX_PERIODS = 10;
 /** Time for the server to close its side after NBD_CMD_DISC, in ms: all is answered by then, nothing is lost after it. */
 const CLOSE_MS = 5000;
+/** Time for the server to answer what it has been asked when the answers are not wanted any more, in ms. */
+const LEAVE_MS = 1000;
 
 export function startTransmission(options: TransmissionOptions): Transmission {
   const channel = new Channel(options);
   return {
     submit: (request) => channel.submit(request),
     close: () => channel.close(),
+    leave: (reason) => channel.leave(reason),
     destroy: (reason) => options.link.destroy(reason),
   };
 }
@@ -62,6 +66,7 @@ class Channel {
   private period = 0;
   private failure: Error | undefined;
   private closing: Promise<void> | undefined;
+  private refusal: Error | undefined;
   private onDrained: (() => void) | undefined;
   private readonly periods: NodeJS.Timeout;
 
@@ -94,6 +99,7 @@ class Channel {
   submit(request: NbdRequest): Promise<Expectation> {
     return new Promise((resolve, reject) => {
       if (this.failure) return reject(this.failure);
+      if (this.refusal) return reject(this.refusal);
       if (this.closing) return reject(connectionLost('The NBD connection is being closed.'));
       const { command, offset, length, target, contextId } = request;
       const expectation: Expectation = {
@@ -112,6 +118,15 @@ class Channel {
   close(): Promise<void> {
     this.closing ??= this.drainAndLeave();
     return this.closing;
+  }
+
+  async leave(reason: Error): Promise<void> {
+    const { link } = this.options;
+    this.refusal ??= reason;
+    for (const pending of this.queue.splice(0)) pending.reject(reason);
+    const timer = setTimeout(() => link.destroy(reason), LEAVE_MS);
+    await this.close();
+    clearTimeout(timer);
   }
 
   private async drainAndLeave(): Promise<void> {

@@ -122,6 +122,12 @@ export interface NbdClient {
   statusExtents(context: string, options?: StatusExtentsOptions): AsyncIterable<BlockStatus>;
   /** Waits for outstanding requests, sends NBD_CMD_DISC and closes. Never rejects; new requests are refused. */
   close(): Promise<void>;
+  /**
+   * Closes as soon as the server has answered what is under way, and after a second at the latest. What was not sent yet,
+   * and all that is asked from now on, rejects with `reason`. Never rejects. (nbdkit 1.32 ends by an assertion, with all
+   * its clients, where a connection is cut that has requests under way: raw_send_socket in server/connections.c.)
+   */
+  leave(reason: Error): Promise<void>;
   /** Closes at once; every outstanding request rejects with `reason`. */
   destroy(reason: Error): void;
 }

@@ -22,7 +22,16 @@ export function nbdReaders(
   options: NbdConnectOptions,
   several: boolean,
 ): NbdReaders {
-  const first = reopenable(async () => connectNbd(await address(), options));
+  const leaving = new Set<Promise<void>>();
+  const leave = (client: NbdClient, reason: Error) => {
+    const left = client.leave(reason).finally(() => leaving.delete(left));
+    leaving.add(left);
+  };
+  const first = reopenable(async () => {
+    // A server for one client only has no place for the next one before.
+    await Promise.all(leaving);
+    return connectNbd(await address(), options);
+  });
   const extra = reopenable(async () => {
     const { flags } = await first.get();
     return several && flags.canMultiConn ? openExtra(await address(), options) : [];
@@ -34,13 +43,13 @@ export function nbdReaders(
       destroy: (reason) => {
         first.forget();
         extra.forget();
-        client.destroy(reason);
+        leave(client, reason);
       },
     }));
   };
   const close = async () => {
     const clients = [...(await extra.take()).flat(), ...(await first.take())];
-    await Promise.all(clients.map((client) => client.close()));
+    await Promise.all([...leaving, ...clients.map((client) => client.close())]);
   };
   return { client: () => first.get(), readers, close };
 }

@@ -26,7 +26,7 @@ export interface SourcePolicy {
 export interface BlockReader {
   /** Fills `target` from `offset`, in bytes. @throws as NbdClient, or source_missing */
   read(offset: number, target: Buffer): Promise<void>;
-  /** Ends this reader and rejects outstanding reads with `reason`; the source can be connected again. */
+  /** Ends this reader; outstanding reads end within a second, most of them with `reason`. The source can be connected again. */
   destroy(reason: Error): void;
 }
 

@@ -5,6 +5,7 @@ import { asStrataError, StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
 import { removePartials } from '../repository/durable.js';
+import type { Audit } from '../repository/manifest.js';
 import {
   type BackupFiles,
   backupFiles,
@@ -45,7 +46,7 @@ export interface Written {
   bytesTransferred: number;
   changeId: string | null;
   /** The audit of the tracker, where there was one and it found nothing. */
-  audit?: { sampled: number; seed: string } | undefined;
+  audit?: Audit | undefined;
 }
 
 /** The names of a new backup: later than every other in its directory. */

@@ -9,7 +9,7 @@ import type { Outcome, ServiceDeps } from '../deps.js';
 import { publishFile, syncDirectory, writeDurably } from '../repository/durable.js';
 import type { BackupFiles } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
-import { type Manifest, serialiseManifest } from '../repository/manifest.js';
+import { type Audit, type Manifest, serialiseManifest } from '../repository/manifest.js';
 import type { BackupContext } from './context.js';
 import { type BackupPlan, trackerOf } from './plan.js';
 
@@ -26,7 +26,7 @@ export interface PublishInput {
   changeId: string | null;
   contentId: string;
   /** The audit of the tracker, where there was one and it found nothing. */
-  audit?: { sampled: number; seed: string } | undefined;
+  audit?: Audit | undefined;
 }
 
 /** Step of the journal that names the files which are about to get their final names. */
@@ -82,6 +82,7 @@ function notesOf({ lineage: [latest] }: BackupContext, manifest: Manifest): Publ
   if (latest && manifest.virtual_size > latest.virtualSize) notes.push('disk_grown');
   if (latest && manifest.virtual_size < latest.virtualSize) notes.push('disk_shrunk');
   if (manifest.demoted_reason === TRACKER_LIED) notes.push('tracker_lied');
+  if (manifest.audit?.unreadable) notes.push('source_unreadable');
   return notes;
 }
 
@@ -110,7 +111,7 @@ async function describe(input: PublishInput): Promise<Manifest> {
     parent_file: parent ? basename(parent.path) : null,
     change_id: input.changeId,
     tracker: plan.mode === 'changes' ? listerOf(job.request) : null,
-    audit: input.audit ?? null,
+    audit: input.audit ? auditOf(input.audit) : null,
     file: basename(files.image),
     file_length: image.size,
     file_mtime_ms: Math.floor(image.mtimeMs),
@@ -120,6 +121,10 @@ async function describe(input: PublishInput): Promise<Manifest> {
     content_id: input.contentId,
     created_at: restorePoint.createdAt.toISOString(),
   };
+}
+
+function auditOf({ sampled, unreadable = 0, seed }: Audit): Audit {
+  return { sampled, unreadable, seed };
 }
 
 /** The tracker that an audit can catch: what an agent pushes has no source to compare with. */

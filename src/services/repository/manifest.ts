@@ -17,6 +17,14 @@ export type NextLayer = Pick<
   | 'size_bytes'
 >;
 
+/** What an audit of a tracker that found no lie has looked at (docs/tracker-audit.md). */
+export interface Audit {
+  sampled: number;
+  /** Absent in manifests of releases that had no such count. */
+  unreadable?: number;
+  seed: string;
+}
+
 /** All that is needed to rebuild the catalogue from the repository alone (docs/on-disk-format.md). */
 export interface Manifest {
   format: 'strata-manifest';
@@ -41,8 +49,8 @@ export interface Manifest {
   change_id: string | null;
   /** Who told what the layer holds; null or absent where the whole disk was read, or is not known. */
   tracker?: Tracker | null;
-  /** The blocks that the tracker called unchanged and that were compared: how many, and the seed that drew them. */
-  audit?: { sampled: number; seed: string } | null;
+  /** The blocks that the tracker called unchanged: how many were compared, how many the source could not read, and the seed that drew them. */
+  audit?: Audit | null;
   /** Name of the image in the same directory. */
   file: string;
   /** Length of the image as `stat` tells it, in bytes. */

@@ -19,6 +19,10 @@ describe('toolFailure', () => {
       "qemu-img: Could not open 'nbd+unix:///?socket=/s': Failed to connect to '/s': No such file or directory\n",
       'nbd_connection_lost',
     ],
+    [
+      "qemu-img: Could not open 'nbd+unix:///?socket=/s': Failed to read initial magic: Unexpected end-of-file before all data were read\n",
+      'nbd_connection_lost',
+    ],
     ["qemu-img: Could not open '/x': Unknown driver 'zzz'\n", 'unknown_format'],
     ["qemu-img: Could not open '/x': Image is not in qcow2 format\n", 'unknown_format'],
     ["qemu-img: Backing file 'a' creates an infinite loop.\n", 'chain_broken'],

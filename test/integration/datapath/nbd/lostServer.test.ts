@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connectNbd } from '../../../../src/datapath/nbd/index.js';
 import { StrataError } from '../../../../src/shared/errors.js';
 import { codeOf } from '../../../helpers/codeOf.js';
@@ -52,6 +53,36 @@ describe('A server that goes away', () => {
     server.child.kill('SIGSTOP');
     await client.close();
     expect(await code).to.equal('nbd_connection_lost');
+    server.child.kill('SIGCONT');
+  });
+
+  it('is left when it has answered what it was sent, and nothing more is sent', async () => {
+    const server = await startNbdkit('--filter=delay', 'memory', '64M', 'rdelay=100ms');
+    servers.push(server);
+    const client = await connectNbd(server.uri());
+    const reason = new StrataError('cancelled', 'not wanted any more');
+    const codes = manyReads(client);
+    await sleep(5);
+    await client.leave(reason);
+    const seen = await Promise.all(codes);
+    expect(seen.filter((code) => code === 'no error')).to.have.lengthOf(16);
+    expect(seen.slice(16)).to.deep.equal(Array(24).fill('cancelled'));
+    expect(await codeOf(client.flush())).to.equal('cancelled');
+    // nbdkit 1.32 has not died of it.
+    await (await connectNbd(server.uri())).close();
+    expect(server.output()).to.not.match(/assert/i);
+  });
+
+  it('is left after a second when it does not answer', async () => {
+    const server = await slowServer();
+    const client = await connectNbd(server.uri());
+    const codes = manyReads(client);
+    await sleep(5);
+    server.child.kill('SIGSTOP');
+    const begun = performance.now();
+    await client.leave(new StrataError('cancelled', 'not wanted any more'));
+    expect(performance.now() - begun).to.be.within(900, 2500);
+    expect(new Set(await Promise.all(codes))).to.deep.equal(new Set(['cancelled']));
     server.child.kill('SIGCONT');
   });
 

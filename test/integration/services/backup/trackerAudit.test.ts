@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { readSteps } from '../../../../src/db/jobs/journal.js';
@@ -7,6 +8,7 @@ import { compareImages } from '../../../../src/qcow2/index.js';
 import { runRebuild } from '../../../../src/services/repository/rebuild/index.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
+import { startNbdkit } from '../../../helpers/nbdServers.js';
 
 const BLOCK = 65536;
 const SIZE = 64 * BLOCK;
@@ -67,6 +69,30 @@ describe('The audit of a tracker', () => {
     expect(made).to.include({ tracker: 'extents', demotedReason: null, bytesTransferred: BLOCK });
     expect(await point(made)).to.deep.include({ status: 'completed', notes: null });
     await expectSame(made);
+  });
+
+  it('does not fail at a bad sector that the increment does not need, and says so', async () => {
+    await backUp('bad sector', 'full', { change_id: 'a' });
+    await writeAt(disk, BLOCK, 10);
+    const map = join(fleet.suite.tempDir, 'bad.map');
+    // A mapfile of GNU ddrescue: + is good, - is bad.
+    await writeFile(map, `0x0 + 1\n0x0 0x70000 +\n0x70000 0x200 -\n0x70200 ${SIZE - 0x70200} +\n`);
+    const server = await startNbdkit('--filter=ddrescue', 'file', disk, `ddrescue-mapfile=${map}`);
+    try {
+      const source = { type: 'nbd' as const, uri: server.uri() };
+      const made = await backUp('bad sector', 'incremental', { ...lie('a', 'b'), source });
+      expect(made).to.include({
+        tracker: 'extents',
+        demotedReason: null,
+        bytesTransferred: BLOCK,
+        attempts: 1,
+      });
+      const notes = [{ disk_id: 0, code: 'source_unreadable' }];
+      expect(await point(made)).to.deep.include({ status: 'completed', notes });
+      await expectSame(made);
+    } finally {
+      await server.stop();
+    }
   });
 
   it('makes the backup in which a lie is found compare the whole disk, and says so everywhere', async () => {
