@@ -98,8 +98,8 @@ class Channel {
 
   submit(request: NbdRequest): Promise<Expectation> {
     return new Promise((resolve, reject) => {
-      if (this.failure) return reject(this.failure);
-      if (this.refusal) return reject(this.refusal);
+      const refusal = this.refusal ?? this.failure;
+      if (refusal) return reject(refusal);
       if (this.closing) return reject(connectionLost('The NBD connection is being closed.'));
       const { command, offset, length, target, contextId } = request;
       const expectation: Expectation = {
