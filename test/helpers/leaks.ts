@@ -63,5 +63,9 @@ async function openFileLeaks(): Promise<string[]> {
 }
 
 async function fileLeaks(): Promise<string[]> {
-  return (await readdir(testRun.dir)).map((name) => `file ${testRun.dir}/${name}`);
+  const directories = [...new Set([testRun.dir, testRun.serverDir])];
+  const found = directories.map(async (directory) =>
+    (await readdir(directory)).map((name) => `file ${directory}/${name}`),
+  );
+  return (await Promise.all(found)).flat();
 }

@@ -12,7 +12,7 @@ interface NameRow extends RowDataPacket {
   name: string;
 }
 
-const dataDir = join(testRun.dir, 'services');
+const dataDir = join(testRun.serverDir, 'services');
 let started: Promise<EmbeddedServices> | undefined;
 
 /** The run's private Redis and MariaDB, started at the first call. They end with the run, even with a killed one. */
