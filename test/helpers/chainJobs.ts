@@ -84,5 +84,5 @@ export async function hold(
   const acquired = await acquireLease(ds, { kind, jobId, delivery: 1, owner: 'test', leaseMs: LEASE_MS });
   if (acquired.outcome !== 'acquired') throw new Error(`The lease was not given: ${acquired.outcome}`);
   const { lease } = acquired;
-  return { lease, signal, rate: () => undefined, assertHeld: () => assertLease(ds, lease) };
+  return { lease, signal, rate: () => undefined, assertHeld: () => assertLease(ds, lease, LEASE_MS) };
 }

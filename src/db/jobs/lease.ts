@@ -55,19 +55,25 @@ export async function renewLease(
 }
 
 /**
- * Asks the database whether the lease is still ours: the fence check right before a publishing link.
+ * Asks the database whether the lease is still ours: the fence check right before a publishing link. One that has run out
+ * by the database's clock is prolonged, as by renewLease and for the same reason: nothing is published under a lease that
+ * has no time left.
  * @throws lease_lost, and cancelled when somebody has asked for it since the last renewal
  */
-export async function assertLease(ds: DataSource, lease: ChainLease): Promise<void> {
-  const rows = await asking(() =>
-    ds.query<{ cancel_requested: number }[]>(
-      `SELECT j.cancel_requested FROM backup_chains c JOIN ${JOB_TABLES[lease.kind]} j ON j.id = ?
-       WHERE c.id = ? AND c.fence = ? AND c.lease_owner = ? AND c.lease_until > UTC_TIMESTAMP(3)`,
+export async function assertLease(ds: DataSource, lease: ChainLease, leaseMs: number): Promise<void> {
+  const [row] = await asking(() =>
+    ds.query<{ cancel_requested: number; live: number }[]>(
+      `SELECT j.cancel_requested, c.lease_until > UTC_TIMESTAMP(3) AS live
+       FROM backup_chains c JOIN ${JOB_TABLES[lease.kind]} j ON j.id = ?
+       WHERE c.id = ? AND c.fence = ? AND c.lease_owner = ?`,
       [lease.jobId, lease.chainId, lease.fence, lease.owner],
     ),
   );
-  if (rows.length !== 1) throw leaseLost(lease, 'publish');
-  if (Number(rows[0]?.cancel_requested) === 1) throw cancelledJob(lease);
+  if (!row) throw leaseLost(lease, 'publish');
+  if (Number(row.cancel_requested) === 1) throw cancelledJob(lease);
+  if (Number(row.live) === 1) return;
+  const { cancelRequested } = await renewLease(ds, lease, leaseMs);
+  if (cancelRequested) throw cancelledJob(lease);
 }
 
 export function cancelledJob(lease: ChainLease): StrataError {

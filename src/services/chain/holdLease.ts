@@ -42,7 +42,7 @@ export async function holdLease<T>(
   const lost = new AbortController();
   const signal = AbortSignal.any([options.signal, lost.signal]);
   let rate = options.rate;
-  const stop = startHeartbeat(options, lost, (renewed) => {
+  const heart = startHeartbeat(options, lost, (renewed) => {
     rate = renewed;
   });
   try {
@@ -51,9 +51,11 @@ export async function holdLease<T>(
       signal,
       rate: () => rate ?? undefined,
       assertHeld: async () => {
+        // A process that was frozen may have come here before the timer of its watchdog.
+        heart.watch();
         if (signal.aborted) throw signal.reason;
         try {
-          await abortable(assertLease(options.ds, options.lease), signal);
+          await abortable(assertLease(options.ds, options.lease, options.leaseMs), signal);
         } catch (error) {
           if (isStrataError(error, 'cancelled', 'lease_lost')) lost.abort(error);
           throw error;
@@ -70,7 +72,7 @@ export async function holdLease<T>(
     }
     throw error;
   } finally {
-    stop();
+    heart.stop();
   }
 }
 
@@ -78,7 +80,7 @@ function startHeartbeat(
   options: HoldLeaseOptions,
   lost: AbortController,
   onRate: (rate: number | null) => void,
-): () => void {
+): { watch(): void; stop(): void } {
   const { ds, clock, lease, leaseMs, renewEveryMs } = options;
   let safeUntil = options.askedAtMs + leaseMs;
   const watch = () => {
@@ -104,8 +106,9 @@ function startHeartbeat(
   const beats = setInterval(beat, renewEveryMs);
   // Twice within the margin that `watch` keeps, so that it is never late.
   const watches = setInterval(watch, Math.min(1_000, renewEveryMs / 4));
-  return () => {
+  const stop = () => {
     clearInterval(beats);
     clearInterval(watches);
   };
+  return { watch, stop };
 }
