@@ -19,6 +19,7 @@ const SIZE = 4 * 1024 * 1024;
 const LEASE_MS = 2_000;
 /** How long a server is in trouble: longer than the leases. */
 const TROUBLE_MS = Number(process.env.STRATA_TROUBLE_MS ?? 3_000);
+const REDIS_FROZEN_MS = Math.max(TROUBLE_MS, 10_000);
 const RECOVERED_MS = 60_000;
 
 describe('A worker and a keeper', () => {
@@ -93,7 +94,7 @@ describe('A worker and a keeper', () => {
     await begun(ids);
     process.kill(servers.redis.pid, 'SIGSTOP');
     // Their work needs no Redis: the lease is in the database.
-    await Promise.all([allCompleted(ids), pause(TROUBLE_MS)]);
+    await Promise.all([allCompleted(ids), pause(REDIS_FROZEN_MS)]);
     process.kill(servers.redis.pid, 'SIGCONT');
     await allCompleted(await acceptAll(100_000));
   });
