@@ -9,6 +9,7 @@ import {
   Id,
   JobError,
   JobStatus,
+  JobTimes,
   MaxBytesPerSecond,
   nullable,
   oneOf,
@@ -190,9 +191,7 @@ export const Backup = closed({
   /** Only of a push backup, and only where one backup is read; null while no agent may write, and for viewers. */
   nbd_export: Type.Optional(nullable(NbdExport)),
   error: nullable(JobError),
-  created_at: Time('When it was accepted'),
-  started_at: nullable(Time('When its first attempt began')),
-  completed_at: nullable(Time('When it ended')),
+  ...JobTimes,
 });
 export type Backup = Static<typeof Backup>;
 

@@ -141,3 +141,10 @@ export const CancelResult = closed({
   accepted: Type.Boolean({ description: 'False when the job had ended already.' }),
 });
 export type CancelResult = Static<typeof CancelResult>;
+
+/** When a job was accepted, begun and ended. */
+export const JobTimes = {
+  created_at: Time('When it was accepted'),
+  started_at: nullable(Time('When its first attempt began')),
+  completed_at: nullable(Time('When it ended')),
+};

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { closed, DiskId, Id, JobError, JobStatus, nullable, oneOf, Progress, Time } from './common.js';
+import { closed, DiskId, Id, JobError, JobStatus, JobTimes, nullable, oneOf, Progress } from './common.js';
 
 /** A job of any kind: a backup, a validation, a restore. */
 export const Job = closed({
@@ -19,9 +19,7 @@ export const Job = closed({
   progress: nullable(Progress),
   error: nullable(JobError),
   result: nullable(Type.Record(Type.String(), Type.Unknown())),
-  created_at: Time('When it was accepted'),
-  started_at: nullable(Time('When its first attempt began')),
-  completed_at: nullable(Time('When it ended')),
+  ...JobTimes,
 });
 export type Job = Static<typeof Job>;
 

@@ -5,13 +5,13 @@ import {
   Id,
   JobError,
   JobStatus,
+  JobTimes,
   MaxBytesPerSecond,
   nullable,
   oneOf,
   PageQuery,
   pageOf,
   Progress,
-  Time,
 } from './common.js';
 
 export const RestoreFormat = oneOf(['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi']);
@@ -57,9 +57,7 @@ export const Restore = closed({
   progress: nullable(Progress),
   error: nullable(JobError),
   result: nullable(Type.Record(Type.String(), Type.Unknown())),
-  created_at: Time('When it was accepted'),
-  started_at: nullable(Time('When its first attempt began')),
-  completed_at: nullable(Time('When it ended')),
+  ...JobTimes,
 });
 export type Restore = Static<typeof Restore>;
 

@@ -1,3 +1,4 @@
+import { fileExists } from '../shared/files.js';
 import { stat } from 'node:fs/promises';
 import { readSettings } from '../config/settings.js';
 import { errnoOf } from '../shared/errors.js';
@@ -27,7 +28,7 @@ const LOCK_TIMEOUT_MS = 900_000;
  */
 export async function down(options: DownOptions): Promise<DownResult> {
   const { dataDir } = readSettings(options.env, options.projectDir);
-  if (!(await exists(dataDir))) return { dataDir, stopped: [] };
+  if (!(await fileExists(dataDir))) return { dataDir, stopped: [] };
   const { runDir } = await prepareEmbeddedPaths(dataDir);
   const lock = { runDir, purpose: 'up', timeoutMs: LOCK_TIMEOUT_MS, signal: options.signal };
   return withDirectoryLock(lock, () => downLocked(options, dataDir));
@@ -51,14 +52,4 @@ async function downLocked(options: DownOptions, dataDir: string): Promise<DownRe
       ...running.map(([name, { pid }]) => `${names[name] ?? name} (pid ${pid})`),
     ],
   };
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
-  }
 }

@@ -1,3 +1,4 @@
+import { fileExists } from '../../shared/files.js';
 import { spawn } from 'node:child_process';
 import { mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,7 +24,7 @@ export async function initialiseDatabase(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await removeDrafts(paths.dataDir);
-  if (await exists(paths.databaseDir)) return;
+  if (await fileExists(paths.databaseDir)) return;
   const draft = await mkdtemp(join(paths.dataDir, DRAFT_PREFIX));
   try {
     await runInstall(program, draft, paths, signal);
@@ -106,16 +107,6 @@ function runToEnd(
       resolve(code);
     });
   });
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
-  }
 }
 
 async function flushDirectory(path: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { isReady } from '../control/isReady.js';
 import { throwIfAborted } from '../../shared/abort.js';
 import { systemClock } from '../../shared/clock.js';
 import { StrataError } from '../../shared/errors.js';
@@ -5,7 +6,6 @@ import { logTail } from '../embedded/logTail.js';
 import type { FleetProcess } from './status.js';
 
 const READY_TIMEOUT_MS = 90_000;
-const REQUEST_TIMEOUT_MS = 2000;
 const POLL_MS = 250;
 /** PM2 restarts for ever (a database may be away for long), so a start decides by itself when to call it a crash loop. */
 const CRASH_LOOP_RESTARTS = 5;
@@ -29,25 +29,13 @@ export async function waitUntilReady(wait: ReadyWait): Promise<FleetProcess[]> {
     const processes = await wait.readProcesses();
     for (const { id, restarts } of processes) if (!atFirst.has(id)) atFirst.set(id, restarts);
     const online = processes.length > 0 && processes.every(({ status }) => status === 'online');
-    if (online && (wait.readyUrl === undefined || (await answers(wait.readyUrl)))) return processes;
+    if (online && (wait.readyUrl === undefined || (await isReady(wait.readyUrl)))) return processes;
     const crashing = processes.some(
       ({ id, status, restarts }) =>
         status === 'errored' || restarts - (atFirst.get(id) ?? 0) >= CRASH_LOOP_RESTARTS,
     );
     if (crashing || systemClock.monotonicMs() >= deadline) throw await notReady(wait, processes);
     await systemClock.sleep(POLL_MS, wait.signal);
-  }
-}
-
-async function answers(url: string): Promise<boolean> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
-    await response.arrayBuffer();
-    return response.status === 200;
-  } catch (error) {
-    // Nobody listens yet, or the answer takes too long: the caller's deadline decides.
-    if (error instanceof TypeError || error instanceof DOMException) return false;
-    throw error;
   }
 }
 

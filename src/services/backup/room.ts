@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { recordStep, readSteps } from '../../db/jobs/journal.js';
+import { fileExists } from '../../shared/files.js';
 import { StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { ServiceDeps } from '../deps.js';
 import { assertReserve, recordCapacity } from '../repository/capacity.js';
-import { allocatedBytes, fileExists } from '../repository/durable.js';
+import { allocatedBytes } from '../repository/durable.js';
 import type { BackupContext } from './context.js';
 
 /** Step of the journal that says how far an attempt came before there was no more room. */

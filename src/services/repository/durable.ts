@@ -109,17 +109,6 @@ export async function removePartials(
   }
 }
 
-/** True or false only where the answer is certain; any other trouble is thrown, never taken for absence (invariant 6). */
-export async function fileExists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
-  }
-}
-
 /** Bytes that the file takes on the file system. */
 export async function allocatedBytes(path: string): Promise<number> {
   const { blocks } = await stat(path);

@@ -5,7 +5,7 @@ import type { BackupType } from '../../../entities/index.js';
 import { errnoOf } from '../../../shared/errors.js';
 import type { HeldLease } from '../../chain/holdLease.js';
 import type { ServiceDeps } from '../../deps.js';
-import { fileExists } from '../../repository/durable.js';
+import { fileExists } from '../../../shared/files.js';
 import { type BackupFiles, partialFiles } from '../../repository/layout.js';
 import type { BackupContext } from '../context.js';
 import type { BackupPlan, DemotedReason } from '../plan.js';
