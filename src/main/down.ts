@@ -1,7 +1,5 @@
 import { fileExists } from '../shared/files.js';
-import { stat } from 'node:fs/promises';
 import { readSettings } from '../config/settings.js';
-import { errnoOf } from '../shared/errors.js';
 import { withDirectoryLock } from './embedded/lock.js';
 import { embeddedStatus, stopEmbedded } from './embedded/index.js';
 import { prepareEmbeddedPaths } from './embedded/paths.js';

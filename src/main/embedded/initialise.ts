@@ -1,9 +1,9 @@
 import { fileExists } from '../../shared/files.js';
 import { spawn } from 'node:child_process';
-import { mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { throwIfAborted, withDeadline } from '../../shared/abort.js';
-import { StrataError, errnoOf } from '../../shared/errors.js';
+import { StrataError } from '../../shared/errors.js';
 import { logTail } from './logTail.js';
 import { userArguments } from './mariadb.js';
 import type { EmbeddedPaths } from './paths.js';
