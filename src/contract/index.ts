@@ -14,5 +14,6 @@ export * from './space.js';
 export * from './system.js';
 export * from './tokens.js';
 export * from './upkeep.js';
+export * from './validations.js';
 export * from './vms.js';
 export * from './webhooks.js';

@@ -17,6 +17,10 @@ export type ValidationLevel = 'quick' | 'deep';
 /** What a `validate` was asked for. */
 export interface ValidateParams {
   level: ValidationLevel;
+  /** Deep: files that a validation has read since they were written are not read again. */
+  unread_only?: true;
+  /** Nobody asked for it: its repository's cadence says so. */
+  scheduled?: true;
 }
 
 /** What a maintenance job was asked for; a `reconcile` and a `synthetic_full` have nothing to ask. */

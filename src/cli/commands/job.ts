@@ -6,6 +6,7 @@ import type { CliIo } from '../io.js';
 import { renderPlain } from '../render/progressLine.js';
 import { renderFields } from '../render/table.js';
 import { formatTime } from '../render/time.js';
+import { renderValidation } from '../render/validation.js';
 
 /** `strata job ID` */
 export function addJobCommand(program: Command, io: CliIo): void {
@@ -20,10 +21,16 @@ async function showJob(context: CommandContext, id: string, options: { follow?: 
   const client = await context.client();
   if (!options.follow) {
     const job = await client.jobs.get(id, { signal: context.io.signal });
-    return { json: job, text: renderJob(job) };
+    return { json: job, text: renderOne(context, job) };
   }
   const job = await followJob(context, client, id, id);
-  return { json: job, text: renderJob(job), failure: failureOf(job) };
+  return { json: job, text: renderOne(context, job), failure: failureOf(job) };
+}
+
+/** A validation's report has a drawing of its own. */
+function renderOne({ size }: CommandContext, job: Job): string {
+  if (job.type !== 'validate' || job.result === null) return renderJob(job);
+  return `${renderJob({ ...job, result: null })}\n${renderValidation(job, size)}`;
 }
 
 /** Draws a job. */

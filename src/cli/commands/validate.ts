@@ -7,18 +7,23 @@ import { failureOf, followJob } from '../followJob.js';
 import type { CliIo } from '../io.js';
 import { findVm } from '../lookUp.js';
 import { readValidation, renderValidation } from '../render/validation.js';
+import { validateMany } from '../validateMany.js';
 
 interface Options {
+  vm?: string;
+  repository?: string;
   repo?: string;
   deep?: true;
   wait?: true;
 }
 
-/** `strata validate VM DISK` and `strata validate CHAIN` */
+/** `strata validate VM DISK`, `strata validate CHAIN`, `strata validate --vm VM` and `strata validate --repository R` */
 export function addValidateCommand(program: Command, io: CliIo): void {
   program
-    .command('validate <vm-or-chain> [disk]')
-    .description('check a chain: of a disk of a VM (default: disk 0), or by its id (chn_...)')
+    .command('validate [vm-or-chain] [disk]')
+    .description('check a chain: of a disk of a VM (default: disk 0), or by its id (chn_...); or many')
+    .option('--vm <vm>', 'all chains of a VM')
+    .option('--repository <repository>', 'all chains of a repository')
     .option('--repo <repository>', 'where several repositories have a VM of this name')
     .option('--deep', 'also read every byte and compare it with its digest')
     .option('--wait', 'wait for the result')
@@ -27,12 +32,17 @@ export function addValidateCommand(program: Command, io: CliIo): void {
 
 async function validate(
   context: CommandContext,
-  target: string,
+  target: string | undefined,
   disk: string | undefined,
   options: Options,
 ): Promise<Output> {
   const client = await context.client();
   const { signal } = context.io;
+  const { vm, repository } = options;
+  if ([target, vm, repository].filter((each) => each !== undefined).length !== 1) {
+    throw new StrataError('invalid_request', 'Give a VM or a chain, or --vm, or --repository: one of them.');
+  }
+  if (target === undefined) return validateMany(context, client, options);
   const chainId = await findChain(client, target, disk, options, signal);
   const accepted = await client.chains.validate(
     chainId,

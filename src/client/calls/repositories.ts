@@ -1,4 +1,5 @@
 import type {
+  ChainValidate,
   Consolidation,
   Page,
   RebuildReport,
@@ -10,6 +11,7 @@ import type {
   RepositoryRebuild,
   RepositoryReconcile,
   RepositorySpace,
+  ValidationsAccepted,
 } from '../../contract/index.js';
 import { type CallOptions, path, type Transport } from '../transport.js';
 import { keyOf, listOf, type PageRequest, type WorkOptions } from './options.js';
@@ -27,11 +29,13 @@ export interface RepositoryCalls {
   rebuild(id: string, body: RepositoryRebuild, options?: CallOptions): Promise<RebuildReport>;
   /** Who holds what in it, and what can come free. */
   space(id: string, options?: CallOptions): Promise<RepositorySpace>;
+  /** Accepts a validation of each of its chains. */
+  validate(id: string, body: ChainValidate, options?: WorkOptions): Promise<ValidationsAccepted>;
   /** Removes all backups in it, or, with the reason, none. */
   removeBackups(id: string, query?: RemovalQuery, options?: WorkOptions): Promise<Consolidation>;
 }
 
-/** Both look at every file of the repository before they answer; the API gives itself 280 s. */
+/** These look at every file or chain of the repository before they answer; the API gives itself 280 s. */
 const UPKEEP_TIMEOUT_MS = 290_000;
 
 export function repositoryCalls(transport: Transport): RepositoryCalls {
@@ -52,6 +56,12 @@ export function repositoryCalls(transport: Transport): RepositoryCalls {
     },
     space: (id, options) =>
       transport.call({ method: 'GET', path: path('repositories', id, 'space') }, options),
+    validate: (id, body, options) => {
+      const of = path('repositories', id, 'validate');
+      const idempotencyKey = keyOf(options);
+      const timeoutMs = UPKEEP_TIMEOUT_MS;
+      return transport.call({ method: 'POST', path: of, body, idempotencyKey, timeoutMs }, options);
+    },
     removeBackups: (id, query, options) => {
       const of = path('repositories', id, 'backups');
       return transport.call({ method: 'DELETE', path: of, query, idempotencyKey: keyOf(options) }, options);

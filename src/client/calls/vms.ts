@@ -1,4 +1,14 @@
-import type { Chain, Consolidation, Page, RemovalQuery, Vm, VmPut, VmQuery } from '../../contract/index.js';
+import type {
+  Chain,
+  ChainValidate,
+  Consolidation,
+  Page,
+  RemovalQuery,
+  ValidationsAccepted,
+  Vm,
+  VmPut,
+  VmQuery,
+} from '../../contract/index.js';
 import { type CallOptions, path, type Transport } from '../transport.js';
 import { keyOf, type WorkOptions } from './options.js';
 
@@ -9,6 +19,8 @@ export interface VmCalls {
   get(vmContextId: string, options?: CallOptions): Promise<Vm>;
   /** The chain of one disk with all its backups. */
   chain(vmContextId: string, diskId: number, options?: CallOptions): Promise<Chain>;
+  /** Accepts a validation of each of its chains. */
+  validate(vmContextId: string, body: ChainValidate, options?: WorkOptions): Promise<ValidationsAccepted>;
   /** Removes all its backups, or, with the reason, none; its disks are retired. */
   removeBackups(vmContextId: string, query?: RemovalQuery, options?: WorkOptions): Promise<Consolidation>;
 }
@@ -21,6 +33,11 @@ export function vmCalls(transport: Transport): VmCalls {
     get: (id, options) => transport.call({ method: 'GET', path: path('vms', id) }, options),
     chain: (id, diskId, options) =>
       transport.call({ method: 'GET', path: path('vms', id, 'disks', diskId, 'chain') }, options),
+    validate: (id, body, options) =>
+      transport.call(
+        { method: 'POST', path: path('vms', id, 'validate'), body, idempotencyKey: keyOf(options) },
+        options,
+      ),
     removeBackups: (id, query, options) =>
       transport.call(
         { method: 'DELETE', path: path('vms', id), query, idempotencyKey: keyOf(options) },

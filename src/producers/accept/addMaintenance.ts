@@ -1,9 +1,7 @@
 import type { EntityManager } from '../../db/database.js';
+import { insertMaintenance, type NewMaintenance } from '../../db/jobs/addMaintenance.js';
 import type { Delivery } from '../../db/jobs/kinds.js';
-import { type Position, takePosition } from '../../db/jobs/position.js';
-import type { MaintenanceParams, MaintenanceType } from '../../entities/index.js';
-import { StrataError } from '../../shared/errors.js';
-import { newId } from '../../shared/ids.js';
+import type { Position } from '../../db/jobs/position.js';
 import type { AcceptDeps } from './deps.js';
 
 export interface JobAnswer {
@@ -18,35 +16,12 @@ export interface JobAnswer {
  */
 export async function addMaintenance(
   tx: EntityManager,
-  deps: Pick<AcceptDeps, 'clock'>,
-  job: { chainId: string; type: MaintenanceType; params: MaintenanceParams },
+  { clock }: Pick<AcceptDeps, 'clock'>,
+  job: Omit<NewMaintenance, 'now'>,
   deliveries: Delivery[],
   place?: Position,
 ): Promise<JobAnswer> {
-  const { chainId, type, params } = job;
-  const chains = await tx.query<{ repository_id: string; pool: string }[]>(
-    `SELECT v.repository_id, r.pool FROM backup_chains c
-     JOIN vm_contexts v ON v.vm_context_id = c.vm_context_id JOIN repositories r ON r.id = v.repository_id WHERE c.id = ?`,
-    [chainId],
-  );
-  const chain = chains[0];
-  if (!chain) throw new StrataError('not_found', `There is no chain ${chainId}.`);
-  const { seq, status } = place ?? (await takePosition(tx, chainId));
-  const id = newId('mnt', deps.clock.now());
-  await tx.query(
-    `INSERT INTO maintenance_jobs (id, chain_id, seq, status, created_at, repository_id, type, params)
-     VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3), ?, ?, ?)`,
-    [id, chainId, seq, status, chain.repository_id, type, JSON.stringify(params)],
-  );
-  if (status === 'released') {
-    deliveries.push({
-      kind: 'maintenance',
-      jobId: id,
-      pool: chain.pool,
-      delivery: 1,
-      delayMs: 0,
-      priority: 0,
-    });
-  }
+  const { id, status, delivery } = await insertMaintenance(tx, { ...job, now: clock.now() }, place);
+  if (delivery) deliveries.push(delivery);
   return { job_id: id, status };
 }

@@ -11,6 +11,7 @@ export { acceptReconcile, type ReconcileAnswer } from './acceptReconcile.js';
 export { acceptRestore, type RestoreAnswer, type RestoreBody } from './acceptRestore.js';
 export type { JobAnswer } from './addMaintenance.js';
 export { acceptValidation } from './acceptValidation.js';
+export { acceptValidations, type ValidationsAnswer } from './acceptValidations.js';
 export { type Backlog, createBacklog } from './backlog.js';
 export type { BackupAnswer, BackupBody, BackupDiskBody } from './bodies.js';
 export { cancel } from './cancel.js';

@@ -22,7 +22,7 @@ export async function acceptOnce<T extends object>(
   idempotency: Idempotency | undefined,
   accept: (tx: EntityManager) => Promise<Accepted<T>>,
 ): Promise<T> {
-  const earlier = idempotency && (await findAnswer<T>(deps, idempotency));
+  const earlier = await answerOf<T>(deps, idempotency);
   if (earlier) return earlier;
   let accepted: Accepted<T>;
   try {
@@ -59,7 +59,21 @@ export async function deliverAll(deps: AcceptDeps, deliveries: readonly Delivery
   }
 }
 
-async function findAnswer<T>(deps: AcceptDeps, idempotency: Idempotency): Promise<T | undefined> {
+/**
+ * What the request with this key was answered, if it was.
+ * @throws idempotency_mismatch when the key was used with another request
+ */
+export async function answerOf<T>(
+  deps: Pick<AcceptDeps, 'ds'>,
+  idempotency: Idempotency | undefined,
+): Promise<T | undefined> {
+  return idempotency && findAnswer<T>(deps, idempotency);
+}
+
+async function findAnswer<T>(
+  deps: Pick<AcceptDeps, 'ds'>,
+  idempotency: Idempotency,
+): Promise<T | undefined> {
   const rows = await deps.ds.query<{ request_sha256: string; response: unknown }[]>(
     'SELECT request_sha256, response FROM idempotency_keys WHERE token_id = ? AND idempotency_key = ?',
     [idempotency.tokenId, idempotency.key],

@@ -24,6 +24,7 @@ import { restoreRoutes } from './routes/restores.js';
 import { spaceRoutes } from './routes/space.js';
 import { systemRoutes } from './routes/system.js';
 import { tokenRoutes } from './routes/tokens.js';
+import { validationRoutes } from './routes/validations.js';
 import { vmRoutes } from './routes/vms.js';
 import { webhookRoutes } from './routes/webhooks.js';
 import { addSecurityHeaders, securityHeaders } from './securityHeaders.js';
@@ -61,6 +62,7 @@ export function createHttpServer(deps: HttpDeps): Api {
     pushRoutes(api, deps);
     restorePointRoutes(api, deps);
     chainRoutes(api, deps);
+    validationRoutes(api, deps);
     removalRoutes(api, deps);
     spaceRoutes(api, deps);
     restoreRoutes(api, deps);

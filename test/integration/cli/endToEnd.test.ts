@@ -110,6 +110,11 @@ describe('the whole system, from the command line', function () {
       .to.match(/● full .*\n● incremental /)
       .and.to.contain('2 points: 8.0 MiB logical');
     expect((await json('validate', 'web 01', '10', '--wait')).result).to.include({ healthy: true });
+    const both = await json('validate', '--vm', 'web 01', '--deep', '--wait');
+    expect(both).to.include({ level: 'deep', ill: 0 });
+    expect(both.jobs.map(({ disk_id }: { disk_id: number }) => disk_id)).to.have.members([0, 10]);
+    const all = await strata('validate', '--repository', 'main', '--wait');
+    expect([all.code, all.out.trimEnd().split('\n').at(-1)]).to.deep.equal([0, '2 of 2 chains are healthy.']);
     expect((await json('points', 'web 01')).items).to.have.length(2);
     expect((await json('list', '--vm', 'web 01', '--disk', '10')).items).to.have.length(2);
   });
@@ -145,6 +150,8 @@ describe('the whole system, from the command line', function () {
       [2, 'path_not_allowed', ['backup', 'web 01', '--disk', '0', '--source', '/etc/x.raw']],
       [2, 'unknown_format', ['backup', 'web 01', '--disk', '0', '--source', '/etc/x.iso']],
       [2, 'invalid_request', ['repo', 'set', 'main']],
+      [2, 'invalid_request', ['validate', 'web 01', '--repository', 'main']],
+      [4, 'not_found', ['validate', '--vm', 'nobody']],
       [2, 'invalid_request', ['backup', 'web 01', '--max-bytes-per-second', '1KiB']],
       [5, 'unauthorized', ['list', '--token', 'wrong']],
     ];
