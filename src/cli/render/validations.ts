@@ -66,6 +66,8 @@ function renderSteps(rows: readonly Row[]): string {
     }
   }
   if (wanted.size === 0) return '';
-  const lines = [...wanted].map(([text, of]) => `  ${printable(text)}\n    ${printable([...of].join(', '))}\n`);
+  const lines = [...wanted].map(
+    ([text, of]) => `  ${printable(text)}\n    ${printable([...of].join(', '))}\n`,
+  );
   return `\nWhat to do next (strata job JOB says more):\n${lines.join('')}`;
 }

@@ -50,7 +50,17 @@ export async function insertMaintenance(
   await tx.query(
     `INSERT INTO maintenance_jobs (id, chain_id, seq, status, priority, max_bytes_per_second, created_at, repository_id, type, params)
      VALUES (?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(3), ?, ?, ?)`,
-    [id, chainId, seq, status, priority, maxBytesPerSecond, chain.repository_id, type, JSON.stringify(params)],
+    [
+      id,
+      chainId,
+      seq,
+      status,
+      priority,
+      maxBytesPerSecond,
+      chain.repository_id,
+      type,
+      JSON.stringify(params),
+    ],
   );
   if (status !== 'released') return { id, status, delivery: undefined };
   const delivery = { kind: 'maintenance', jobId: id, pool: chain.pool, delivery: 1, delayMs: 0 } as const;

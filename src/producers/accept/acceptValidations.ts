@@ -50,7 +50,8 @@ export async function acceptValidations(
     );
   }
   const answer: ValidationsAnswer = { level, jobs: [], skipped: [] };
-  for (const chain of chains) if (!chain.hasBackups) answer.skipped.push({ ...placeOf(chain), reason: 'no_backups' });
+  for (const chain of chains)
+    if (!chain.hasBackups) answer.skipped.push({ ...placeOf(chain), reason: 'no_backups' });
   const live = chains.filter(({ hasBackups }) => hasBackups);
   for (let from = 0; from < live.length; from += CHAINS_AT_ONCE) {
     const some = live.slice(from, from + CHAINS_AT_ONCE);
@@ -73,7 +74,15 @@ async function addAll(
     const open = await findOpenValidation(tx, chain.chainId, params);
     const job = open
       ? { job_id: open.id, status: open.status, added: false }
-      : { ...(await addMaintenance(tx, deps, { chainId: chain.chainId, type: 'validate', params }, deliveries)), added: true };
+      : {
+          ...(await addMaintenance(
+            tx,
+            deps,
+            { chainId: chain.chainId, type: 'validate', params },
+            deliveries,
+          )),
+          added: true,
+        };
     answer.push({ ...placeOf(chain), ...job });
   }
   return { answer, deliveries };

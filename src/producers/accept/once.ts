@@ -70,10 +70,7 @@ export async function answerOf<T>(
   return idempotency && findAnswer<T>(deps, idempotency);
 }
 
-async function findAnswer<T>(
-  deps: Pick<AcceptDeps, 'ds'>,
-  idempotency: Idempotency,
-): Promise<T | undefined> {
+async function findAnswer<T>(deps: Pick<AcceptDeps, 'ds'>, idempotency: Idempotency): Promise<T | undefined> {
   const rows = await deps.ds.query<{ request_sha256: string; response: unknown }[]>(
     'SELECT request_sha256, response FROM idempotency_keys WHERE token_id = ? AND idempotency_key = ?',
     [idempotency.tokenId, idempotency.key],

@@ -39,7 +39,11 @@ describe('Validations of many chains', function () {
     const { body: answer } = await api.call('POST', 'backups', { body });
     for (const { backup_id } of answer.disk_results) await api.fleet.ended(backup_id);
   };
-  const validate = async (path: string, level: 'quick' | 'deep', headers = {}): Promise<ValidationsAccepted> => {
+  const validate = async (
+    path: string,
+    level: 'quick' | 'deep',
+    headers = {},
+  ): Promise<ValidationsAccepted> => {
     const answer = await api.call('POST', `${path}/validate`, { as: 'operator', body: { level }, headers });
     expect(answer.status, answer.text).to.equal(202);
     fits(ValidationsAccepted, answer.body);
@@ -80,7 +84,9 @@ describe('Validations of many chains', function () {
       'one 10',
       'two 0',
     ]);
-    expect(all.skipped.map(({ vm_name, reason }) => [vm_name, reason])).to.deep.equal([['bare', 'no_backups']]);
+    expect(all.skipped.map(({ vm_name, reason }) => [vm_name, reason])).to.deep.equal([
+      ['bare', 'no_backups'],
+    ]);
     await endAll(all);
     for (const job of all.jobs) expect((await resultOf(job)).healthy).to.equal(true);
   });
@@ -105,10 +111,17 @@ describe('Validations of many chains', function () {
 
   it('are refused for what there is not, and for viewers', async () => {
     isProblem(await api.call('POST', 'vms/nobody/validate', { body: { level: 'quick' } }), 404, 'not_found');
-    isProblem(await api.call('POST', 'repositories/repo_0/validate', { body: { level: 'quick' } }), 404, 'not_found');
+    isProblem(
+      await api.call('POST', 'repositories/repo_0/validate', { body: { level: 'quick' } }),
+      404,
+      'not_found',
+    );
     const wrong = await api.call('POST', `vms/${vms[0]}/validate`, { body: { level: 'thorough' } });
     expect(isProblem(wrong, 400, 'invalid_request')).to.deep.equal(['level']);
-    const viewer = await api.call('POST', `vms/${vms[0]}/validate`, { as: 'viewer', body: { level: 'quick' } });
+    const viewer = await api.call('POST', `vms/${vms[0]}/validate`, {
+      as: 'viewer',
+      body: { level: 'quick' },
+    });
     isProblem(viewer, 403, 'forbidden');
   });
 });

@@ -2,7 +2,12 @@ import { expect } from 'chai';
 import { renderAcceptedValidations, renderValidations } from '../../../../src/cli/render/validations.js';
 import type { Job } from '../../../../src/client/index.js';
 
-const place = (vm_name: string) => ({ chain_id: `chn_${vm_name}`, vm_context_id: vm_name, vm_name, disk_id: 0 });
+const place = (vm_name: string) => ({
+  chain_id: `chn_${vm_name}`,
+  vm_context_id: vm_name,
+  vm_name,
+  disk_id: 0,
+});
 const job = (vm: string, result: Job['result']): Job => ({
   ...place(vm),
   id: `mnt_${vm}`,
