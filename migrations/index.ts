@@ -10,6 +10,7 @@ import { AddWebhooks1795000000011 } from './1795000000011-AddWebhooks.js';
 import { AddPolicies1795000000012 } from './1795000000012-AddPolicies.js';
 import { AddRetention1795000000013 } from './1795000000013-AddRetention.js';
 import { AddCatalogueIndexes1795000000040 } from './1795000000040-AddCatalogueIndexes.js';
+import { AddPolicyVerification1795000000048 } from './1795000000048-AddPolicyVerification.js';
 
 /** All migrations, oldest first. */
 export const MIGRATIONS = [
@@ -25,4 +26,5 @@ export const MIGRATIONS = [
   AddPolicies1795000000012,
   AddRetention1795000000013,
   AddCatalogueIndexes1795000000040,
+  AddPolicyVerification1795000000048,
 ];

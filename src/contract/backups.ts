@@ -38,6 +38,12 @@ export type RequestedType = Static<typeof RequestedType>;
 export const BackupType = oneOf(['full', 'incremental', 'differential']);
 export type BackupType = Static<typeof BackupType>;
 
+export const VerifyBackup = oneOf(
+  ['after', 'after_deep'],
+  'after: when the backup has completed, its chain is validated quickly. after_deep: what was never read is read, too.',
+);
+export type VerifyBackup = Static<typeof VerifyBackup>;
+
 export const Extent = closed({
   offset: Bytes('Where it begins on the guest disk'),
   length: Bytes('Its length, above 0'),
@@ -103,6 +109,7 @@ export const BackupCreate = closed({
   priority: Type.Optional(
     Type.Integer({ minimum: 0, maximum: 1000, description: '0, the default, is first.' }),
   ),
+  verify: Type.Optional(VerifyBackup),
   tags: Type.Optional(Tags),
   max_bytes_per_second: Type.Optional(
     Type.Integer({ ...MaxBytesPerSecond, description: 'Bandwidth limit of each disk, in bytes per second.' }),
@@ -181,6 +188,7 @@ export const Backup = closed({
   content_id: nullable(Type.String()),
   protected_until: nullable(Time('Not to be removed before')),
   awaits_extents_until: nullable(Time('Its change list is still to come, and must come before')),
+  verify: nullable(VerifyBackup),
   tags: nullable(Type.Record(Type.String(), Type.String())),
   priority: Type.Integer(),
   max_bytes_per_second: nullable(MaxBytesPerSecond),

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { RequestedType } from './backups.js';
+import { RequestedType, VerifyBackup } from './backups.js';
 import { closed, Id, nullable, oneOf, PageQuery, pageOf, Time, VmContextId } from './common.js';
 
 const Name = Type.String({ minLength: 1, maxLength: 63, description: 'A-Z a-z 0-9 _ . -' });
@@ -49,6 +49,7 @@ const facts = {
   full_after_days: Type.Optional(
     nullable(Type.Integer({ minimum: 1, maximum: 3650, description: 'For `auto`.' })),
   ),
+  verify: Type.Optional(nullable(VerifyBackup)),
   keep: Type.Optional(nullable(KeepRules)),
   vms: Type.Optional(
     Type.Array(VmContextId, {
@@ -78,6 +79,7 @@ export const Policy = closed({
   backup_type: RequestedType,
   full_every: nullable(Type.Integer()),
   full_after_days: nullable(Type.Integer()),
+  verify: nullable(VerifyBackup),
   keep: nullable(KeepRules),
   vms: Type.Array(Type.String()),
   next_run_at: nullable(Time('When it is due')),

@@ -11,6 +11,9 @@ export type BackupType = 'full' | 'incremental' | 'differential';
 export type RequestedType = BackupType | 'auto';
 export type OnBrokenChain = 'full' | 'fail';
 
+/** A validation of the chain when the backup has completed: `after` is a quick one, `after_deep` also reads what was never read. */
+export type VerifyBackup = 'after' | 'after_deep';
+
 /** Who tells what has changed: a change list that came with the request or after it, or a dirty bitmap of the source. */
 export type Tracker = 'extents' | 'bitmap';
 
@@ -24,6 +27,7 @@ export interface BackupRequest {
   full_every?: number;
   /** `auto` takes a full when the last one is this old, in days. */
   full_after_days?: number;
+  verify?: VerifyBackup;
 }
 
 /** One disk, one backup: first the intent, then the QCOW2 file. */

@@ -8,6 +8,7 @@ export {
   type OnBrokenChain,
   type RequestedType,
   type Tracker,
+  type VerifyBackup,
 } from './backupJob.js';
 export { ChainJob, type JobKind, type JobProgress, type JobStatus } from './chainJob.js';
 export { FleetProcess } from './fleetProcess.js';

@@ -1,5 +1,5 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
-import type { RequestedType } from './backupJob.js';
+import type { RequestedType, VerifyBackup } from './backupJob.js';
 import { BINARY_COLLATION, TIME } from './columns.js';
 
 /** What is kept, as the API takes it; `within` is such as `30d`. */
@@ -47,6 +47,10 @@ export class Policy {
 
   @Column({ name: 'full_after_days', type: 'int', nullable: true })
   fullAfterDays!: number | null;
+
+  /** The validation that each of its backups asks for. */
+  @Column({ type: 'varchar', length: 16, nullable: true })
+  verify!: VerifyBackup | null;
 
   /** NULL: nothing is removed. */
   @Column({ type: 'json', nullable: true })

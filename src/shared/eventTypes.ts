@@ -18,6 +18,7 @@ export const EVENT_TYPES = [
   'maintenance.completed',
   'maintenance.failed',
   'maintenance.cancelled',
+  'validation.unhealthy',
   'policy_run.completed',
   'policy_run.failed',
   'policy_run.empty',

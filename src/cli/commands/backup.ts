@@ -17,6 +17,7 @@ import { parseCount, parseSize } from '../numbers.js';
 import { readExtentFile } from '../extentFile.js';
 import { backupsTable } from '../render/backups.js';
 import { renderTable } from '../render/table.js';
+import { verifyOption } from '../verifyOption.js';
 
 interface Options extends BackupFlags, JobLimits {
   type: BackupCreate['backup_type'];
@@ -24,6 +25,7 @@ interface Options extends BackupFlags, JobLimits {
   onBrokenChain?: 'full' | 'fail';
   fullEvery?: number;
   fullAfterDays?: number;
+  verify?: NonNullable<BackupCreate['verify']>;
   wait?: true;
 }
 
@@ -50,6 +52,7 @@ export function addBackupCommand(program: Command, io: CliIo): void {
     )
     .option('--full-every <n>', 'with --type auto: every n-th backup is a full', parseCount)
     .option('--full-after-days <n>', 'with --type auto: a full when the last one is n days old', parseCount)
+    .addOption(verifyOption())
     .option('--max-bytes-per-second <size>', 'bandwidth of each disk, such as 50MiB', parseSize)
     .option('--deadline <seconds>', 'fail if it has not ended so long after its start', parseCount)
     .option('--wait', 'wait for the end and show progress')
@@ -71,6 +74,7 @@ async function backUp(context: CommandContext, name: string, options: Options): 
     ...(options.onBrokenChain === undefined ? {} : { on_broken_chain: options.onBrokenChain }),
     ...(options.fullEvery === undefined ? {} : { full_every: options.fullEvery }),
     ...(options.fullAfterDays === undefined ? {} : { full_after_days: options.fullAfterDays }),
+    ...(options.verify === undefined ? {} : { verify: options.verify }),
     ...jobLimits(options),
   };
   const accepted = await client.backups.create(body, { signal: context.io.signal });

@@ -10,6 +10,7 @@ import { action, collect, type CommandContext, type Output } from '../command.js
 import type { CliIo } from '../io.js';
 import { findPolicy, findVm } from '../lookUp.js';
 import { parseCount } from '../numbers.js';
+import { verifyOption } from '../verifyOption.js';
 import { renderSimulation } from '../render/policy.js';
 import { renderTable } from '../render/table.js';
 import { formatTime } from '../render/time.js';
@@ -21,6 +22,7 @@ interface AddOptions {
   type?: PolicyCreate['backup_type'];
   fullEvery?: number;
   fullAfterDays?: number;
+  verify?: NonNullable<PolicyCreate['verify']>;
   keep?: KeepRules;
   vm?: string[];
   repo?: string;
@@ -60,6 +62,7 @@ function addAddCommand(policy: Command, io: CliIo): void {
     .addOption(new Option('--type <type>', 'kind of backup').choices(types).default('auto'))
     .option('--full-every <n>', 'auto: every n-th backup is a full', parseCount)
     .option('--full-after-days <n>', 'auto: a full when the last one is so old', parseCount)
+    .addOption(verifyOption())
     .option('--keep <rules>', 'such as last=3,daily=7,weekly=4,monthly=6,within=2d; default: all', parseKeep)
     .option('--vm <vm>', 'a VM of the policy, by name or id; repeat for more', collect)
     .option('--repo <repository>', 'the repository of VMs given by name, where several have them')
@@ -82,6 +85,7 @@ async function addPolicy(context: CommandContext, name: string, options: AddOpti
     ...(options.jitter === undefined ? {} : { jitter_seconds: options.jitter }),
     ...(options.fullEvery === undefined ? {} : { full_every: options.fullEvery }),
     ...(options.fullAfterDays === undefined ? {} : { full_after_days: options.fullAfterDays }),
+    ...(options.verify === undefined ? {} : { verify: options.verify }),
     ...(options.keep === undefined ? {} : { keep: options.keep }),
   };
   const made = await client.policies.create(body, { signal });

@@ -1,6 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import type { BackupType, PointNoteCode, Tracker } from '../../entities/index.js';
+import type { BackupType, PointNoteCode, Tracker, VerifyBackup } from '../../entities/index.js';
 import { affectedRows, inTransaction } from '../transaction.js';
+import { addVerification } from './addVerification.js';
 import { closeJob } from './close.js';
 import { addPointNote, noteLie, TRACKER_LIED } from './doubt.js';
 import type { Delivery } from './kinds.js';
@@ -28,11 +29,13 @@ export interface PublishedBackup {
   distrustBackups: number;
   /** What the restore point has to say of the disk. */
   notes: PointNoteCode[];
+  /** The chain is to be validated now. */
+  verify?: VerifyBackup;
 }
 
 /**
- * The fenced commit of a backup: the job is completed, the chain advances, the next job is released. Its file is
- * under its final name and flushed before this is called (invariant 1).
+ * The fenced commit of a backup: the job is completed, the chain advances, the validation that was asked for is queued, the next
+ * job is released. Its file is under its final name and flushed before this is called (invariant 1).
  * @throws lease_lost when the fence has moved on; then nothing is changed
  */
 export async function commitBackup(
@@ -45,7 +48,8 @@ export async function commitBackup(
     for (const code of backup.notes) await addPointNote(tx, [lease.jobId], code);
     if (backup.demotedReason === TRACKER_LIED) await noteLie(tx, lease.chainId, lease.jobId);
     await closeJob(tx, 'backup', lease.jobId, 'completed');
-    return releaseHead(tx, lease.chainId);
+    const verification = backup.verify && (await addVerification(tx, lease.chainId, backup.verify));
+    return (await releaseHead(tx, lease.chainId)) ?? verification;
   });
 }
 

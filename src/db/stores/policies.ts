@@ -1,5 +1,11 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import { type KeepColumn, Policy, PolicyMember, type RequestedType } from '../../entities/index.js';
+import {
+  type KeepColumn,
+  Policy,
+  PolicyMember,
+  type RequestedType,
+  type VerifyBackup,
+} from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
 import { checkSimpleName } from '../../shared/names.js';
@@ -16,6 +22,7 @@ export interface PolicyFacts {
   backupType: RequestedType;
   fullEvery: number | null;
   fullAfterDays: number | null;
+  verify: VerifyBackup | null;
   keep: KeepColumn | null;
   nextRunAt: Date | null;
 }

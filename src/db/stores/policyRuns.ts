@@ -139,6 +139,7 @@ export interface DueVm {
   backupType: Policy['backupType'];
   fullEvery: number | null;
   fullAfterDays: number | null;
+  verify: Policy['verify'];
 }
 
 export async function dueVms(ds: DataSource, limit: number): Promise<DueVm[]> {
@@ -146,7 +147,7 @@ export async function dueVms(ds: DataSource, limit: number): Promise<DueVm[]> {
     ds,
     `SELECT m.run_id AS runId, r.policy_id AS policyId, m.vm_context_id AS vmContextId, v.vm_name AS vmName,
             v.upstream_id AS upstreamId, v.repository_id AS repositoryId, p.backup_type AS backupType,
-            p.full_every AS fullEvery, p.full_after_days AS fullAfterDays
+            p.full_every AS fullEvery, p.full_after_days AS fullAfterDays, p.verify
      FROM policy_run_vms m JOIN policy_runs r ON r.id = m.run_id JOIN policies p ON p.id = r.policy_id
      JOIN vm_contexts v ON v.vm_context_id = m.vm_context_id
      WHERE r.status = 'running' AND m.restore_point_id IS NULL AND m.error_code IS NULL AND m.due_at <= UTC_TIMESTAMP(3)

@@ -1,4 +1,4 @@
-import type { DiskSource, OnBrokenChain, RequestedType } from '../../entities/index.js';
+import type { DiskSource, OnBrokenChain, RequestedType, VerifyBackup } from '../../entities/index.js';
 import type { Extent } from '../../shared/extents.js';
 
 export interface BackupDiskBody {
@@ -25,6 +25,8 @@ export interface BackupBody {
   on_broken_chain?: OnBrokenChain;
   priority?: number;
   tags?: Record<string, string>;
+  /** A validation of each disk's chain when its backup has completed. */
+  verify?: VerifyBackup;
   /** Bytes per second, of each disk. */
   max_bytes_per_second?: number;
   deadline_seconds?: number;

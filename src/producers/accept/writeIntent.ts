@@ -76,5 +76,6 @@ function requestOf(body: BackupBody, disk: ChosenDisk): BackupRequest {
     has_extents: disk.extents !== null || disk.extentsFollow,
     ...(body.full_every === undefined ? {} : { full_every: body.full_every }),
     ...(body.full_after_days === undefined ? {} : { full_after_days: body.full_after_days }),
+    ...(body.verify === undefined ? {} : { verify: body.verify }),
   };
 }

@@ -48,6 +48,7 @@ async function subject(ds: DataSource, kind: string, id: string): Promise<object
     case 'restore':
       return toRestore(await getRestore(ds, id));
     case 'maintenance':
+    case 'validation':
       return toJob(await getJob(ds, id));
     case 'policy_run':
       return toPolicyRunWithVms(await getRun(ds, id));

@@ -13,6 +13,7 @@ const NEW: PolicyFacts = {
   backupType: 'auto',
   fullEvery: null,
   fullAfterDays: null,
+  verify: null,
   keep: null,
   nextRunAt: null,
 };
@@ -36,6 +37,7 @@ export function definePolicy(
     backupType: body.backup_type ?? before.backupType,
     fullEvery: body.full_every === undefined ? before.fullEvery : body.full_every,
     fullAfterDays: body.full_after_days === undefined ? before.fullAfterDays : body.full_after_days,
+    verify: body.verify === undefined ? before.verify : body.verify,
     keep: body.keep === undefined ? before.keep : body.keep,
     nextRunAt: before.nextRunAt,
   };

@@ -43,6 +43,7 @@ async function acceptOne(deps: AcceptDeps, vm: DueVm): Promise<void> {
     backup_type: vm.backupType,
     ...(vm.fullEvery === null ? {} : { full_every: vm.fullEvery }),
     ...(vm.fullAfterDays === null ? {} : { full_after_days: vm.fullAfterDays }),
+    ...(vm.verify === null ? {} : { verify: vm.verify }),
   };
   const key = `${vm.runId}:${sha256(vm.vmContextId).slice(0, 32)}`;
   try {

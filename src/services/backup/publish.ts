@@ -74,6 +74,7 @@ export function publishedOf(
     tracker: manifest.tracker ?? null,
     distrustBackups: deps.audit.distrustBackups,
     notes: notesOf(context, manifest),
+    ...(context.job.request.verify === undefined ? {} : { verify: context.job.request.verify }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { completeWithResult } from '../../db/jobs/settle.js';
+import { recordEvents } from '../../db/jobs/events.js';
 import { fencedChange } from '../../db/jobs/fenced.js';
 import { asking } from '../../db/transaction.js';
 import { MaintenanceJob, type ValidateParams } from '../../entities/index.js';
@@ -38,9 +39,10 @@ export async function runValidation(
   const chain = await addProofs({ ds: deps.ds, signal: held.signal, chain: facts, reads: read?.reads });
   const result = { ...judge(chain, level), ...(read ? { read: whatWasRead(read) } : {}) };
   if (read?.ended !== undefined) await standAside(deps, held, chain, result);
-  const next = await completeWithResult(deps.ds, held.lease, { ...result }, (tx) =>
-    writeHealth(tx, chain, result),
-  );
+  const next = await completeWithResult(deps.ds, held.lease, { ...result }, async (tx) => {
+    await writeHealth(tx, chain, result);
+    if (!result.healthy) await recordEvents(tx, [{ type: 'validation.unhealthy', subjectId: jobId }]);
+  });
   return { next, result, validation: summarise(chain, result) };
 }
 
@@ -65,6 +67,9 @@ function summarise(
   return { level, healthy, provedBytes: read?.bytes ?? 0, newlyDamaged: found.length };
 }
 
+/** Whatever was read was read later. */
+const NEVER = new Date(0);
+
 interface ValidateJob extends Pick<MaintenanceJob, 'chainId' | 'repositoryId' | 'createdAt'> {
   params: ValidateParams;
 }
@@ -80,7 +85,7 @@ async function loadJob(ds: Deps['ds'], jobId: string): Promise<ValidateJob> {
 function readDeep(
   deps: Deps,
   held: HeldLease,
-  { createdAt }: ValidateJob,
+  { createdAt, params }: ValidateJob,
   { repository }: ChainCatalogue,
   chain: ChainFacts,
   report: ReportProgress,
@@ -92,7 +97,7 @@ function readDeep(
     chain,
     report,
     // What its own earlier turns have read is not read again.
-    staleBefore: createdAt,
+    staleBefore: params.unread_only ? NEVER : createdAt,
   });
 }
 

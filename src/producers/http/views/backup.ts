@@ -30,6 +30,7 @@ export function toBackup({ backup, vmName }: NamedBackup): Backup {
     content_id: backup.contentId,
     protected_until: iso(backup.protectedUntil),
     awaits_extents_until: iso(backup.awaitsExtentsUntil),
+    verify: backup.request.verify ?? null,
     tags: backup.tags,
     priority: backup.priority,
     max_bytes_per_second: backup.maxBytesPerSecond,

@@ -21,6 +21,7 @@ export function toPolicy({ policy, vms }: PolicyWithVms): PolicyView {
     backup_type: policy.backupType,
     full_every: policy.fullEvery,
     full_after_days: policy.fullAfterDays,
+    verify: policy.verify,
     keep: policy.keep,
     vms,
     next_run_at: iso(policy.nextRunAt),

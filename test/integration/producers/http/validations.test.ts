@@ -96,7 +96,11 @@ describe('Validations of many chains', function () {
     const first = await validate(`vms/${vms[1]}`, 'quick', headers);
     await endAll(first);
     expect(await validate(`vms/${vms[1]}`, 'quick', headers)).to.deep.equal(first);
-    const other = await api.call('POST', `vms/${vms[1]}/validate`, { body: { level: 'deep' }, headers });
+    const other = await api.call('POST', `vms/${vms[1]}/validate`, {
+      as: 'operator',
+      body: { level: 'deep' },
+      headers,
+    });
     isProblem(other, 422, 'idempotency_mismatch');
   });
 
