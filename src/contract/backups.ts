@@ -19,6 +19,7 @@ import {
   RepositoryRef,
   Time,
   UpstreamId,
+  VerifyBackup,
   VmContextId,
   VmName,
 } from './common.js';
@@ -37,12 +38,6 @@ export const RequestedType = oneOf(['full', 'incremental', 'differential', 'auto
 export type RequestedType = Static<typeof RequestedType>;
 export const BackupType = oneOf(['full', 'incremental', 'differential']);
 export type BackupType = Static<typeof BackupType>;
-
-export const VerifyBackup = oneOf(
-  ['after', 'after_deep'],
-  'after: when the backup has completed, its chain is validated quickly. after_deep: what was never read is read, too.',
-);
-export type VerifyBackup = Static<typeof VerifyBackup>;
 
 export const Extent = closed({
   offset: Bytes('Where it begins on the guest disk'),

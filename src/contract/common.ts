@@ -114,6 +114,12 @@ export type Problem = Static<typeof Problem>;
 export const Health = oneOf(['ok', 'suspect', 'damaged'], 'What the last validation found.');
 export type Health = Static<typeof Health>;
 
+export const VerifyBackup = oneOf(
+  ['after', 'after_deep'],
+  'after: when the backup has completed, its chain is validated quickly. after_deep: what was never read is read, too.',
+);
+export type VerifyBackup = Static<typeof VerifyBackup>;
+
 export const JobStatus = oneOf(
   ['queued', 'released', 'running', 'completed', 'failed', 'cancelled', 'expired'],
   'queued: waits for others of its chain; released: next of its chain, in the queue.',

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
-import { RequestedType, VerifyBackup } from './backups.js';
-import { closed, Id, nullable, oneOf, PageQuery, pageOf, Time, VmContextId } from './common.js';
+import { RequestedType } from './backups.js';
+import { closed, Id, nullable, oneOf, PageQuery, pageOf, Time, VerifyBackup, VmContextId } from './common.js';
 
 const Name = Type.String({ minLength: 1, maxLength: 63, description: 'A-Z a-z 0-9 _ . -' });
 const Periods = (what: string) =>

@@ -1,7 +1,8 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type AcceptedValidation, ValidationsAccepted } from '../../../../src/contract/index.js';
+import { type AcceptedValidation, Policy, ValidationsAccepted } from '../../../../src/contract/index.js';
+import { runPolicies } from '../../../../src/producers/schedules/runPolicies.js';
 import type { ValidationReport } from '../../../../src/services/validation/index.js';
 import { fits, isProblem, openApi, type TestApi } from './support.js';
 
@@ -111,6 +112,28 @@ describe('Validations of many chains', function () {
     const added = answers.flatMap(({ jobs }) => jobs.filter((job) => job.added));
     expect(added).to.have.length(3);
     await endAll(answers[0] as ValidationsAccepted);
+  });
+
+  it('follow the backups of a policy that says so', async () => {
+    const facts = { name: 'nightly', backup_type: 'full', verify: 'after', vms: [vms[1]] };
+    const { body: policy } = await api.call('POST', 'policies', { body: facts });
+    fits(Policy, policy);
+    expect(policy.verify).to.equal('after');
+    api.fleet.work();
+    await api.call('POST', `policies/${policy.id}/run`);
+    await runPolicies(api.fleet.accept);
+    const { items } = (await api.call('GET', 'backups?vm_name=two&limit=1')).body;
+    expect(items[0].verify).to.equal('after');
+    await api.fleet.ended(items[0].id);
+    const rows = await api.fleet.suite.ds.query<{ id: string }[]>(
+      `SELECT id FROM maintenance_jobs WHERE chain_id = ? AND priority > 1000`,
+      [items[0].chain_id],
+    );
+    expect(rows).to.have.length(1);
+    expect((await api.fleet.ended(rows[0]?.id ?? '')).status).to.equal('completed');
+    await api.fleet.stopWorking();
+    const patched = await api.call('PATCH', `policies/${policy.id}`, { body: { verify: null } });
+    expect(patched.body.verify).to.equal(null);
   });
 
   it('are refused for what there is not, and for viewers', async () => {

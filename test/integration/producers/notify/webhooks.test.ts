@@ -7,10 +7,7 @@ import { acquireLease } from '../../../../src/db/jobs/acquire.js';
 import { endUnsuccessfully } from '../../../../src/db/jobs/settle.js';
 import type { BackgroundChore } from '../../../../src/producers/keeper/inBackground.js';
 import { createNotifier } from '../../../../src/producers/notify/notifier.js';
-import type { ValidationReport } from '../../../../src/services/validation/index.js';
 import { codeOf } from '../../../helpers/codeOf.js';
-import { placeOf } from '../../services/validation/deep/places.js';
-import { flip } from '../../services/validation/faultTools.js';
 import { fits, isProblem, openApi, type TestApi } from '../http/support.js';
 import { type Received, type Receiver, startReceiver } from './receiver.js';
 
@@ -101,39 +98,6 @@ describe('A webhook', () => {
     const failed = receiver.got.find(({ body }) => body.type === 'backup.failed');
     expect(failed?.body.data.error.code).to.equal('source_missing');
     expect(receiver.got.map(({ body }) => body.type)).to.include('restore_point.failed');
-  });
-
-  it('is told of damage that a validation finds, with the report, and when it is gone; the metrics count it', async () => {
-    const { backupId } = await backUp('rotten');
-    const { body: backup } = await api.call('GET', `backups/${backupId}`);
-    const image = join(api.fleet.repositoryRoot, backup.repository_path);
-    const place = await placeOf(image, 70_000);
-    const validate = async () => {
-      const { body } = await api.call('POST', `chains/${backup.chain_id}/validate`, {
-        body: { level: 'deep' },
-      });
-      await api.fleet.ended(body.job_id);
-      receiver.got.length = 0;
-      await round();
-      return new Map(receiver.got.map((each) => [each.body.type, each.body.data]));
-    };
-    await round();
-    await flip(image, place);
-    const told = await validate();
-    expect([...told.keys()]).to.have.members([
-      'backup.damaged',
-      'validation.unhealthy',
-      'maintenance.completed',
-    ]);
-    expect(told.get('backup.damaged')).to.include({ id: backupId, health: 'damaged' });
-    const { result } = told.get('validation.unhealthy') as unknown as { result: ValidationReport };
-    expect(result).to.include({ healthy: false, chain_health: 'damaged' });
-    expect(result.affected).to.deep.equal([backupId]);
-    const metrics = await api.fleet.worker.metrics.registry.metrics();
-    expect(metrics).to.match(/^strata_validations_total\{level="deep",healthy="false",role="test"\} 1$/m);
-    expect(metrics).to.match(/^strata_damaged_backups_found_total\{role="test"\} 1$/m);
-    await flip(image, place);
-    expect([...(await validate()).keys()]).to.have.members(['backup.cleared', 'maintenance.completed']);
   });
 
   it('gets everything, in its order and under the same ids, once it is back', async () => {

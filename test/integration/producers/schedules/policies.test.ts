@@ -109,22 +109,6 @@ describe('A policy', () => {
     await allEnded(await readRun(policy, again.body.id));
   });
 
-  it('validates the chains of what it has backed up, where it says so', async () => {
-    const policy = await add({ verify: 'after' });
-    expect(policy.verify).to.equal('after');
-    const { body } = await api.call('POST', `policies/${policy.id}/run`);
-    const run = await readRun(policy, body.id);
-    await allEnded(run);
-    const rows = await sql<{ id: string }[]>(
-      `SELECT m.id FROM maintenance_jobs m JOIN backup_chains c ON c.id = m.chain_id WHERE c.vm_context_id = ? AND m.type = 'validate'`,
-      [policy.vms[0]],
-    );
-    expect(rows).to.have.length(1);
-    expect((await api.fleet.ended(rows[0]?.id ?? '')).status).to.equal('completed');
-    const patched = await api.call('PATCH', `policies/${policy.id}`, { body: { verify: null } });
-    expect(patched.body.verify).to.equal(null);
-  });
-
   it('without VMs does not run as if all were well', async () => {
     const policy = await add({ vms: [] });
     await makeDue(policy);
