@@ -1,23 +1,19 @@
 // A chain that is merged again and again: each round begins with the same files and rows.
-import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import type { DataSource } from 'typeorm';
 import { takePosition } from '../../src/db/jobs/position.js';
 import { inTransaction } from '../../src/db/transaction.js';
-import { BackupChain, BackupJob, MaintenanceJob } from '../../src/entities/index.js';
-import { backingNameOf, compareImages } from '../../src/qcow2/index.js';
+import { MaintenanceJob } from '../../src/entities/index.js';
+import { compareImages } from '../../src/qcow2/index.js';
 import type { Strategy } from '../../src/services/consolidation/strategy.js';
 import { runConsolidation, settleSwitch } from '../../src/services/consolidation/index.js';
-import { planDisk } from '../../src/services/repository/rebuild/plan.js';
-import { NOTHING_EXISTS } from '../../src/services/repository/rebuild/facts.js';
-import { readDisk } from '../../src/services/repository/rebuild/readDisk.js';
-import { diskDirectory } from '../../src/services/repository/layout.js';
-import { runValidation } from '../../src/services/validation/index.js';
 import { systemClock } from '../../src/shared/clock.js';
 import { newId } from '../../src/shared/ids.js';
 import { buildChain, type ChainFixture, type ChainStep, type FixtureBackup } from './chainFixture.js';
-import { addValidation, hold, openSuiteDatabase } from './chainJobs.js';
+import { hold, openSuiteDatabase } from './chainJobs.js';
+import { expectDone, expectRebuildable } from './mergeVerdict.js';
 import { createSuite, type Suite } from './suite.js';
 
 export type MergeRun = Awaited<ReturnType<typeof runConsolidation>>['result'];
@@ -34,6 +30,10 @@ export interface MergeBench {
   attempt(jobId: string, strategy?: Strategy): Promise<MergeRun>;
   /** Files and rows as they were at the beginning. */
   reset(): Promise<void>;
+  /** Where a victim that is killed writes what a loss of power leaves, `STRATA_TEST_KILL_LOST`. */
+  lost: string;
+  /** Puts that in the place of the files. */
+  losePower(): Promise<void>;
   /** Every kept point by plain qemu-img on the directory as it is; `root` for a copy of it. */
   comparePoints(kept: readonly FixtureBackup[], context: string, root?: string): Promise<void>;
   /** What a rebuild from the files alone would take in: every kept point, healthy, on what its image refers to. */
@@ -70,11 +70,18 @@ export function chainWithSibling(increments: number): ChainStep[] {
   return [...linearChain(increments), { type: 'differential', writes: writes(increments + 1) }];
 }
 
-/** @param baseDir where the repository lies; the suite's directory by default */
-export async function openMergeBench(steps: readonly ChainStep[], baseDir?: string): Promise<MergeBench> {
+/**
+ * @param baseDir where the repository lies; the suite's directory by default
+ * @param virtualSize bytes of the disk
+ */
+export async function openMergeBench(
+  steps: readonly ChainStep[],
+  baseDir?: string,
+  virtualSize = SIZE,
+): Promise<MergeBench> {
   const suite = await createSuite();
   const ds = await openSuiteDatabase(suite);
-  const chain = await buildChain(ds, baseDir ?? suite.tempDir, steps, SIZE);
+  const chain = await buildChain(ds, baseDir ?? suite.tempDir, steps, virtualSize);
   const saved = join(suite.tempDir, 'saved');
   await cp(chain.directory, saved, { recursive: true, preserveTimestamps: true });
   const contents = join(suite.tempDir, 'contents');
@@ -83,6 +90,7 @@ export async function openMergeBench(steps: readonly ChainStep[], baseDir?: stri
   const rows = await saveRows(ds);
   const scratchDir = await mkdtemp(join(suite.tempDir, 's-'));
   const deps = { ds, clock: systemClock, scratchDir };
+  const lost = `${chain.root}.lost`;
   const at = (number: number): FixtureBackup => {
     const backup = chain.backups.at(number - 1);
     if (!backup) throw new Error(`There is no backup ${number}.`);
@@ -103,6 +111,12 @@ export async function openMergeBench(steps: readonly ChainStep[], baseDir?: stri
     chain,
     at,
     comparePoints,
+    lost,
+    losePower: async () => {
+      await rm(chain.directory, { recursive: true });
+      await rename(join(lost, chain.directory.slice(chain.root.length)), chain.directory);
+      for (const path of [lost, `${chain.root}.flushed`]) await rm(path, { recursive: true });
+    },
     add: (...remove) =>
       addConsolidation(
         ds,
@@ -173,73 +187,4 @@ async function saveRows(ds: DataSource): Promise<{ restore: () => Promise<void> 
       }
     },
   };
-}
-
-async function expectRebuildable(
-  chain: ChainFixture,
-  kept: readonly FixtureBackup[],
-  context: string,
-  root: string,
-): Promise<void> {
-  const { vm_context_id: vmContextId, disk_id: diskId } = chain.backups[0]?.manifestContent ?? {
-    vm_context_id: '',
-    disk_id: 0,
-  };
-  const directory = diskDirectory(vmContextId, diskId);
-  const names = await readdir(join(root, directory));
-  const found = await readDisk({
-    root,
-    repositoryId: chain.repositoryId,
-    disk: { vmContextId, diskId, directory, names },
-    signal: new AbortController().signal,
-  });
-  const plan = planDisk(found, NOTHING_EXISTS);
-  const rows = new Map(plan.insert.map((backup) => [backup.manifest.backup_id, backup]));
-  for (const { id, path, contentId } of kept) {
-    const row = rows.get(id);
-    expect(row, `${context}: ${id} is not taken in: ${JSON.stringify(plan.problems)}`).to.not.equal(
-      undefined,
-    );
-    expect(row?.health, `${context}: ${id}`).to.equal('ok');
-    expect(row?.manifest, `${context}: ${id}`).to.include({ content_id: contentId });
-    expect(row?.manifest.expired_at, `${context}: ${id}`).to.equal(undefined);
-    // Down to a full, each image refers to what the rows say.
-    for (let at = row; at; at = rows.get(at.manifest.parent_backup_id ?? '')) {
-      const backing = await backingNameOf(join(root, at.path));
-      expect(backing ?? null, `${context}: below ${id}`).to.equal(at.manifest.parent_file);
-      if (at.manifest.parent_backup_id === null) break;
-      expect([...rows.keys()], `${context}: below ${id} (${basename(path)})`).to.include(
-        at.manifest.parent_backup_id,
-      );
-    }
-  }
-  const refused = [...found.problems, ...plan.problems].filter(({ severity }) => severity === 'refused');
-  expect(refused, context).to.deep.equal([]);
-}
-
-async function expectDone(
-  ds: DataSource,
-  chain: ChainFixture,
-  kept: readonly FixtureBackup[],
-  context: string,
-): Promise<void> {
-  const rows = await ds.getRepository(BackupJob).find({ where: { chainId: chain.chainId } });
-  const points = rows.filter(({ status }) => status === 'completed').map(({ id }) => id);
-  expect(points, context).to.have.members(kept.map(({ id }) => id));
-  for (const { status, fileRemovedAt } of rows)
-    if (status === 'expired') expect(fileRemovedAt, context).to.not.equal(null);
-  const files = kept.flatMap(({ image, digests, manifest }) => [image, digests, manifest]);
-  expect(await readdir(chain.directory), context).to.have.members(files.map((file) => basename(file)));
-  const jobId = await addValidation(ds, chain);
-  const { result } = await runValidation(
-    { ds, clock: systemClock, scratchDir: chain.root },
-    await hold(ds, 'maintenance', jobId),
-    jobId,
-    () => undefined,
-  );
-  expect(result.findings, context).to.deep.equal([]);
-  const head = await ds.getRepository(BackupChain).findOneByOrFail({ id: chain.chainId });
-  expect(head.latestBackupId, context).to.equal(kept.at(-1)?.id ?? null);
-  expect(head.mergingBackupId, context).to.equal(null);
-  expect(head.totalBackups, context).to.equal(kept.length);
 }
