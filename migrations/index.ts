@@ -9,6 +9,7 @@ import { AddConsolidation1795000000009 } from './1795000000009-AddConsolidation.
 import { AddWebhooks1795000000011 } from './1795000000011-AddWebhooks.js';
 import { AddPolicies1795000000012 } from './1795000000012-AddPolicies.js';
 import { AddRetention1795000000013 } from './1795000000013-AddRetention.js';
+import { AddHoldChanges1795000000015 } from './1795000000015-AddHoldChanges.js';
 import { AddCatalogueIndexes1795000000040 } from './1795000000040-AddCatalogueIndexes.js';
 import { AddPolicyVerification1795000000048 } from './1795000000048-AddPolicyVerification.js';
 
@@ -25,6 +26,7 @@ export const MIGRATIONS = [
   AddWebhooks1795000000011,
   AddPolicies1795000000012,
   AddRetention1795000000013,
+  AddHoldChanges1795000000015,
   AddCatalogueIndexes1795000000040,
   AddPolicyVerification1795000000048,
 ];

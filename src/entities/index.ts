@@ -13,6 +13,7 @@ export {
 export { ChainJob, type JobKind, type JobProgress, type JobStatus } from './chainJob.js';
 export { FleetProcess } from './fleetProcess.js';
 export type { Health } from './health.js';
+export { HoldChange } from './holdChange.js';
 export { IdempotencyKey } from './idempotencyKey.js';
 export { JobStep } from './jobStep.js';
 export {

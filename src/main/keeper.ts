@@ -3,6 +3,7 @@ import { forgetDeadProcesses } from '../db/stores/fleet.js';
 import { forgetOldKeys } from '../db/stores/idempotency.js';
 import { forgetDeliveries } from '../db/stores/outbox.js';
 import { createConsolidator } from '../producers/keeper/consolidate.js';
+import { createHoldKeeper } from '../producers/keeper/holds.js';
 import { createQuarantineKeeper } from '../producers/keeper/quarantine.js';
 import { runKeeper } from '../producers/keeper/keeper.js';
 import { createReconciler } from '../producers/keeper/reconcile.js';
@@ -49,6 +50,8 @@ await runMain(log, async () => {
     signal: shutdown.signal,
   });
   shutdown.onClose('quarantine', quarantine.settled);
+  const holds = createHoldKeeper(wiring, { signal: shutdown.signal });
+  shutdown.onClose('protections', holds.settled);
   const keeping = runKeeper({
     ...wiring,
     sweepEveryMs: settings.sweepEveryMs,
@@ -57,6 +60,7 @@ await runMain(log, async () => {
     chores: [
       { name: 'dead processes', run: () => forgetDeadProcesses(wiring.ds, DEAD_PROCESS_HOURS) },
       { name: 'policies', run: schedules.run },
+      { name: 'protections', run: holds.run },
       { name: 'retention', run: () => retain(wiring, settings.retentionEveryMs) },
       { name: 'space', run: space.run },
       { name: 'webhooks', run: notifier.run },

@@ -11,6 +11,7 @@ import {
   inTurn,
   type KillPoint,
   recoverAndCompare,
+  type Round,
   roundOf,
   STRATEGIES,
   strategiesOf,
@@ -19,6 +20,7 @@ import {
 } from '../helpers/mergeSweep.js';
 import { startVictim } from '../helpers/mergeVictim.js';
 import { createRandom, type Random } from '../helpers/random.js';
+import { runTool } from '../helpers/runTool.js';
 
 /** Of each strategy; one moment is that of the strategy whose day it is. */
 const MOMENTS = Number(process.env.STRATA_MERGE_MOMENTS ?? 1);
@@ -138,6 +140,26 @@ async function killInside(
   const context = `${strategy}, killed ${ms} ms after the start of qemu-img commit`;
   expect(signal, `${context}: ${output}`).to.equal('SIGKILL');
   const inside = (await commitEnded(bench)) === undefined;
+  await locksFree(round);
   await recoverAndCompare(bench, strategy, round, jobId, context);
   return inside;
+}
+
+/** A killed tool that waits for its disk dies when that has answered, and has QEMU's lock until then. */
+async function locksFree({ kept }: Round): Promise<void> {
+  for (const { image } of kept) {
+    const deadline = performance.now() + 60_000;
+    while (!(await canBeOpened(image)))
+      expect(performance.now(), `${image} is still locked`).to.be.lessThan(deadline);
+  }
+}
+
+async function canBeOpened(image: string): Promise<boolean> {
+  try {
+    await runTool('qemu-img', 'info', image);
+    return true;
+  } catch (error) {
+    if ((error as Error).message.includes('lock')) return false;
+    throw error;
+  }
 }

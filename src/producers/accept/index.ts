@@ -7,6 +7,7 @@ export {
   type ChainPlan,
   type RemovalAnswer,
 } from './acceptRemoval.js';
+export { acceptProtection } from './acceptProtection.js';
 export { acceptReconcile, type ReconcileAnswer } from './acceptReconcile.js';
 export { acceptRestore, type RestoreAnswer, type RestoreBody } from './acceptRestore.js';
 export type { JobAnswer } from './addMaintenance.js';

@@ -1,4 +1,5 @@
-import { allRepositories } from '../../db/stores/repositories.js';
+import { allRepositories, getRepository } from '../../db/stores/repositories.js';
+import { reconcileHolds } from '../../services/repository/holds.js';
 import { isStrataError } from '../../shared/errors.js';
 import { acceptReconcile } from '../accept/acceptReconcile.js';
 import type { AcceptDeps } from '../accept/deps.js';
@@ -6,7 +7,7 @@ import { type BackgroundChore, inBackground } from './inBackground.js';
 
 /**
  * A chore of the keeper: compares every repository with the catalogue at the keeper's start and from time to time. It
- * changes nothing itself; jobs do.
+ * brings protections and their records together, and changes nothing else itself; jobs do.
  */
 export function createReconciler(
   deps: AcceptDeps,
@@ -29,6 +30,7 @@ async function reconcileOne(
   signal: AbortSignal,
 ): Promise<void> {
   try {
+    await reconcileProtections(deps, id, signal);
     const answer = await acceptReconcile(deps, { repositoryId: id, dryRun: false, signal });
     const { scanned, counts, jobs } = answer;
     const found = Object.keys(counts).length > 0;
@@ -41,4 +43,14 @@ async function reconcileOne(
     const away = isStrataError(error, 'repository_unavailable', 'repository_marker_foreign');
     deps.log.warn({ err: error, repository: name }, away ? 'not compared: not mounted here' : 'not compared');
   }
+}
+
+async function reconcileProtections(deps: AcceptDeps, id: string, signal: AbortSignal): Promise<void> {
+  const repository = await getRepository(deps.ds, id);
+  const { adopted, invalid } = await reconcileHolds({ ds: deps.ds, repository, signal }, deps.clock.now());
+  const facts = { repository: repository.name };
+  if (adopted.length > 0)
+    deps.log.warn({ ...facts, backups: adopted }, 'protected again, as the repository says');
+  if (invalid.length > 0)
+    deps.log.warn({ ...facts, files: invalid }, 'records of protections cannot be read: protect again');
 }

@@ -6,8 +6,8 @@ import {
   RestorePointWithBackups,
 } from '../../../contract/index.js';
 import { backupsOfPoint, getBackup } from '../../../db/stores/backups.js';
-import { protect } from '../../../db/stores/protect.js';
 import { getRestorePoint } from '../../../db/stores/restorePoints.js';
+import { acceptProtection } from '../../accept/index.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { readFuture } from '../instant.js';
 import { toBackup } from '../views/backup.js';
@@ -33,8 +33,9 @@ export function protectionRoutes(app: Api, deps: HttpDeps): void {
       config,
     },
     async ({ params, body }) => {
-      await getBackup(deps.ds, params.backup_id);
-      await protect(deps.ds, { column: 'id', id: params.backup_id }, untilOf(body));
+      const { backup } = await getBackup(deps.ds, params.backup_id);
+      const what = { column: 'id', id: backup.id, repositoryId: backup.repositoryId } as const;
+      await acceptProtection(deps, what, untilOf(body));
       return toBackup(await getBackup(deps.ds, params.backup_id));
     },
   );
@@ -52,7 +53,12 @@ export function protectionRoutes(app: Api, deps: HttpDeps): void {
     },
     async ({ params, body }) => {
       const point = await getRestorePoint(deps.ds, params.id);
-      await protect(deps.ds, { column: 'restore_point_id', id: params.id }, untilOf(body));
+      const what = {
+        column: 'restore_point_id',
+        id: params.id,
+        repositoryId: point.point.repositoryId,
+      } as const;
+      await acceptProtection(deps, what, untilOf(body));
       const backups = await backupsOfPoint(deps.ds, params.id);
       return { ...toRestorePoint(point), backups: backups.map(toBackup) };
     },

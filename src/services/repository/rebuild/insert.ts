@@ -22,12 +22,14 @@ const ROWS_AT_ONCE = 200;
  * Writes the rows of one disk in one transaction; what the catalogue has by then is looked at again under the chain's
  * lock, and left as it is. Rows in other chains that a unique key protects make the whole disk fail.
  * @param missing disks that each restore point lacks, by its id
+ * @param held until when backups are protected, by their ids
  */
 export async function insertDisk(
   ds: DataSource,
   repositoryId: string,
   found: FoundDisk,
   missing: ReadonlyMap<string, number>,
+  held: ReadonlyMap<string, Date>,
 ): Promise<DiskPlan> {
   return inTransaction(ds, async (tx) => {
     const before = planDisk(found, await loadExisting(tx, repositoryId, found));
@@ -39,7 +41,7 @@ export async function insertDisk(
     const plan = planDisk(found, existing);
     if (plan.insert.length === 0) return plan;
     await insertPoints(tx, plan.insert, existing, missing);
-    await insertBackups(tx, plan.insert);
+    await insertBackups(tx, plan.insert, held);
     await doubtAgain(tx, chainId, plan.insert);
     await settleKnownPoints(tx, plan.insert, existing);
     await advanceChain(tx, chain, found, existing, plan.insert);
@@ -125,13 +127,17 @@ async function settleKnownPoints(
   }
 }
 
-async function insertBackups(tx: EntityManager, backups: readonly RebuiltBackup[]): Promise<void> {
-  for (let from = 0; from < backups.length; from += ROWS_AT_ONCE) {
-    await tx.insert(BackupJob, backups.slice(from, from + ROWS_AT_ONCE).map(toRow));
-  }
+async function insertBackups(
+  tx: EntityManager,
+  backups: readonly RebuiltBackup[],
+  held: ReadonlyMap<string, Date>,
+): Promise<void> {
+  const rows = backups.map((backup) => toRow(backup, held.get(backup.manifest.backup_id)));
+  for (let from = 0; from < rows.length; from += ROWS_AT_ONCE)
+    await tx.insert(BackupJob, rows.slice(from, from + ROWS_AT_ONCE));
 }
 
-function toRow({ manifest, path, health }: RebuiltBackup) {
+function toRow({ manifest, path, health }: RebuiltBackup, heldUntil: Date | undefined) {
   return {
     id: manifest.backup_id,
     chainId: manifest.chain_id,
@@ -159,6 +165,7 @@ function toRow({ manifest, path, health }: RebuiltBackup) {
     sizeBytes: manifest.size_bytes,
     bytesTransferred: manifest.bytes_transferred,
     contentId: manifest.content_id,
+    protectedUntil: heldUntil ?? null,
     health,
   };
 }

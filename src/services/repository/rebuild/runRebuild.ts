@@ -1,5 +1,7 @@
 import type { DataSource } from '../../../db/database.js';
-import { throwIfAborted } from '../../../shared/abort.js';
+import { abortable, throwIfAborted } from '../../../shared/abort.js';
+import { listHolds } from '../holdRecords.js';
+import { adoptHolds } from '../holds.js';
 import { assertRepository } from '../marker.js';
 import { scanVms } from '../reconcile/scan.js';
 import { loadExisting } from './existing.js';
@@ -37,8 +39,8 @@ export interface RebuildOptions {
 
 /**
  * Rebuilds the catalogue from the files (invariant 9): manifests become VMs, disks, chains, restore points and
- * completed backups under their own ids, in one transaction a chain. Rows that exist are left as they are, no file is
- * touched, and a second run inserts nothing.
+ * completed backups under their own ids, in one transaction a chain. Rows that exist are left as they are, but for
+ * protections that the repository says last longer; no file is touched, and a second run inserts nothing.
  * What has been inserted when a run is interrupted stays; the next run adds the rest.
  * @throws repository_unavailable, repository_marker_foreign, database_unavailable
  */
@@ -46,6 +48,10 @@ export async function runRebuild(options: RebuildOptions): Promise<RebuildReport
   const { repository, signal } = options;
   const { id: repositoryId, rootPath: root } = repository;
   const report: RebuildReport = { inserted: 0, existing: 0, chains: [], problems: [] };
+  await abortable(assertRepository(root, repositoryId), signal);
+  const { held, invalid } = await abortable(listHolds(root), signal);
+  for (const file of invalid)
+    report.problems.push({ file, backup_id: null, severity: 'warning', reason: 'hold_invalid' });
   for await (const vm of scanVms(root, repositoryId, { signal })) {
     const disks: FoundDisk[] = [];
     for (const disk of vm.disks) disks.push(await readDisk({ root, repositoryId, disk, signal }));
@@ -54,9 +60,11 @@ export async function runRebuild(options: RebuildOptions): Promise<RebuildReport
     const missing = missingDisks(disks);
     for (const found of disks) {
       throwIfAborted(signal);
-      addTo(report, found, await rebuildDisk(options, found, missing));
+      addTo(report, found, await rebuildDisk(options, found, missing, held));
     }
   }
+  // Rows that were there may be those of an older copy: what is held stays held.
+  if (!options.dryRun) await adoptHolds(options, [...held.keys()]);
   return report;
 }
 
@@ -64,9 +72,10 @@ async function rebuildDisk(
   { ds, repository, dryRun }: RebuildOptions,
   found: FoundDisk,
   missing: ReadonlyMap<string, number>,
+  held: ReadonlyMap<string, Date>,
 ): Promise<DiskPlan> {
   const plan = planDisk(found, await loadExisting(ds, repository.id, found));
-  return dryRun || plan.insert.length === 0 ? plan : insertDisk(ds, repository.id, found, missing);
+  return dryRun || plan.insert.length === 0 ? plan : insertDisk(ds, repository.id, found, missing, held);
 }
 
 function addTo(report: RebuildReport, found: FoundDisk, plan: DiskPlan): void {
