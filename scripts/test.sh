@@ -80,8 +80,8 @@ group_of() { # test file
     *) echo "${path%%/*}" ;;
   esac
 }
-longest=(integration/services/backup integration/producers integration/cli integration/services/validation
-  integration/main crash/killedMerge integration/datapath integration/services/push lessons crash/reload
+longest=(integration/services/backup integration/producers lessons integration/cli integration/services/validation
+  integration/main crash/killedMerge integration/datapath integration/services/push crash/reload
   integration/examples crash/serverTrouble integration/services/limits)
 list_groups() {
   local file

@@ -145,7 +145,7 @@ describe('A worker whose lease is lost', function () {
     { what: 'a restore', kind: 'restore', accept: restore },
   ];
   for (const { what, kind, hung, accept } of kinds) {
-    it(`to another stops ${what} with all its tools and connections, and neither publishes nor commits`, async () => {
+    it(`lesson 33: to another stops ${what} with all its tools and connections, and neither publishes nor commits`, async () => {
       if (what.includes('increment')) await vm.change(0, 4 * MIB);
       await source.slow();
       const id = await accept();
