@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import { type DataSource, IsNull, MoreThanOrEqual, Not } from 'typeorm';
 import { type JobStatus, RestoreJob } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { type PageOf, type PageRequest, pageById, read, select } from './page.js';
@@ -32,4 +32,19 @@ export async function endedRestores(ds: DataSource, ids: readonly string[]): Pro
     [ids],
   );
   return new Set(rows.map(({ id }) => id));
+}
+
+/** Where restores wrote to that were at work at this instant or later, whatever came of them. */
+export async function restoredPathsSince(ds: DataSource, instant: Date): Promise<string[]> {
+  const begun = { startedAt: Not(IsNull()) };
+  const rows = await read(() =>
+    ds.getRepository(RestoreJob).find({
+      where: [
+        { ...begun, completedAt: IsNull() },
+        { ...begun, completedAt: MoreThanOrEqual(instant) },
+      ],
+      select: { id: true, target: true },
+    }),
+  );
+  return [...new Set(rows.map(({ target }) => target.path))];
 }

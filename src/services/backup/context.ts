@@ -8,6 +8,8 @@ import type { ParentFacts } from './plan.js';
 /** One backup of a lineage, as the catalogue knows it. */
 export interface Layer extends ParentFacts {
   parentId: string | null;
+  /** The instant of its data. */
+  createdAt: Date;
   /** Image, relative to the repository's root. */
   path: string;
   /** No restore point any more: it still carries those above it, and nothing new is put upon it. */
@@ -72,6 +74,7 @@ async function loadRows(ds: DataSource, chainId: string): Promise<BackupJob[]> {
       status: true,
       fileRemovedAt: true,
       parentBackupId: true,
+      createdAt: true,
       repositoryPath: true,
       health: true,
       contentWrongAt: true,
@@ -86,6 +89,7 @@ function toLayers(rows: readonly BackupJob[]): Layer[] {
   return layers.map((row) => ({
     id: row.id,
     parentId: row.parentBackupId,
+    createdAt: row.createdAt,
     path: row.repositoryPath ?? '',
     expired: row.status === 'expired',
     // What a restore has proved weighs more than what a quick check did not see.

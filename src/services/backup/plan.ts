@@ -61,10 +61,11 @@ export const DEMOTED_REASONS = [
   'scheduled_full',
   'tracker_distrusted',
   'tracker_lied',
+  'disk_restored',
 ] as const;
 export type DemotedReason = (typeof DEMOTED_REASONS)[number];
 /** Why a tracker's word was not taken: the increment stays one, and the whole disk is compared. */
-type ComparedReason = 'tracker_distrusted' | 'tracker_lied';
+export type ComparedReason = 'tracker_distrusted' | 'tracker_lied' | 'disk_restored';
 type RefusedReason = Exclude<DemotedReason, ComparedReason | 'scheduled_full'>;
 
 export type BackupPlan =
@@ -102,9 +103,9 @@ export function planBackup(input: PlanInput): BackupPlan {
   return { type, mode: 'changes', parent, demotedReason: null };
 }
 
-/** The plan that takes the place of one whose tracker was caught lying: the same increment, by comparing the whole disk. */
-export function comparedInstead(plan: BackupPlan): BackupPlan {
-  return plan.type === 'full' ? plan : { ...plan, mode: 'compare', demotedReason: 'tracker_lied' };
+/** The plan that takes the place of one whose tracker is not to be believed: the same increment, by comparing the whole disk. */
+export function comparedInstead(plan: BackupPlan, reason: ComparedReason): BackupPlan {
+  return plan.type === 'full' ? plan : { ...plan, mode: 'compare', demotedReason: reason };
 }
 
 /** Who tells what has changed, as the request says. */

@@ -16,6 +16,7 @@ import { type BackupPlan, comparedInstead } from './plan.js';
 import { planJob } from './planJob.js';
 import { adoptPushed } from './push/pushedStep.js';
 import { runPush } from './push/runPush.js';
+import { isRestoredOver } from './restoredOver.js';
 import { assertRoom } from './room.js';
 import { transfer } from './transfer.js';
 
@@ -106,8 +107,7 @@ async function runPull(input: Begun, spec: SourceSpec): Promise<BackupOutcome> {
 
 async function copy(attempt: Attempt, source: OpenSource): Promise<BackupOutcome> {
   const { context, held } = attempt;
-  const planned = planJob(context, attempt.virtualSize);
-  let plan = (await hasLied(attempt, planned)) ? comparedInstead(planned) : planned;
+  let plan = await believable(attempt, planJob(context, attempt.virtualSize), source);
   const by = async (chosen: BackupPlan) => {
     const names = await nameFiles(attempt, chosen);
     return writeAndPublish(attempt, chosen, names, async () => {
@@ -122,12 +122,19 @@ async function copy(attempt: Attempt, source: OpenSource): Promise<BackupOutcome
     } catch (error) {
       // Each step down is taken once: a change list, a comparison, a full.
       const fallback = isStrataError(error, 'tracker_lied')
-        ? comparedInstead(plan)
+        ? comparedInstead(plan, 'tracker_lied')
         : await fullInstead(context, plan, error, held.signal);
       if (!fallback) throw error;
       plan = fallback;
     }
   }
+}
+
+/** The plan, or a comparison where it is known already that the tracker cannot be right. */
+async function believable(attempt: Attempt, plan: BackupPlan, source: OpenSource): Promise<BackupPlan> {
+  if (await hasLied(attempt, plan)) return comparedInstead(plan, 'tracker_lied');
+  if (await isRestoredOver(attempt, plan, source)) return comparedInstead(plan, 'disk_restored');
+  return plan;
 }
 
 /** A request that states a size speaks of that disk and no other. */

@@ -4,6 +4,7 @@ import { type Layer, lineageOf } from '../../../src/services/backup/context.js';
 const layer = (id: string, parentId: string | null): Layer => ({
   id,
   parentId,
+  createdAt: new Date(0),
   path: id,
   expired: false,
   health: 'ok',

@@ -1,0 +1,23 @@
+import { realpath } from 'node:fs/promises';
+import type { OpenSource } from '../../datapath/index.js';
+import { restoredPathsSince } from '../../db/stores/restores.js';
+import type { Attempt } from './attempt.js';
+import type { BackupPlan } from './plan.js';
+
+/**
+ * True when a restore has written to the disk since the instant of the parent, completed or not. It writes to a file or
+ * device beside the guest, where no hypervisor's tracker sees it: a list of changes would leave that out, silently and for
+ * every later increment. What an NBD server or an agent reads from cannot be known.
+ */
+export async function isRestoredOver(
+  { deps, context }: Pick<Attempt, 'deps' | 'context'>,
+  plan: BackupPlan,
+  { imageRef }: OpenSource,
+): Promise<boolean> {
+  if (plan.mode !== 'changes' || imageRef.type !== 'file') return false;
+  const parent = context.lineage.find(({ id }) => id === plan.parent.id);
+  if (!parent) throw new RangeError(`${plan.parent.id} is not in the lineage of ${context.job.id}`);
+  const paths = await restoredPathsSince(deps.ds, parent.createdAt);
+  const real = await Promise.all(paths.map((path) => realpath(path).catch(() => path)));
+  return real.includes(imageRef.path);
+}
