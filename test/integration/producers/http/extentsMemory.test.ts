@@ -13,7 +13,9 @@ const BLOCK = 65_536;
 const MIB = 1024 * 1024;
 /** Five million by STRATA_EXTENTS=5000000. */
 const COUNT = Number(process.env.STRATA_EXTENTS ?? 100_000);
-/** What a process may take more for the long list than for a short one. */
+/** A list that the processes have taken before: what V8 lets lie about has come to its height by then. */
+const BEFORE = Math.max(1000, COUNT / 5);
+/** What a process may take more for the long list than for that. */
 const MORE_BYTES = 64 * MIB;
 /** Shares no factor with a number of extents that is used here: steps by it come to each of them once. */
 const STEP = 7_919_993;
@@ -62,13 +64,13 @@ describe('A change list of any length', () => {
     return { backup: await client.backups.get(id), sent };
   };
 
-  it(`is taken and carried out in the memory of a short one (${COUNT} extents)`, async function () {
+  it(`is taken and carried out in the memory of one of a fifth of its length (${COUNT} extents)`, async function () {
     this.timeout(900_000);
     // Data in the first MiB, and nothing else on the whole disk: every block is looked at, hardly one is copied.
     await makeDisk(join(fleet.sources, 'large.raw'), COUNT * 2 * BLOCK, [[0, MIB]]);
     await backUp('full', { change_id: '0' });
     await backUp('incremental', { change_id: '1', since_change_id: '0', extents_follow: true }, () =>
-      scattered(1000),
+      scattered(BEFORE),
     );
     const pids = [api.child.pid, worker.child.pid];
     const before = await Promise.all(pids.map(peakMemory));
