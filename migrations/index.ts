@@ -12,6 +12,7 @@ import { AddRetention1795000000013 } from './1795000000013-AddRetention.js';
 import { AddHoldChanges1795000000015 } from './1795000000015-AddHoldChanges.js';
 import { AddCatalogueIndexes1795000000040 } from './1795000000040-AddCatalogueIndexes.js';
 import { AddPolicyVerification1795000000048 } from './1795000000048-AddPolicyVerification.js';
+import { AddDamagedRestores1795000000055 } from './1795000000055-AddDamagedRestores.js';
 
 /** All migrations, oldest first. */
 export const MIGRATIONS = [
@@ -29,4 +30,5 @@ export const MIGRATIONS = [
   AddHoldChanges1795000000015,
   AddCatalogueIndexes1795000000040,
   AddPolicyVerification1795000000048,
+  AddDamagedRestores1795000000055,
 ];

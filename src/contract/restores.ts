@@ -33,6 +33,13 @@ export const RestoreCreate = closed({
   verify: Type.Optional(
     Type.Boolean({ default: true, description: 'Read the target back and compare content ids.' }),
   ),
+  allow_damaged: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description:
+        'Restore a damaged backup as far as it can be read. Needs verify; the result names the ranges that are wrong.',
+    }),
+  ),
   max_bytes_per_second: Type.Optional(MaxBytesPerSecond),
   deadline_seconds: Type.Optional(DeadlineSeconds),
 });
@@ -49,6 +56,7 @@ export const Restore = closed({
   target: RestoreTarget,
   format: RestoreFormat,
   verify: Type.Boolean(),
+  allow_damaged: Type.Boolean(),
   status: JobStatus,
   max_bytes_per_second: nullable(MaxBytesPerSecond),
   deadline_seconds: nullable(DeadlineSeconds),

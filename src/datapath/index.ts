@@ -9,7 +9,7 @@ export {
   openDigestIndex,
   readDigestIndex,
 } from './digests/index.js';
-export { contentIdOfImage, type ReadBack } from './engine/contentIdOfImage.js';
+export { contentIdOfImage, differencesOfImage, type ReadBack } from './engine/contentIdOfImage.js';
 export type { AuditResult } from './audit/auditTracker.js';
 export { type ChangesResult, type CopyChanges, copyChanges } from './engine/copyChanges.js';
 export { type CopyDifferences, copyDifferences } from './engine/copyDifferences.js';

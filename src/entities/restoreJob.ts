@@ -42,6 +42,10 @@ export class RestoreJob extends ChainJob {
   @Column({ type: 'boolean', default: true })
   verify!: boolean;
 
+  /** A damaged backup is restored as far as it can be read; the result says what of it is wrong. */
+  @Column({ name: 'allow_damaged', type: 'boolean', default: false })
+  allowDamaged!: boolean;
+
   @Column({ type: 'json', nullable: true })
   result!: Record<string, unknown> | null;
 }

@@ -31,6 +31,8 @@ export interface ConvertImage {
    * it waits for a disk that hangs, the time does not count.
    */
   sourceSilenceMs?: number;
+  /** What the source does not give is zero in the target; otherwise it ends the copy. */
+  salvage?: boolean;
   onProgress?: OnProgress;
   /**
    * Makes the target an overlay. What the source leaves to its own backing file (over NBD: a hole that is not zero) is
@@ -94,6 +96,7 @@ function stallOf({ sourceSilenceMs, bytesPerSecond }: ConvertImage): Pick<ToolCa
 
 function speedArgs(convert: ConvertImage): string[] {
   const args: string[] = [];
+  if (convert.salvage === true) args.push('--salvage');
   if (convert.outOfOrder === true) args.push('-W');
   if (convert.coroutines !== undefined) {
     args.push('-m', String(checkRange('coroutines', convert.coroutines, MAX_COROUTINES)));

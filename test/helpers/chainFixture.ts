@@ -6,6 +6,7 @@ import type { DataSource } from 'typeorm';
 import { contentId } from '../../src/datapath/digests/index.js';
 import { BackupChain, type BackupType } from '../../src/entities/index.js';
 import { createImage } from '../../src/qcow2/index.js';
+import { headerDigest } from '../../src/services/repository/imageHeader.js';
 import { backupFiles, diskDirectory, sidecarsOf } from '../../src/services/repository/layout.js';
 import { type Manifest, serialiseManifest } from '../../src/services/repository/manifest.js';
 import { createMarker } from '../../src/services/repository/marker.js';
@@ -157,6 +158,7 @@ async function addBackup(ds: DataSource, chain: ChainFixture, options: AddOption
     file: basename(image),
     file_length: length,
     file_mtime_ms: mtimeMs,
+    header_sha256: await headerDigest(image),
     size_bytes: blocks * 512,
     virtual_size: size,
     bytes_transferred: 0,

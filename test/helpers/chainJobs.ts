@@ -6,10 +6,13 @@ import { assertLease } from '../../src/db/jobs/lease.js';
 import { takePosition } from '../../src/db/jobs/position.js';
 import { inTransaction } from '../../src/db/transaction.js';
 import {
+  BackupChain,
+  BackupJob,
   type JobKind,
   MaintenanceJob,
   type RestoreFormat,
   RestoreJob,
+  RestorePoint,
   type ValidateParams,
 } from '../../src/entities/index.js';
 import type { HeldLease } from '../../src/services/chain/holdLease.js';
@@ -54,7 +57,7 @@ export async function addValidation(
 export async function addRestore(
   ds: DataSource,
   chain: ChainFixture,
-  wanted: { backupId: string; path: string; format: RestoreFormat; verify?: boolean },
+  wanted: { backupId: string; path: string; format: RestoreFormat; verify?: boolean; allowDamaged?: boolean },
 ): Promise<string> {
   const id = newId('rst', new Date());
   const { seq, status } = await inTransaction(ds, (tx) => takePosition(tx, chain.chainId));
@@ -68,7 +71,44 @@ export async function addRestore(
     target: { type: 'file', path: wanted.path },
     format: wanted.format,
     verify: wanted.verify ?? true,
+    allowDamaged: wanted.allowDamaged ?? false,
     createdAt: new Date(),
+  });
+  return id;
+}
+
+/** An incremental backup of the chain's disk from a raw file, compared block by block, ready to be run. */
+export async function addBackup(ds: DataSource, chain: ChainFixture, source: string): Promise<string> {
+  const id = newId('bkp', new Date());
+  const { chainId, repositoryId } = chain;
+  const { vmContextId } = await ds.getRepository(BackupChain).findOneByOrFail({ id: chainId });
+  const { seq, status } = await inTransaction(ds, (tx) => takePosition(tx, chainId));
+  const createdAt = new Date();
+  const restorePointId = newId('rp', createdAt);
+  await ds.getRepository(RestorePoint).insert({
+    id: restorePointId,
+    vmContextId,
+    repositoryId,
+    type: 'incremental',
+    status: 'pending',
+    createdAt,
+  });
+  await ds.getRepository(BackupJob).insert({
+    id,
+    chainId,
+    seq,
+    status,
+    createdAt,
+    restorePointId,
+    vmContextId,
+    diskId: 0,
+    repositoryId,
+    requestedType: 'incremental',
+    request: {
+      source: { type: 'file', path: source, format: 'raw' },
+      on_broken_chain: 'full',
+      has_extents: false,
+    },
   });
   return id;
 }

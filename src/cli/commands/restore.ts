@@ -8,6 +8,7 @@ import { failureOf, followJob } from '../followJob.js';
 import type { CliIo } from '../io.js';
 import { jobLimits, type JobLimits } from '../jobLimits.js';
 import { parseCount, parseSize } from '../numbers.js';
+import { renderDamage, renderProof } from '../render/restore.js';
 
 type Format = RestoreCreate['format'];
 const FORMATS: readonly Format[] = ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi'];
@@ -15,6 +16,7 @@ const FORMATS: readonly Format[] = ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi'];
 interface Options extends JobLimits {
   format?: Format;
   verify: boolean;
+  allowDamaged?: true;
   wait?: true;
 }
 
@@ -27,6 +29,10 @@ export function addRestoreCommand(program: Command, io: CliIo): void {
       new Option('--format <format>', "format of the target; its extension's by default").choices(FORMATS),
     )
     .option('--no-verify', 'do not read the target back and compare it with the content id')
+    .option(
+      '--allow-damaged',
+      'restore a damaged backup as far as it can be read, and say what of it is wrong',
+    )
     .option('--max-bytes-per-second <size>', 'bandwidth, such as 50MiB', parseSize)
     .option('--deadline <seconds>', 'fail if it has not ended so long after its start', parseCount)
     .option('--wait', 'wait for the end and show progress')
@@ -45,6 +51,7 @@ async function restore(
     target: { type: 'file', path },
     format: options.format ?? formatOfTarget(path),
     verify: options.verify,
+    ...(options.allowDamaged ? { allow_damaged: true } : {}),
     ...jobLimits(options),
   };
   const client = await context.client();
@@ -55,9 +62,10 @@ async function restore(
   }
   const job = await followJob(context, client, accepted.restore_id, `restore of ${backupId}`);
   const done = await client.restores.get(accepted.restore_id, { signal });
-  const verified = options.verify ? ', verified' : '';
   const text =
-    job.status === 'completed' ? `Restored ${backupId} to ${path} (${body.format}${verified}).\n` : '';
+    job.status === 'completed'
+      ? `Restored ${backupId} to ${path} (${body.format}${renderProof(done.result)}).\n${renderDamage(done.result)}`
+      : '';
   return { json: done, text, failure: failureOf(job) };
 }
 

@@ -1,7 +1,9 @@
 import { type ImageRef, imageInfo } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { contentIdOfRuns } from '../digests/index.js';
+import type { Extent } from '../../shared/extents.js';
+import { contentIdOfRuns, type DigestRun, effectiveDigests } from '../digests/index.js';
 import { connectSource, fileSource, type OpenSource } from '../sources/index.js';
+import { differingExtents } from './differences.js';
 import { digestImage } from './imageDigests.js';
 import { inScope } from './scope.js';
 import { createThrottle, type RateLimit } from './throttle.js';
@@ -26,8 +28,37 @@ export interface ReadBack {
 export async function contentIdOfImage(
   ref: ImageRef,
   virtualSizeBytes: number,
-  { signal, scratchDir, rate, onProgress }: ReadBack,
+  readBack: ReadBack,
 ): Promise<string> {
+  return overImage(ref, virtualSizeBytes, readBack, (runs) => contentIdOfRuns(runs, virtualSizeBytes));
+}
+
+/**
+ * Reads an image with all below it, and tells the ranges in which it is not what the digest indexes of a chain say. Memory
+ * does not grow with the disk.
+ * @param chain digest indexes, topmost first, and what is read of the image in bytes
+ * @param found told of each range, in order: whole blocks, except at the end of the disk
+ * @throws as `contentIdOfImage`; digest_index_invalid, file_missing
+ */
+export async function differencesOfImage(
+  ref: ImageRef,
+  chain: { layers: readonly string[]; virtualSizeBytes: number },
+  readBack: ReadBack,
+  found: (range: Extent) => void,
+): Promise<void> {
+  const { layers, virtualSizeBytes } = chain;
+  await overImage(ref, virtualSizeBytes, readBack, async (runs) => {
+    const recorded = effectiveDigests(layers, virtualSizeBytes);
+    for await (const extent of differingExtents(runs, recorded, virtualSizeBytes)) found(extent);
+  });
+}
+
+async function overImage<T>(
+  ref: ImageRef,
+  virtualSizeBytes: number,
+  { signal, scratchDir, rate, onProgress }: ReadBack,
+  work: (runs: AsyncIterable<DigestRun>) => Promise<T>,
+): Promise<T> {
   return inScope(signal, async (scope) => {
     const source = await openTrusted(ref, virtualSizeBytes, scratchDir, scope.signal);
     try {
@@ -37,7 +68,7 @@ export async function contentIdOfImage(
         throttle: createThrottle(rate, scope.signal),
         onPosition: (bytesDone) => onProgress?.({ bytesDone, bytesTotal: virtualSizeBytes }),
       });
-      return await contentIdOfRuns(runs, virtualSizeBytes);
+      return await work(runs);
     } finally {
       await source.close();
     }

@@ -15,6 +15,8 @@ export interface CopyOut {
   virtualSizeBytes: number;
   /** A new file, or an existing block device that is large enough. */
   target: { path: string; format: ImageFormat; exists: boolean };
+  /** Blocks that cannot be read become zeros, and do not end the copy. */
+  salvage?: boolean;
   /** Limits the average rate at which the image is read. */
   rate?: RateLimit;
   onProgress?: (progress: Progress) => void;
@@ -28,12 +30,13 @@ const COROUTINES = 16;
 
 /**
  * Copies what an image and all below it hold to a file or a block device: by `qemu-img convert`, or, under a limit, by the
- * engine. The caller flushes the target, and removes it after a failure.
+ * engine. Salvage is qemu-img's own: the limit is then that of its beginning. The caller flushes the target, and removes it after a failure.
  * @throws file_exists, no_space, tool_failed, or the signal's reason
  */
 export async function copyOut(job: CopyOut): Promise<void> {
   const { path, exists } = job.target;
   await inScope(job.signal, async (scope) => {
+    if (job.salvage === true) return outByConvert(job, scope.signal, () => undefined);
     if (await whileUnlimited(job.rate, scope, (signal, onShare) => outByConvert(job, signal, onShare)))
       return;
     if (!exists) await rm(path, { force: true });
@@ -42,11 +45,12 @@ export async function copyOut(job: CopyOut): Promise<void> {
 }
 
 async function outByConvert(
-  { image, virtualSizeBytes, target, onProgress }: CopyOut,
+  { image, virtualSizeBytes, target, rate, salvage = false, onProgress }: CopyOut,
   signal: AbortSignal,
   onShare: (share: number) => void,
 ): Promise<void> {
   const { path, format, exists } = target;
+  const bytesPerSecond = salvage ? rate?.() : undefined;
   await convertImage(
     { type: 'file', path: image, format: 'qcow2' },
     { type: 'file', path, format },
@@ -54,6 +58,8 @@ async function outByConvert(
       outOfOrder: true,
       coroutines: COROUTINES,
       targetExists: exists,
+      salvage,
+      ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
       onProgress: (percent) => {
         onShare(percent / 100);
         onProgress?.({

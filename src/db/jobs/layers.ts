@@ -68,6 +68,8 @@ export async function commitSwitch(ds: DataSource, lease: ChainLease, layer: Swi
       changed,
       () => new StrataError('wrong_state', `Backup ${backupId} is no layer of the chain.`),
     );
+    // What deep validations have read was another file.
+    await tx.query('DELETE FROM layer_proofs WHERE backup_id = ?', [backupId]);
     await tx.query('UPDATE backup_chains SET merging_backup_id = NULL WHERE id = ?', [lease.chainId]);
     await advanceHead(tx, lease.chainId);
   });

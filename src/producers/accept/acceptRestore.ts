@@ -2,7 +2,7 @@ import type { EntityManager } from '../../db/database.js';
 import { IS_LAYER } from '../../db/jobs/layers.js';
 import { takePosition } from '../../db/jobs/position.js';
 import type { Health, JobStatus, RestoreFormat, RestoreTarget } from '../../entities/index.js';
-import { checkRestorable } from '../../services/restore/plan.js';
+import { checkRestorable, type RestoreWish } from '../../services/restore/plan.js';
 import { byId, lineageOf } from '../../services/validation/lineage.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
@@ -15,6 +15,8 @@ export interface RestoreBody {
   target: RestoreTarget;
   format: RestoreFormat;
   verify?: boolean;
+  /** Restore it although it is damaged; needs `verify`, which then tells what is wrong. */
+  allow_damaged?: boolean;
   /** Bytes per second. */
   max_bytes_per_second?: number;
   deadline_seconds?: number;
@@ -44,6 +46,7 @@ interface LayerRow {
  * host writes it.
  * @throws wrong_state when the backup has not completed
  * @throws backup_damaged when it, or what it stands on, is known to be damaged, or is suspect and `verify` is false
+ * @throws invalid_request for `allow_damaged` without `verify`
  */
 export async function acceptRestore(
   deps: AcceptDeps,
@@ -60,14 +63,14 @@ export async function acceptRestore(
     const backup = rows[0];
     if (!backup)
       throw new StrataError('not_found', `There is no backup ${body.backup_id}.`, { field: 'backup_id' });
-    const verify = body.verify ?? true;
-    await assertRestorable(tx, backup, body.backup_id, verify);
+    const { verify = true, allow_damaged: allowDamaged = false } = body;
+    await assertRestorable(tx, backup, body.backup_id, { verify, allowDamaged });
     const { seq, status } = await takePosition(tx, backup.chain_id);
     const id = newId('rst', deps.clock.now());
     await tx.query(
-      `INSERT INTO restore_jobs (id, chain_id, seq, status, created_at, repository_id, backup_id, target, format, verify,
+      `INSERT INTO restore_jobs (id, chain_id, seq, status, created_at, repository_id, backup_id, target, format, verify, allow_damaged,
          max_bytes_per_second, deadline_seconds)
-       VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3), ?, ?, ?, ?, ?, ?, ?)`,
+       VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3), ?, ?, ?, ?, ?, ?, ?, ?)`,
       [
         id,
         backup.chain_id,
@@ -78,6 +81,7 @@ export async function acceptRestore(
         JSON.stringify(body.target),
         body.format,
         verify ? 1 : 0,
+        allowDamaged ? 1 : 0,
         body.max_bytes_per_second ?? null,
         body.deadline_seconds ?? null,
       ],
@@ -99,7 +103,7 @@ async function assertRestorable(
   tx: EntityManager,
   { chain_id, status }: BackupRow,
   id: string,
-  verify: boolean,
+  wish: RestoreWish,
 ): Promise<void> {
   const rows = await tx.query<LayerRow[]>(
     `SELECT id, parent_backup_id, health, damage_located FROM backup_jobs WHERE chain_id = ? AND ${IS_LAYER}`,
@@ -111,5 +115,5 @@ async function assertRestorable(
     health: row.health,
     damageLocated: Number(row.damage_located) === 1,
   }));
-  checkRestorable({ id, status, ...lineageOf(byId(links), id) }, verify);
+  checkRestorable({ id, status, ...lineageOf(byId(links), id) }, wish);
 }

@@ -7,6 +7,7 @@ import type { BackupRequest, Tracker } from '../../entities/index.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ServiceDeps } from '../deps.js';
 import { publishFile, syncDirectory, writeDurably } from '../repository/durable.js';
+import { headerDigest } from '../repository/imageHeader.js';
 import type { BackupFiles } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import { type Audit, type Manifest, serialiseManifest } from '../repository/manifest.js';
@@ -90,7 +91,8 @@ function notesOf({ lineage: [latest] }: BackupContext, manifest: Manifest): Publ
 async function describe(input: PublishInput): Promise<Manifest> {
   const { context, held, plan, files, partial } = input;
   const { job, repository, vm, restorePoint } = context;
-  const image = await stat(join(repository.rootPath, partial.image));
+  const path = join(repository.rootPath, partial.image);
+  const image = await stat(path);
   const parent = context.lineage.find((layer) => layer.id === plan.parent?.id);
   return {
     format: 'strata-manifest',
@@ -116,6 +118,7 @@ async function describe(input: PublishInput): Promise<Manifest> {
     file: basename(files.image),
     file_length: image.size,
     file_mtime_ms: Math.floor(image.mtimeMs),
+    header_sha256: await headerDigest(path),
     size_bytes: image.blocks * 512,
     virtual_size: input.virtualSize,
     bytes_transferred: input.bytesTransferred,

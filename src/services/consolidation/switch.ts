@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { commitSwitch, markMerging } from '../../db/jobs/layers.js';
 import type { BackupType } from '../../entities/index.js';
 import { syncDirectory } from '../repository/durable.js';
+import { headerDigest } from '../repository/imageHeader.js';
 import { sidecarsOf } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import type { Manifest, NextLayer } from '../repository/manifest.js';
@@ -69,6 +70,7 @@ async function describeNext({ held }: Work, { image, type, below }: SwitchInput)
     parent_file: below ? basename(below.path) : null,
     file_length: size,
     file_mtime_ms: Math.floor(mtimeMs),
+    header_sha256: await headerDigest(image),
     size_bytes: blocks * 512,
   };
 }

@@ -15,6 +15,7 @@ export type NextLayer = Pick<
   | 'file_length'
   | 'file_mtime_ms'
   | 'size_bytes'
+  | 'header_sha256'
 >;
 
 /** What an audit of a tracker that found no lie has looked at (docs/tracker-audit.md). */
@@ -56,6 +57,8 @@ export interface Manifest {
   /** Length of the image as `stat` tells it, in bytes. */
   file_length: number;
   file_mtime_ms: number;
+  /** SHA-256 of the image's first 64 KiB; absent in manifests of before. */
+  header_sha256?: string;
   /** Bytes that the image takes on the file system. */
   size_bytes: number;
   virtual_size: number;

@@ -20,14 +20,31 @@ export interface RestorableFacts {
   broken: string | undefined;
 }
 
+/** How somebody wants a backup back. */
+export interface RestoreWish {
+  /** The restored content will be read back. */
+  verify: boolean;
+  /** As far as it can be read. */
+  allowDamaged: boolean;
+}
+
 /**
  * Refuses what must not be restored. Pure; also for the moment at which a restore is asked for. A `suspect` backup may
  * be sound (one read that failed makes it so), and a restore that verifies proves it by its content id.
- * @param verify the restored content will be read back
- * @throws wrong_state when the backup is not completed
- * @throws backup_damaged when it, or a backup below it, is `damaged`; or `suspect` and nothing would prove the content
+ * @throws invalid_request for `allowDamaged` without `verify`; wrong_state when the backup is not completed
+ * @throws backup_damaged when the catalogue does not lead to a full; when it, or a backup below it, is `damaged` and the
+ *   wish does not allow that; or `suspect` and nothing would prove the content
  */
-export function checkRestorable(backup: RestorableFacts, verify: boolean): void {
+export function checkRestorable(backup: RestorableFacts, { verify, allowDamaged }: RestoreWish): void {
+  if (allowDamaged && !verify) {
+    throw new StrataError(
+      'invalid_request',
+      'What is wrong with a damaged backup is told by reading it back.',
+      {
+        field: 'verify',
+      },
+    );
+  }
   if (backup.status !== 'completed') {
     throw new StrataError(
       'wrong_state',
@@ -42,12 +59,13 @@ export function checkRestorable(backup: RestorableFacts, verify: boolean): void 
       field: 'backup_id',
     });
   }
+  if (allowDamaged) return;
   const counting = backup.layers.filter(({ id, damageLocated }) => id === backup.id || !damageLocated);
   const damaged = counting.find(({ health }) => health === 'damaged');
   const bad = damaged ?? (verify ? undefined : counting.find(({ health }) => health === 'suspect'));
   if (!bad) return;
   const next = damaged
-    ? 'validate its chain for the findings'
+    ? 'validate its chain for the findings, or restore what can be read of it with allow_damaged'
     : 'it can be restored with verify, or once a validation of its chain has cleared it';
   const which = bad.id === backup.id ? `is ${bad.health}` : `stands on ${bad.id}, which is ${bad.health}`;
   throw new StrataError('backup_damaged', `Backup ${backup.id} ${which}; ${next}.`, {

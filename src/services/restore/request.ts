@@ -14,10 +14,15 @@ export interface RestoreRequest {
   targetPath: string;
   format: RestoreFormat;
   verify: boolean;
+  allowDamaged: boolean;
+  /** The catalogue knows already that the backup is damaged. */
+  knownDamaged: boolean;
   /** The request's own limit; null: none. */
   maxBytesPerSecond: number | null;
   repository: { id: string; rootPath: string };
-  /** Absolute paths of the backup's image and of those it stands on, topmost first. */
+  /** The backup and those it stands on, topmost first, with the paths of their images relative to the root. */
+  layers: readonly { path: string }[];
+  /** The same images by absolute paths. */
   images: string[];
   /** Bytes. */
   virtualSize: number;
@@ -32,7 +37,7 @@ export async function loadRequest(ds: DataSource, jobId: string): Promise<Restor
   const { job, backup, repository } = await loadRows(ds, jobId);
   const rows = byId(await loadBackupRows(ds, job.chainId));
   const { layers, broken } = lineageOf(rows, backup.id);
-  checkRestorable({ id: backup.id, status: backup.status, layers, broken }, job.verify);
+  checkRestorable({ id: backup.id, status: backup.status, layers, broken }, job);
   const top = layers[0];
   if (!top) throw new StrataError('internal', `Backup ${backup.id} has no layer.`);
   return {
@@ -41,8 +46,11 @@ export async function loadRequest(ds: DataSource, jobId: string): Promise<Restor
     targetPath: job.target.path,
     format: job.format,
     verify: job.verify,
+    allowDamaged: job.allowDamaged,
+    knownDamaged: top.health === 'damaged',
     maxBytesPerSecond: job.maxBytesPerSecond,
     repository: { id: repository.id, rootPath: repository.rootPath },
+    layers,
     images: layers.map((layer) => join(repository.rootPath, layer.path)),
     virtualSize: top.virtualSize,
     contentId: top.contentId,

@@ -1,4 +1,5 @@
 import type { RestoreFormat } from '../../entities/index.js';
+import type { RestoredDamage } from './damage.js';
 
 /** The `result` of a restore job. */
 export interface RestoreResult {
@@ -11,5 +12,7 @@ export interface RestoreResult {
   content_id: string;
   /** The restored content was read back and has the content id. */
   verified: boolean;
+  /** With `allow_damaged`: what of the target is not what was backed up. */
+  damage?: RestoredDamage;
   seconds: number;
 }

@@ -6,6 +6,7 @@ import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
 import { allocatedBytes, syncDirectory } from '../repository/durable.js';
 import { assertRepository } from '../repository/marker.js';
+import type { RestoredDamage } from './damage.js';
 import { planRestore, type RestorePlan } from './plan.js';
 import { noteProof } from './proof.js';
 import { beginPartial, publish, recognise, removePartials } from './publish.js';
@@ -59,6 +60,8 @@ export async function runRestore(
     plan.kind === 'file' ? () => restoreToFile(attempt, plan) : () => restoreToDevice(attempt, plan);
   const result = await explained(restore, deps, request);
   if (result.verified) await noteProof(deps.ds, request.backupId, true);
+  // Where a validation has said so already, the restore adds nothing.
+  else if (result.damage && !request.knownDamaged) await noteProof(deps.ds, request.backupId, false);
   return finish(deps, held, result);
 }
 
@@ -92,8 +95,9 @@ async function restoreToFile(
   await assertRecordedChain(request.images, signal);
   await beginPartial(deps.ds, plan, request.jobId, held.lease.fence);
   return removedAfterwards(plan.directory, async () => {
-    await assertRoom(request.images[0] ?? '', plan.parent, signal);
-    await writeImage({
+    // QEMU measures by reading all tables, which a damaged image may not have.
+    if (!request.allowDamaged) await assertRoom(request.images[0] ?? '', plan.parent, signal);
+    const damage = await writeImage({
       request,
       path: plan.temporary,
       format: plan.format,
@@ -103,7 +107,7 @@ async function restoreToFile(
       signal,
       report,
     });
-    const result = resultOf(attempt, plan.final, await allocatedBytes(plan.temporary));
+    const result = resultOf(attempt, plan.final, await allocatedBytes(plan.temporary), damage);
     return publish(deps.ds, held, plan, result);
   });
 }
@@ -118,7 +122,7 @@ async function restoreToDevice(
   await assertDeviceHolds(plan.path, request.virtualSize, signal);
   await held.assertHeld();
   const { path, format } = plan;
-  await writeImage({
+  const damage = await writeImage({
     request,
     path,
     format,
@@ -128,17 +132,23 @@ async function restoreToDevice(
     signal,
     report,
   });
-  return resultOf(attempt, path, request.virtualSize);
+  return resultOf(attempt, path, request.virtualSize, damage);
 }
 
-function resultOf({ deps, request, startedAt }: Attempt, path: string, bytes: number): RestoreResult {
+function resultOf(
+  { deps, request, startedAt }: Attempt,
+  path: string,
+  bytes: number,
+  damage: RestoredDamage | undefined,
+): RestoreResult {
   return {
     path,
     format: request.format,
     virtual_size: request.virtualSize,
     bytes,
     content_id: request.contentId,
-    verified: request.verify,
+    verified: damage ? damage.bytes === 0 : request.verify,
+    ...(damage ? { damage } : {}),
     seconds: (deps.clock.monotonicMs() - startedAt) / 1000,
   };
 }

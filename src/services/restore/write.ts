@@ -1,8 +1,9 @@
-import { contentIdOfImage, copyOut, type RateLimit } from '../../datapath/index.js';
+import { contentIdOfImage, copyOut, type RateLimit, type ReadBack } from '../../datapath/index.js';
 import type { ImageFormat } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
 import type { ReportProgress } from '../deps.js';
 import { syncFile } from '../repository/durable.js';
+import { findDamage, type RestoredDamage } from './damage.js';
 import type { RestoreRequest } from './request.js';
 
 export interface WriteOptions {
@@ -20,9 +21,10 @@ export interface WriteOptions {
 /**
  * Copies the backup's content, flushes it to stable storage, and proves it unless the request says otherwise.
  * The caller removes what is left after a failure.
+ * @returns what is wrong with it, where the request allows that anything is
  * @throws content_mismatch when what is read back is not what was backed up; no_space, tool_failed
  */
-export async function writeImage(options: WriteOptions): Promise<void> {
+export async function writeImage(options: WriteOptions): Promise<RestoredDamage | undefined> {
   const { request, path, format, signal, report } = options;
   const total = request.virtualSize;
   report({ phase: 'restoring', bytes_done: 0, bytes_total: total });
@@ -30,6 +32,7 @@ export async function writeImage(options: WriteOptions): Promise<void> {
     image: request.images[0] ?? '',
     virtualSizeBytes: total,
     target: { path, format, exists: options.targetExists },
+    salvage: request.allowDamaged,
     rate: options.rate,
     signal,
     scratchDir: options.scratchDir,
@@ -37,7 +40,7 @@ export async function writeImage(options: WriteOptions): Promise<void> {
   });
   // qemu-img convert does not flush by default.
   await syncFile(path);
-  if (request.verify) await proveContent(options);
+  return request.verify ? proveContent(options) : undefined;
 }
 
 async function proveContent({
@@ -47,17 +50,20 @@ async function proveContent({
   scratchDir,
   signal,
   report,
-}: WriteOptions): Promise<void> {
+}: WriteOptions): Promise<RestoredDamage | undefined> {
   const total = request.virtualSize;
   report({ phase: 'verifying', bytes_done: 0, bytes_total: total });
-  const found = await contentIdOfImage({ type: 'file', path, format }, total, {
+  const readBack: ReadBack = {
     signal,
     scratchDir,
     // The target is not in the repository: what is read back is no part of the repository's traffic.
     rate: () => request.maxBytesPerSecond ?? undefined,
     onProgress: ({ bytesDone }) => report({ phase: 'verifying', bytes_done: bytesDone, bytes_total: total }),
-  });
-  if (found === request.contentId) return;
+  };
+  const target = { type: 'file', path, format } as const;
+  if (request.allowDamaged) return findDamage(request, target, readBack);
+  const found = await contentIdOfImage(target, total, readBack);
+  if (found === request.contentId) return undefined;
   throw new StrataError('content_mismatch', 'The restored content is not the content that was backed up.', {
     details: { path, expected: request.contentId, found },
   });

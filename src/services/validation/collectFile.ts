@@ -1,11 +1,9 @@
 import { lstat, open, readdir } from 'node:fs/promises';
 import { abortable } from '../../shared/abort.js';
 import { errnoOf, StrataError } from '../../shared/errors.js';
+import { digestHeader } from '../repository/imageHeader.js';
 import type { FileFact } from './facts.js';
 import { readingTrouble, saysAbsent } from './trouble.js';
-
-/** Enough to need the disk and not only the inode. */
-const PROBE_BYTES = 4096;
 
 /**
  * Names in a directory; undefined when it certainly does not exist.
@@ -24,7 +22,7 @@ export async function listNames(path: string, signal: AbortSignal): Promise<stri
 }
 
 /**
- * Looks at an image as a file and reads its beginning. `missing` only where both the listing and the look-up of the
+ * Looks at an image as a file and digests its beginning. `missing` only where both the listing and the look-up of the
  * name say so.
  * @param listed whether the name is in its directory's listing
  */
@@ -34,11 +32,11 @@ export async function lookAtFile(path: string, listed: boolean, signal: AbortSig
     if (!found.isFile()) return { state: 'unreadable', reason: `${path} is not a regular file` };
     const file = await open(path, 'r');
     try {
-      await file.read(Buffer.allocUnsafe(PROBE_BYTES), 0, PROBE_BYTES, 0);
+      const header = await digestHeader(file);
+      return { state: 'present', length: found.size, mtimeMs: found.mtimeMs, header };
     } finally {
       await file.close();
     }
-    return { state: 'present', length: found.size, mtimeMs: found.mtimeMs };
   } catch (error) {
     if (!saysAbsent(error)) return { state: 'unreadable', reason: readingTrouble(error) };
     return listed

@@ -34,7 +34,12 @@ export type BackupRow = Pick<
 
 /** The image as a file. `unreadable`: something is there, but it could not be looked at; that proves nothing. */
 export type FileFact =
-  | { state: 'present'; length: number; mtimeMs: number }
+  | {
+      state: 'present';
+      length: number;
+      mtimeMs: number /** As `header_sha256` of the manifest. */;
+      header: string;
+    }
   | { state: 'missing' }
   | { state: 'unreadable'; reason: string };
 

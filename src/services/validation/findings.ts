@@ -31,6 +31,7 @@ export const FINDINGS = {
   image_corrupt: damaged,
   image_leaks: warning,
   image_size_differs: damaged,
+  header_changed: untrusted,
   // What it stands on
   backing_wrong: damaged,
   backing_missing: damaged,

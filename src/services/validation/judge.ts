@@ -7,7 +7,7 @@ import { type Finding, finding, type FindingCode, type FindingKind, FINDINGS, wo
 import { judgeContent } from './judgeContent.js';
 import { judgeBacking, judgeLoops, judgeReach } from './judgeBacking.js';
 import { judgeDirectory } from './judgeDirectory.js';
-import { judgeFile } from './judgeFile.js';
+import { judgeFile, judgeHeader } from './judgeFile.js';
 import { judgeSidecars } from './judgeSidecars.js';
 import { byId, lineageOf } from './lineage.js';
 
@@ -57,8 +57,7 @@ export interface ValidationReport {
 export function judge(chain: ChainFacts, level: ValidationReport['level'] = 'quick'): ValidationReport {
   const findings = [
     ...chain.backups.flatMap((facts) => [
-      ...judgeFile(facts, chain.backups),
-      ...judgeBacking(facts, chain),
+      ...judgeImage(facts, chain),
       ...judgeSidecars(facts, chain),
       ...judgeContent(facts),
     ]),
@@ -86,6 +85,13 @@ export function judge(chain: ChainFacts, level: ValidationReport['level'] = 'qui
       do: NEXT_STEPS[code],
     })),
   };
+}
+
+function judgeImage(facts: BackupFacts, chain: ChainFacts): Finding[] {
+  const findings = [...judgeFile(facts, chain.backups), ...judgeBacking(facts, chain)];
+  return findings.some(({ severity }) => severity === 'error')
+    ? findings
+    : [...findings, ...judgeHeader(facts)];
 }
 
 function judgeLineage(chain: ChainFacts): Finding[] {

@@ -41,6 +41,21 @@ function judgeChange(facts: BackupFacts, all: readonly BackupFacts[], say: Say):
   return [say('file_touched', `The file was changed at ${now}, after ${new Date(mtimeMs).toISOString()}.`)];
 }
 
+/**
+ * The first cluster against the manifest: to be asked where nothing else is wrong with the image, so that what differs is
+ * nothing that QEMU reads. Pure.
+ */
+export function judgeHeader(facts: BackupFacts): Finding[] {
+  const { row, file, manifest } = facts;
+  if (file.state !== 'present' || manifest.state !== 'read' || sidecarOfOther(facts) || row.expired)
+    return [];
+  const { header_sha256: expected } = manifest.value;
+  if (expected === undefined || expected === file.header) return [];
+  const message =
+    'The first 64 KiB of the file are not those that were published, in bits that QEMU does not read.';
+  return [finding('header_changed', { backupId: row.id, file: row.path }, message)];
+}
+
 /** Length and time together are those that another backup was published with: the file was moved here. */
 function hasFileOf({ file }: BackupFacts, { manifest }: BackupFacts): boolean {
   return (

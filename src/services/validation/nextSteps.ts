@@ -23,6 +23,8 @@ export const NEXT_STEPS: Record<FindingCode, string> = {
   image_corrupt: `${COPY_OR_FULL} Do not repair it in place: \`qemu-img check -r\` makes it consistent, not right.`,
   image_leaks: 'Nothing.',
   image_size_differs: COPY_OR_FULL,
+  header_changed:
+    'Nothing that a restore reads is wrong. Put the file back from a copy, or let a full or a synthetic full take its place. Look at the disk below.',
   backing_wrong: REBASED,
   backing_missing: REBASED,
   backing_unexpected: REBASED,

@@ -11,6 +11,7 @@ export function toRestore(row: RestoreJob): Restore {
     target: row.target,
     format: row.format,
     verify: row.verify,
+    allow_damaged: row.allowDamaged,
     status: row.status,
     max_bytes_per_second: row.maxBytesPerSecond,
     deadline_seconds: row.deadlineSeconds,

@@ -48,6 +48,7 @@ export interface LayerRow {
   id: string;
   parentBackupId: string | null;
   health: Health;
+  damageLocated: boolean;
   path: string;
   /** No restore point any more; its file is the chain's own to remove. */
   expired: boolean;
@@ -55,13 +56,20 @@ export interface LayerRow {
 
 /** The backups of a chain that have files, oldest first. @throws database_unavailable */
 export async function loadLayers(ds: DataSource, chainId: string): Promise<LayerRow[]> {
-  const rows = await select<Omit<LayerRow, 'expired'> & { status: JobStatus }>(
+  const rows = await select<
+    Omit<LayerRow, 'expired' | 'damageLocated'> & { status: JobStatus; located: number }
+  >(
     ds,
-    `SELECT id, parent_backup_id AS parentBackupId, health, repository_path AS path, status FROM backup_jobs
+    `SELECT id, parent_backup_id AS parentBackupId, health, damage_located AS located, repository_path AS path, status
+     FROM backup_jobs
      WHERE chain_id = ? AND ${IS_LAYER} ORDER BY seq`,
     [chainId],
   );
-  return rows.map(({ status, ...row }) => ({ ...row, expired: status === 'expired' }));
+  return rows.map(({ status, located, ...row }) => ({
+    ...row,
+    damageLocated: Number(located) === 1,
+    expired: status === 'expired',
+  }));
 }
 
 /** Images and sidecars, relative to the root, that open jobs of the chain have begun to publish. */

@@ -6,6 +6,8 @@ export interface BackupFact {
   id: string;
   parentBackupId: string | null;
   health: Health;
+  /** The health is that of ranges, and does not count for those that stand on it. */
+  damageLocated?: boolean;
   /** Image, relative to the root. */
   path: string;
   /** `missing`: there is certainly nothing of that name (ENOENT). */

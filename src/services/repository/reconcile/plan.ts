@@ -41,7 +41,9 @@ function planRows(facts: DirectoryFacts): Action[] {
     if (chain.busy) return [about('leave', 'chain_busy', backup)];
     // Without the directory there is no proof that it is this backup, and not a mount or a link, that is gone.
     if (!exists) return backup.health === 'ok' ? [about('mark_suspect', 'directory_missing', backup)] : [];
-    if (missing) return backup.health === 'damaged' ? [] : [about('mark_damaged', 'image_missing', backup)];
+    // Ranges of a file that is gone say nothing any more: all that stands on it has to feel it.
+    const known = backup.health === 'damaged' && backup.damageLocated !== true;
+    if (missing) return known ? [] : [about('mark_damaged', 'image_missing', backup)];
     return backup.health === 'ok' ? [about('mark_suspect', 'stands_on_missing', backup)] : [];
   });
 }

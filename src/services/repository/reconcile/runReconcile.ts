@@ -122,7 +122,8 @@ async function markHealth(tx: Transaction, chainId: string, actions: readonly Ac
     const ids = actions.filter((each) => each.action === action).map(({ backup_id }) => backup_id);
     for (let from = 0; from < ids.length; from += IDS_AT_ONCE) {
       await tx.query(
-        `UPDATE backup_jobs SET health = ? WHERE chain_id = ? AND status = 'completed' AND health IN (?) AND id IN (?)`,
+        `UPDATE backup_jobs SET health = ?, damage_located = 0
+         WHERE chain_id = ? AND status = 'completed' AND (health IN (?) OR damage_located = 1) AND id IN (?)`,
         [health, chainId, better, ids.slice(from, from + IDS_AT_ONCE)],
       );
     }

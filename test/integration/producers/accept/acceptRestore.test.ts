@@ -18,13 +18,14 @@ describe('A restore that is asked for', () => {
   });
   after(() => fleet.close());
 
-  const ask = (verify?: boolean) =>
+  const ask = (verify?: boolean, allowDamaged?: boolean) =>
     codeOf(
       acceptRestore(fleet.accept, {
         backup_id: top,
         target: { type: 'file', path: join(fleet.restores, 'x.raw') },
         format: 'raw',
         ...(verify === undefined ? {} : { verify }),
+        ...(allowDamaged === undefined ? {} : { allow_damaged: allowDamaged }),
       }),
     );
   const mark = (id: string, health: string) =>
@@ -38,7 +39,16 @@ describe('A restore that is asked for', () => {
     await mark(lowest, 'damaged');
     expect(await ask()).to.equal('backup_damaged');
     expect(await ask(false)).to.equal('backup_damaged');
+    expect(await ask(true, false)).to.equal('backup_damaged');
     expect(await jobs()).to.equal(0);
+  });
+
+  it('although it is damaged is accepted where that is allowed, to be read back', async () => {
+    expect(await ask(false, true)).to.equal('invalid_request');
+    expect(await jobs()).to.equal(0);
+    expect(await ask(true, true)).to.equal('no error');
+    expect(await jobs()).to.equal(1);
+    await fleet.suite.ds.query('DELETE FROM restore_jobs');
   });
 
   it('of a suspect lineage is accepted where it will be proved, as it is by default, and else refused', async () => {

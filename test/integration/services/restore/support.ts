@@ -23,6 +23,7 @@ export interface RestoreWish {
   path: string;
   format?: RestoreJob['format'];
   verify?: boolean;
+  allowDamaged?: boolean;
   roots?: string[];
   /** Changes the lease that the work is given. */
   held?(held: HeldLease): HeldLease;
@@ -57,8 +58,10 @@ export async function openBench(steps?: readonly ChainStep[], virtualSize?: numb
     if (!backup) throw new Error(`There is no backup ${number}.`);
     return backup;
   };
-  const add = ({ number, path, format = 'raw', verify = true }: RestoreWish) =>
-    addRestore(ds, chain, { backupId: at(number ?? chain.backups.length).id, path, format, verify });
+  const add = ({ number, path, format = 'raw', verify = true, allowDamaged = false }: RestoreWish) => {
+    const backupId = at(number ?? chain.backups.length).id;
+    return addRestore(ds, chain, { backupId, path, format, verify, allowDamaged });
+  };
   const attempt: RestoreBench['attempt'] = async (jobId, wish) => {
     const held = await hold(ds, 'restore', jobId, wish.signal);
     const deps = { ds, clock: systemClock, scratchDir, restoreRoots: wish.roots ?? [target] };

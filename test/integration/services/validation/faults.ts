@@ -153,6 +153,13 @@ export const FAULTS: Fault[] = [
     chain: 'damaged',
   },
   {
+    title: 'a flipped bit behind the header, which QEMU does not read',
+    inflict: (_, at) => flip(at(2).image, 40_000, 0x10),
+    codes: ['2:header_changed'],
+    backups: 'ok ok ok ok',
+    chain: 'suspect',
+  },
+  {
     title: 'leaked clusters',
     inflict: async (_, at) => {
       const { size } = await stat(at(4).image);

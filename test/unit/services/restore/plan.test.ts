@@ -10,6 +10,9 @@ import { partialName, partialsOf } from '../../../../src/services/restore/plan.j
 import { recognise } from '../../../../src/services/restore/publish.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 
+/** The wish of a restore that allows no damage. */
+const wish = (verify: boolean) => ({ verify, allowDamaged: false });
+
 const refusal = (work: () => unknown): Promise<string> => codeOf(Promise.resolve().then(work));
 
 describe('the plan of a restore', () => {
@@ -24,11 +27,11 @@ describe('the plan of a restore', () => {
   };
 
   it('is made for a completed backup that stands on healthy ones', async () => {
-    expect(await refusal(() => checkRestorable(good, false))).to.equal('no error');
+    expect(await refusal(() => checkRestorable(good, wish(false)))).to.equal('no error');
     for (const status of ['queued', 'running', 'failed', 'cancelled', 'expired'] as const) {
-      expect(await refusal(() => checkRestorable({ ...good, status }, true))).to.equal('wrong_state');
+      expect(await refusal(() => checkRestorable({ ...good, status }, wish(true)))).to.equal('wrong_state');
     }
-    expect(await refusal(() => checkRestorable({ ...good, broken: 'no full' }, true))).to.equal(
+    expect(await refusal(() => checkRestorable({ ...good, broken: 'no full' }, wish(true)))).to.equal(
       'backup_damaged',
     );
   });
@@ -42,14 +45,29 @@ describe('the plan of a restore', () => {
       ],
     });
     for (const facts of [on('ok', 'suspect'), on('suspect', 'ok'), on('suspect', 'suspect')]) {
-      expect(await refusal(() => checkRestorable(facts, true))).to.equal('no error');
-      expect(await refusal(() => checkRestorable(facts, false))).to.equal('backup_damaged');
+      expect(await refusal(() => checkRestorable(facts, wish(true)))).to.equal('no error');
+      expect(await refusal(() => checkRestorable(facts, wish(false)))).to.equal('backup_damaged');
     }
     for (const facts of [on('ok', 'damaged'), on('suspect', 'damaged'), on('damaged', 'suspect')]) {
       for (const verify of [true, false]) {
-        expect(await refusal(() => checkRestorable(facts, verify))).to.equal('backup_damaged');
+        expect(await refusal(() => checkRestorable(facts, wish(verify)))).to.equal('backup_damaged');
       }
     }
+  });
+
+  it('is made for anything that leads to a full where damage is allowed, and then only to be read back', async () => {
+    const damaged: RestorableFacts = { ...good, layers: [{ id: 'b2', health: 'damaged' }] };
+    const allowed = { verify: true, allowDamaged: true };
+    expect(await refusal(() => checkRestorable(damaged, allowed))).to.equal('no error');
+    expect(await refusal(() => checkRestorable(damaged, { ...allowed, verify: false }))).to.equal(
+      'invalid_request',
+    );
+    expect(await refusal(() => checkRestorable({ ...damaged, broken: 'no full' }, allowed))).to.equal(
+      'backup_damaged',
+    );
+    expect(await refusal(() => checkRestorable({ ...damaged, status: 'expired' }, allowed))).to.equal(
+      'wrong_state',
+    );
   });
 
   it('is made for a point that has written over the damage below it, and not for one that the damage reaches', async () => {
@@ -58,10 +76,10 @@ describe('the plan of a restore', () => {
       ...good,
       layers: [{ id: 'b2', health, damageLocated: health !== 'ok' }, below],
     });
-    expect(await refusal(() => checkRestorable(on('ok'), false))).to.equal('no error');
-    expect(await refusal(() => checkRestorable(on('damaged'), true))).to.equal('backup_damaged');
+    expect(await refusal(() => checkRestorable(on('ok'), wish(false)))).to.equal('no error');
+    expect(await refusal(() => checkRestorable(on('damaged'), wish(true)))).to.equal('backup_damaged');
     const itself = { id: 'b1', status: 'completed', layers: [below], broken: undefined } as const;
-    expect(await refusal(() => checkRestorable(itself, true))).to.equal('backup_damaged');
+    expect(await refusal(() => checkRestorable(itself, wish(true)))).to.equal('backup_damaged');
   });
 
   const free: TargetFacts = { kind: 'free', path: '/r/d.vmdk', parent: '/r', name: 'd.vmdk' };

@@ -36,7 +36,7 @@ function backupFacts(number: number): BackupFacts {
   const parentFile = parent === null ? null : `${parent}.qcow2`;
   return {
     row,
-    file: { state: 'present', length: 4096, mtimeMs: number },
+    file: { state: 'present', length: 4096, mtimeMs: number, header: `header-${number}` },
     header: {
       state: 'read',
       virtualSize: 1024,
@@ -75,6 +75,7 @@ function backupFacts(number: number): BackupFacts {
         file: `b${number}.qcow2`,
         file_length: 4096,
         file_mtime_ms: number,
+        header_sha256: `header-${number}`,
         size_bytes: 512,
         virtual_size: 1024,
         bytes_transferred: 0,
