@@ -15,6 +15,8 @@ export { type ChangesResult, type CopyChanges, copyChanges } from './engine/copy
 export { type CopyDifferences, copyDifferences } from './engine/copyDifferences.js';
 export { type CopyFull, copyFull } from './engine/copyFull.js';
 export { type CopyOut, copyOut } from './engine/copyOut.js';
+export { intoImage } from './engine/intoImage.js';
+export { type RecoverBlocks, recoverBlocks } from './engine/recoverBlocks.js';
 export { extentOf } from './engine/blockRange.js';
 export { createHashPool, type HashPool } from './engine/hashPool.js';
 export { type ProofStep, type ProveLayer, proveLayer } from './engine/proveLayer.js';

@@ -12,6 +12,8 @@ export interface Layer extends ParentFacts {
   createdAt: Date;
   /** Image, relative to the repository's root. */
   path: string;
+  /** It is damaged in ranges that are known, and as a whole it is what it was. */
+  damageLocated: boolean;
   /** No restore point any more: it still carries those above it, and nothing new is put upon it. */
   expired: boolean;
 }
@@ -77,6 +79,7 @@ async function loadRows(ds: DataSource, chainId: string): Promise<BackupJob[]> {
       createdAt: true,
       repositoryPath: true,
       health: true,
+      damageLocated: true,
       contentWrongAt: true,
       changeId: true,
       virtualSize: true,
@@ -94,6 +97,7 @@ function toLayers(rows: readonly BackupJob[]): Layer[] {
     expired: row.status === 'expired',
     // What a restore has proved weighs more than what a quick check did not see.
     health: row.contentWrongAt === null ? row.health : 'damaged',
+    damageLocated: row.contentWrongAt === null && row.damageLocated,
     changeId: row.changeId,
     virtualSize: row.virtualSize ?? 0,
   }));

@@ -11,6 +11,7 @@ import { hasLied, trackerLied } from './audit.js';
 import { type BackupContext, loadContext } from './context.js';
 import { explainFailure } from './explainFailure.js';
 import { fullInstead } from './fallback.js';
+import { healLineage } from './heal/healLineage.js';
 import { removeDeadPartials, resumePublished } from './leftovers.js';
 import { type BackupPlan, comparedInstead } from './plan.js';
 import { planJob } from './planJob.js';
@@ -25,7 +26,8 @@ import { transfer } from './transfer.js';
  *
  * Steps, and what a kill after each leaves:
  *  1. repository marker, catalogue, dead attempts' files   nothing new
- *  2. open the source, plan                                nothing new
+ *  2. open the source; heal what is damaged in ranges (decision 13); plan
+ *                                                          files as they were, or right again; nothing new
  *  3. bytes and digests into `.<name>.<f>.partial`         partial files, removed by the next attempt
  *  4. check, content id, manifest; all flushed             the same
  *  5. journal `publish`, fence check, links                a published file that the manifest ties to this job:
@@ -95,7 +97,8 @@ async function runPull(input: Begun, spec: SourceSpec): Promise<BackupOutcome> {
   let outcome: BackupOutcome;
   try {
     checkSize(context, source);
-    outcome = await copy({ ...input, virtualSize: source.sizeBytes }, source);
+    const attempt = { ...input, virtualSize: source.sizeBytes };
+    outcome = await copy({ ...attempt, context: await healLineage(attempt, source) }, source);
   } catch (error) {
     await source.close();
     throw error;

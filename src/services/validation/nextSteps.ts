@@ -5,8 +5,6 @@ const SIDECAR =
   'A deep validation builds it anew if the image has the recorded content. Or put it back from a copy.';
 const MANIFEST =
   'The backup restores; a catalogue rebuilt from the repository would not have it. Put it back from a copy.';
-const HEALS =
-  'Put the file back from a copy and validate deep; otherwise take a full. Look at the disk below.';
 const REBASED =
   'If someone ran `qemu-img rebase -u`, set the name in the message back in the same way. Otherwise put it back from a copy, or take a full.';
 
@@ -34,9 +32,11 @@ export const NEXT_STEPS: Record<FindingCode, string> = {
   backing_format_missing: '`qemu-img rebase -u -F qcow2`; validate again.',
   lineage_broken: 'The catalogue was changed by hand. Rebuild it from the repository.',
   unreachable: 'See the finding of the backup above; this one is sound by itself.',
-  data_damaged: HEALS,
-  data_unreadable: HEALS,
-  data_below_damaged: 'See the finding of the file below. Take a full: points from then on are right.',
+  data_damaged:
+    'The next backup puts back what the source still holds, or takes a full. Or put the file back from a copy and validate deep. Look at the disk below.',
+  data_unreadable:
+    'Put the file back from a copy and validate deep; otherwise take a full. Look at the disk below.',
+  data_below_damaged: 'See the finding of the file below.',
   data_below_unreadable: 'Look at the disk below; validate deep again, or take a full.',
   content_unproved: COPY_OR_FULL,
   content_wrong: 'Validate deep: it tells where, or that the restore was at fault.',

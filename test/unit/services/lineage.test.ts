@@ -6,6 +6,7 @@ const layer = (id: string, parentId: string | null): Layer => ({
   parentId,
   createdAt: new Date(0),
   path: id,
+  damageLocated: false,
   expired: false,
   health: 'ok',
   changeId: null,

@@ -32,6 +32,20 @@ export async function quarantineFile(
   file: string,
   reason: QuarantineReason,
 ): Promise<string | undefined> {
+  const to = await keepInQuarantine(root, file, reason);
+  if (to === undefined) return undefined;
+  const from = join(root, file);
+  await unlink(from);
+  await syncDirectory(dirname(from));
+  return to;
+}
+
+/** The first half of `quarantineFile`: the file has both names. For one whose name is about to be given to another. */
+export async function keepInQuarantine(
+  root: string,
+  file: string,
+  reason: QuarantineReason,
+): Promise<string | undefined> {
   const from = join(root, file);
   const source = await statOf(from);
   if (!source) return undefined;
@@ -48,8 +62,6 @@ export async function quarantineFile(
   if (!sameFile(source, await statOf(to))) throw new StrataError('file_exists', `${to} was taken meanwhile.`);
   for (let path = directory; path !== '.'; path = dirname(path)) await syncDirectory(join(root, path));
   await syncDirectory(root);
-  await unlink(from);
-  await syncDirectory(dirname(from));
   return join(directory, name);
 }
 

@@ -1,0 +1,162 @@
+import { rename, stat, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { createHashPool, intoImage, proveLayer, recoverBlocks } from '../../../datapath/index.js';
+import { saveProof } from '../../../db/stores/layerProofs.js';
+import { checkImage } from '../../../qcow2/index.js';
+import type { Attempt } from '../attempt.js';
+import type { OpenSource } from '../../../datapath/index.js';
+import { recordCapacity } from '../../repository/capacity.js';
+import { copyWhole, tryClone } from '../../repository/clone.js';
+import { allocatedBytes, removeFiles, syncDirectory, syncFile } from '../../repository/durable.js';
+import { headerDigest } from '../../repository/imageHeader.js';
+import { type BackupFiles, partialFiles, sidecarsOf } from '../../repository/layout.js';
+import { readManifest } from '../../repository/manifest.js';
+import { assertRepository } from '../../repository/marker.js';
+import { keepInQuarantine } from '../../repository/reconcile/quarantine.js';
+import { digestPaths } from '../transfer.js';
+import type { LayerToHeal } from './plan.js';
+
+/** Why a layer was not healed; `not_current`: the source holds something else by now. */
+export type NotHealed = 'not_current' | 'no_room' | 'not_as_published' | 'not_proved';
+
+export interface Repair extends Attempt {
+  source: OpenSource;
+}
+
+/** Looks whether the source still holds what a layer has lost. */
+export function isCurrent({ context, held, source }: Repair, step: LayerToHeal): Promise<boolean> {
+  const [digests = ''] = digestPaths(context.repository.rootPath, [step.layer]);
+  return recoverBlocks({
+    source,
+    digests,
+    ranges: step.ranges,
+    virtualSizeBytes: step.layer.virtualSize,
+    rate: held.rate,
+    signal: held.signal,
+    onPiece: () => Promise.resolve(),
+  });
+}
+
+/**
+ * Makes a layer's file again what it was: a private copy gets the lost blocks from the source, is read from its beginning to
+ * its end and compared with its digest index, and takes the file's name by one rename; the damaged file goes to
+ * quarantine. The file has the recorded length, time and header again, so that no sidecar changes. Killed anywhere, the
+ * name belongs to the one file or the other, and both are what the catalogue says or better.
+ * @throws as `recoverBlocks`, `proveLayer`; lease_lost, repository_unavailable, system errors of the copy
+ */
+export async function repairLayer(repair: Repair, step: LayerToHeal): Promise<NotHealed | undefined> {
+  const { context, held } = repair;
+  const { rootPath: root } = context.repository;
+  const files = sidecarsOf(step.layer.path);
+  const copy = join(root, partialFiles(files, held.lease.fence).image);
+  await removeFiles([copy]);
+  try {
+    if (!(await copyFile(repair, join(root, files.image), copy))) return 'no_room';
+    if (!(await putBack(repair, step, copy))) return 'not_current';
+    if (!(await becomesAsPublished(root, files, step, copy))) return 'not_as_published';
+    if (!(await isProved(repair, step, copy))) return 'not_proved';
+    await takePlace(repair, step, files, copy);
+    return undefined;
+  } finally {
+    await removeFiles([copy]);
+  }
+}
+
+/** A clone where the file system can, else a copy where it leaves the reserve. */
+async function copyFile({ deps, context }: Repair, from: string, to: string): Promise<boolean> {
+  if (await tryClone(from, to)) return true;
+  const { repository } = context;
+  const { availableBytes } = await recordCapacity(deps.ds, repository, deps.clock.now());
+  if (availableBytes - (await allocatedBytes(from)) < repository.minFreeBytes) return false;
+  await copyWhole(from, to);
+  return true;
+}
+
+function putBack({ deps, context, held, source }: Repair, step: LayerToHeal, copy: string): Promise<boolean> {
+  const [digests = ''] = digestPaths(context.repository.rootPath, [step.layer]);
+  const { signal, rate } = held;
+  const virtualSizeBytes = step.layer.virtualSize;
+  const { scratchDir } = deps;
+  return intoImage({ image: copy, virtualSizeBytes, scratchDir, signal }, (client) =>
+    recoverBlocks({
+      source,
+      digests,
+      ranges: step.ranges,
+      virtualSizeBytes,
+      rate,
+      signal,
+      onPiece: (offset, bytes) => client.write(offset, bytes),
+    }),
+  );
+}
+
+/** The blocks were written over where they lay: all that the manifest says of the file holds again, its time included. */
+async function becomesAsPublished(
+  root: string,
+  files: BackupFiles,
+  { layer }: LayerToHeal,
+  copy: string,
+): Promise<boolean> {
+  const manifest = await readManifest(join(root, files.manifest));
+  if (manifest?.backup_id !== layer.id) return false;
+  const { size } = await stat(copy);
+  const header = manifest.header_sha256 ?? (await headerDigest(join(root, files.image)));
+  if (size !== manifest.file_length || (await headerDigest(copy)) !== header) return false;
+  await utimes(copy, new Date(manifest.file_mtime_ms), new Date(manifest.file_mtime_ms));
+  await syncFile(copy);
+  return true;
+}
+
+async function isProved(
+  { deps, context, held }: Repair,
+  { layer, below }: LayerToHeal,
+  copy: string,
+): Promise<boolean> {
+  const { rootPath: root } = context.repository;
+  const { signal, rate } = held;
+  const check = await checkImage(copy, { signal });
+  if (check.corruptions > 0 || check.checkErrors > 0) return false;
+  const [digests = ''] = digestPaths(root, [layer]);
+  const pool = createHashPool({ readError: (error) => error as Error });
+  try {
+    return await proveLayer({
+      image: copy,
+      digests,
+      below: digestPaths(root, below),
+      virtualSizeBytes: layer.virtualSize,
+      fromBlock: 0,
+      pool,
+      rate,
+      signal,
+      scratchDir: deps.scratchDir,
+      onStep: ({ wrong, unproved }) => Promise.resolve(wrong.length + unproved.length === 0),
+    });
+  } finally {
+    await pool.close();
+  }
+}
+
+async function takePlace(
+  { deps, context, held }: Repair,
+  { layer }: LayerToHeal,
+  files: BackupFiles,
+  copy: string,
+): Promise<void> {
+  const { rootPath: root, id } = context.repository;
+  await assertRepository(root, id);
+  await held.assertHeld();
+  await keepInQuarantine(root, files.image, {
+    file: files.image,
+    reason: 'healed',
+    message:
+      'It held other content than was backed up, and was replaced by a copy that was put right from the source.',
+    chain_id: context.chain.id,
+    backup_id: layer.id,
+    job_id: held.lease.jobId,
+    quarantined_at: deps.clock.now().toISOString(),
+  });
+  await held.assertHeld();
+  await rename(copy, join(root, files.image));
+  await syncDirectory(dirname(join(root, files.image)));
+  await saveProof(deps.ds, held.lease, layer.id, null);
+}
