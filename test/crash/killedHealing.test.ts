@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import type { DataSource } from 'typeorm';
+import { BackupJob } from '../../src/entities/index.js';
+import { attemptBackup } from '../helpers/backupService.js';
+import { buildChain, type ChainFixture } from '../helpers/chainFixture.js';
+import { addBackup, openSuiteDatabase } from '../helpers/chainJobs.js';
+import { runTool } from '../helpers/runTool.js';
+import { createSuite, type Suite } from '../helpers/suite.js';
+import { placeOf } from '../integration/services/validation/deep/places.js';
+import { flip } from '../integration/services/validation/faultTools.js';
+import { validate } from '../integration/services/validation/support.js';
+
+/** Every operation in the soak run; in the short one every so many, beginning anew each day of the month. */
+const STRIDE = Number(process.env['STRATA_KILL_STRIDE'] ?? 29);
+const MIB = 1024 ** 2;
+const BLOCK = 65_536;
+/** Blocks of the full and of the tip that rot. */
+const ROT = [
+  { number: 1, offset: 0 },
+  { number: 1, offset: 8 * MIB + 5 * BLOCK },
+  { number: 4, offset: 12 * MIB },
+];
+
+const compiled = (name: string) => fileURLToPath(new URL(`../helpers/${name}`, import.meta.url));
+
+describe('A healing that is killed', function () {
+  this.timeout(STRIDE === 1 ? 7_200_000 : 240_000);
+  let suite: Suite;
+  let ds: DataSource;
+  before(async () => {
+    suite = await createSuite();
+    ds = await openSuiteDatabase(suite);
+  });
+  after(async () => {
+    await ds.destroy();
+    await suite.close();
+  });
+
+  const openRound = async () => {
+    const chain = await buildChain(ds, suite.tempDir);
+    const disk = join(suite.tempDir, `${chain.chainId}.raw`);
+    const now = Buffer.from(chain.backups.at(-1)?.content ?? '').fill(0x5a, 5 * MIB, 5 * MIB + BLOCK);
+    await writeFile(disk, now);
+    for (const { number, offset } of ROT) {
+      const image = chain.backups[number - 1]?.image ?? '';
+      await flip(image, await placeOf(image, offset + 9));
+    }
+    await validate(ds, chain, { level: 'deep' });
+    return { chain, now, jobId: await addBackup(ds, chain, disk) };
+  };
+
+  /** An attempt in a process of its own; killed right before the operation of this number, or never. */
+  const attempt = async (chain: ChainFixture, jobId: string, env: Record<string, string>) => {
+    const { databaseSocketPath, databaseUser, databaseName, tempDir } = suite;
+    const args = [databaseSocketPath, databaseUser, databaseName, jobId, tempDir];
+    const program = [process.execPath, '--import', compiled('killAt.js'), compiled('healAttempt.js')];
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program, ...args], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, STRATA_TEST_KILL_ROOT: chain.root, ...env },
+    });
+    const [, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+    return signal;
+  };
+
+  const readPoint = async (image: string): Promise<Buffer> => {
+    const raw = join(suite.tempDir, 'point.raw');
+    await runTool('qemu-img', 'convert', '-U', '-f', 'qcow2', '-O', 'raw', image, raw);
+    const content = await readFile(raw);
+    await rm(raw);
+    return content;
+  };
+
+  /** No point is worse than the rot has made it: all but those blocks is what was backed up. */
+  const expectNotWorse = async ({ backups }: ChainFixture, context: string) => {
+    for (const [i, { image, content }] of backups.entries()) {
+      const found = await readPoint(image);
+      for (const { offset } of ROT) content.copy(found, offset, offset, offset + BLOCK);
+      expect(found.equals(content), `${context}: point ${i + 1}`).to.equal(true);
+    }
+  };
+
+  it('before any operation makes no point worse, and the next attempt finishes it', async () => {
+    const log = join(suite.tempDir, 'operations');
+    const first = await openRound();
+    expect(await attempt(first.chain, first.jobId, { STRATA_TEST_KILL_LOG: log })).to.equal(null);
+    const operations = (await readFile(log, 'utf8')).trim().split('\n');
+    let killed = 0;
+    for (let at = 1 + (new Date().getDate() % STRIDE); at <= operations.length; at += STRIDE) {
+      const { chain, jobId, now } = await openRound();
+      const context = `killed before ${operations[at - 1] ?? ''}`;
+      const signal = await attempt(chain, jobId, { STRATA_TEST_KILL_AT: String(at) });
+      // The last ones come by the clock in part: an attempt may have fewer of them.
+      if (signal === null) break;
+      expect(signal, context).to.equal('SIGKILL');
+      killed++;
+      await expectNotWorse(chain, context);
+      const before = await ds.getRepository(BackupJob).findOneByOrFail({ id: jobId });
+      if (before.status !== 'completed') await attemptBackup(ds, jobId, suite.tempDir);
+      const row = await ds.getRepository(BackupJob).findOneByOrFail({ id: jobId });
+      expect(row, context).to.include({
+        status: 'completed',
+        backupType: 'incremental',
+        demotedReason: null,
+      });
+      expect((await readPoint(join(chain.root, row.repositoryPath ?? ''))).equals(now), context).to.equal(
+        true,
+      );
+      for (const { image, content } of chain.backups)
+        expect((await readPoint(image)).equals(content), context).to.equal(true);
+      expect((await validate(ds, chain, { level: 'deep' })).findings, context).to.deep.equal([]);
+      expect((await readdir(chain.directory)).filter((name) => name.endsWith('.partial'))).to.deep.equal([]);
+    }
+    console.log(`      ${killed} of ${operations.length} operations: 0 points worse, all healed`);
+  });
+});
