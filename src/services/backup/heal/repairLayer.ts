@@ -16,6 +16,9 @@ import { keepInQuarantine } from '../../repository/reconcile/quarantine.js';
 import { digestPaths } from '../transfer.js';
 import type { LayerToHeal } from './plan.js';
 
+/** A time that goes through a floating-point number of seconds may lose a microsecond: not one from the middle of its millisecond. */
+const WITHIN_MS = 0.5;
+
 /** Why a layer was not healed; `not_current`: the source holds something else by now. */
 export type NotHealed = 'not_current' | 'no_room' | 'not_as_published' | 'not_proved';
 
@@ -102,7 +105,8 @@ async function becomesAsPublished(
   const { size } = await stat(copy);
   const header = manifest.header_sha256 ?? (await headerDigest(join(root, files.image)));
   if (size !== manifest.file_length || (await headerDigest(copy)) !== header) return false;
-  await utimes(copy, new Date(manifest.file_mtime_ms), new Date(manifest.file_mtime_ms));
+  const seconds = (manifest.file_mtime_ms + WITHIN_MS) / 1000;
+  await utimes(copy, seconds, seconds);
   await syncFile(copy);
   return true;
 }
