@@ -12,6 +12,7 @@ function lineage(changes: Record<number, Partial<Layer>>): Layer[] {
     parentId: number === 1 ? null : `b${number - 1}`,
     path: `vm/disk-0/b${number}.qcow2`,
     damageLocated: false,
+    createdAt: new Date(0),
     expired: false,
     health: 'ok',
     changeId: null,
