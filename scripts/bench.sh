@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Sets up what the benchmarks need, runs them, prints the table and writes docs/benchmarks.md. About ten minutes.
-#   bench.sh [--quick] [--runs N] [--only full,changes,larger,finer,compare,fixed,chain,cost,catalogue,memory] [--out FILE]
+#   bench.sh [--quick] [--runs N] [--only full,changes,larger,finer,compare,fixed,chain,merge,cost,catalogue,memory] [--out FILE]
 # --quick takes small disks; that, and a part of the contests, writes no page unless --out names one.
+#   bench.sh space [--mib N] [--days N] [--percent N] [--out FILE]: what backups of many days take, see docs/benchmarks-space.md
 #   bench.sh load [--chains N] [--backups N] [--workers N] [--seed N] [--out FILE]: the load run, see docs/load-run.md
 # STRATA_BENCH_DIR: a directory on a real disk with 16 GiB free (default: the temporary directory); all is removed again.
 set -euo pipefail
@@ -13,5 +14,9 @@ bash scripts/build.sh
 if [[ "${1:-}" == load ]]; then
   shift
   exec node dist/bench/load.js "$@"
+fi
+if [[ "${1:-}" == space ]]; then
+  shift
+  exec node dist/bench/space.js "$@"
 fi
 exec node dist/bench/run.js "$@"
