@@ -1,6 +1,13 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { BackupJob, MaintenanceJob, type RequestedType } from '../../src/entities/index.js';
+import { In } from 'typeorm';
+import { changePolicy, createPolicy } from '../../src/db/stores/policies.js';
+import {
+  BackupJob,
+  type ConsolidateParams,
+  MaintenanceJob,
+  type RequestedType,
+} from '../../src/entities/index.js';
 import {
   acceptBackup,
   acceptConsolidation,
@@ -9,6 +16,7 @@ import {
   acceptValidation,
 } from '../../src/producers/accept/index.js';
 import { createConsolidator } from '../../src/producers/keeper/consolidate.js';
+import { retain } from '../../src/producers/keeper/retention.js';
 import { compareImages } from '../../src/qcow2/index.js';
 import { isStrataError } from '../../src/shared/errors.js';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';
@@ -21,6 +29,18 @@ const STEPS = Number(process.env.STRATA_UPKEEP_STEPS ?? 10);
 const SEEDS = (process.env.STRATA_UPKEEP_SEEDS ?? '4').split(',').map(Number);
 const LEASE_MS = 1_500;
 
+const POLICY = {
+  name: 'upkeep',
+  enabled: true,
+  schedule: null,
+  timeZone: 'UTC',
+  jitterSeconds: 0,
+  backupType: 'auto' as const,
+  fullEvery: null,
+  fullAfterDays: null,
+  nextRunAt: null,
+};
+
 interface Point {
   backupId: string;
   saved: string;
@@ -31,6 +51,8 @@ interface State {
   disk: LiveDisk;
   random: Random;
   chainId: string;
+  vmContextId: string;
+  policyId: string;
   points: Point[];
   kills: number;
 }
@@ -73,6 +95,7 @@ async function backUp(state: State, type: RequestedType): Promise<void> {
   points.push({ backupId, saved });
   const row = await fleet.suite.ds.getRepository(BackupJob).findOneByOrFail({ id: backupId });
   state.chainId = row.chainId;
+  state.vmContextId = row.vmContextId;
 }
 
 async function removeOne(state: State): Promise<void> {
@@ -102,6 +125,28 @@ async function keepSome(state: State): Promise<void> {
   for (const { job } of chains) if (job) await finish(state, job.job_id);
 }
 
+/** The VM's policy keeps some of the newest from now on; the keeper removes the others. */
+async function retainSome(state: State): Promise<void> {
+  const { fleet, random, vmContextId } = state;
+  const { ds } = fleet.suite;
+  const keep = { last: random.integer(2, 5) };
+  if (state.policyId === '') {
+    const { policy } = await createPolicy(ds, { ...POLICY, keep }, [vmContextId], fleet.accept.clock.now());
+    state.policyId = policy.id;
+  } else await changePolicy(ds, state.policyId, { keep }, undefined);
+  await retain(fleet.accept, 0);
+  const jobs = ds.getRepository(MaintenanceJob);
+  const job = await jobs.findOneBy({ type: 'consolidate', status: In(['queued', 'released']) });
+  if (!job) return;
+  const { remove } = job.params as ConsolidateParams;
+  await finish(state, job.id);
+  const { result } = await jobs.findOneByOrFail({ id: job.id });
+  const stayed = (result?.['refused'] as { backup_id: string }[]).map(({ backup_id }) => backup_id);
+  state.points = state.points.filter(
+    ({ backupId }) => !remove.includes(backupId) || stayed.includes(backupId),
+  );
+}
+
 async function validate(state: State): Promise<void> {
   const { fleet, chainId } = state;
   const { job_id } = await acceptValidation(fleet.accept, { chainId, level: 'quick' });
@@ -117,6 +162,7 @@ async function step(state: State): Promise<string> {
     'backup',
     'remove',
     'keep',
+    'retention',
     'synthetic full',
     'validate',
     'keeper',
@@ -128,6 +174,7 @@ async function step(state: State): Promise<string> {
     );
   } else if (what === 'remove') await removeOne(state);
   else if (what === 'keep') await keepSome(state);
+  else if (what === 'retention') await retainSome(state);
   else if (what === 'synthetic full')
     await finish(state, (await acceptSyntheticFull(state.fleet.accept, state.chainId)).job_id);
   else if (what === 'validate') await validate(state);
@@ -158,7 +205,16 @@ describe('Random rounds of backups, removals, merges and kills', () => {
       try {
         const random = createRandom(seed);
         const disk = await createLiveDisk(join(fleet.sources, 'live.qcow2'), SIZE, random);
-        const state: State = { fleet, disk, random, chainId: '', points: [], kills: 0 };
+        const state: State = {
+          fleet,
+          disk,
+          random,
+          chainId: '',
+          vmContextId: '',
+          policyId: '',
+          points: [],
+          kills: 0,
+        };
         const did: string[] = [];
         for (let n = 0; n < STEPS; n++) {
           did.push(await step(state));

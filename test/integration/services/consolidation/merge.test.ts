@@ -1,10 +1,13 @@
+import { readFile, stat } from 'node:fs/promises';
 import { expect } from 'chai';
+import { checkImage } from '../../../../src/qcow2/index.js';
 import {
   chainWithSibling,
   linearChain,
   type MergeBench,
   openMergeBench,
 } from '../../../helpers/mergeBench.js';
+import { writeRefcount } from '../validation/faultTools.js';
 
 describe('consolidation', function () {
   this.timeout(120_000);
@@ -33,4 +36,17 @@ describe('consolidation', function () {
       await bench.expectDone(kept, strategy);
     });
   }
+
+  it('gives leaked clusters back in the merged file, and mends no file that somebody can reach', async () => {
+    bench = await openMergeBench(linearChain(3));
+    const leak = async (image: string) => writeRefcount(image, Math.ceil((await stat(image)).size / 65536));
+    const leaksOf = async (image: string) => (await checkImage(image)).leaks;
+    for (const n of [1, 2]) await leak(bench.at(n).image);
+    expect([await leaksOf(bench.at(1).image), await leaksOf(bench.at(2).image)]).to.deep.equal([1, 1]);
+    const reachable = await readFile(bench.at(1).image);
+    await bench.attempt(await bench.add(bench.at(2)), 'in_place');
+    expect(await leaksOf(bench.at(3).image)).to.equal(0);
+    expect((await readFile(bench.at(1).image)).equals(reachable)).to.equal(true);
+    await bench.comparePoints([bench.at(1), bench.at(3), bench.at(4)], 'with leaks below');
+  });
 });
