@@ -70,6 +70,10 @@ export async function runSpace(
   }
 }
 
+/** The last day is today: weeks and months pass as on a calendar. */
+const DATE_OF_POINT = `UPDATE restore_points SET created_at = created_at - INTERVAL ? DAY
+  WHERE id = (SELECT restore_point_id FROM backup_jobs WHERE id = ?)`;
+
 interface Days {
   /** Backup of each day. */
   ids: string[];
@@ -86,11 +90,11 @@ async function liveThrough(bed: Bed, options: SpaceOptions, say: (line: string) 
   const vm: Vm = { name: 'daily', disk, changeId: 0 };
   const days: Days = { ids: [], changed: [], peak: 0 };
   for (let day = 1; day <= options.days; day++) {
-    await ds.query('UPDATE restore_points SET created_at = created_at - INTERVAL 1 DAY');
     const count = day === 1 ? 0 : Math.round((diskBytes / BLOCK_SIZE / 100) * percent);
     const changes = changeSet(diskBytes, count, day);
     await overwrite(disk, changes);
     const { id, vmContextId } = await bed.backup(vm, day === 1 ? 'full' : changes);
+    await ds.query(DATE_OF_POINT, [options.days - day, id]);
     if (day === 1) await createPolicy(ds, policy(), [vmContextId], systemClock.now());
     days.ids.push(id);
     days.changed.push(new Set(changes.map(({ offset }) => offset / BLOCK_SIZE)));
