@@ -117,6 +117,7 @@ function policy() {
     fullEvery: null,
     fullAfterDays: null,
     keep: KEEP,
+    verify: null,
     nextRunAt: null,
   };
 }

@@ -38,6 +38,7 @@ const POLICY = {
   backupType: 'auto' as const,
   fullEvery: null,
   fullAfterDays: null,
+  verify: null,
   nextRunAt: null,
 };
 

@@ -19,7 +19,9 @@ describe('consolidation', function () {
       bench = await openMergeBench(linearChain(4));
       const kept = [bench.at(3), bench.at(5)];
       const jobId = await bench.add(bench.at(1), bench.at(2), bench.at(4));
-      const { steps, refused } = await bench.attempt(jobId, strategy);
+      const { steps, refused, ...room } = await bench.attempt(jobId, strategy);
+      expect(Object.keys(room)).to.deep.equal(['available_before', 'available_after']);
+      expect(Math.min(...Object.values(room))).to.be.greaterThan(0);
       expect(refused).to.deep.equal([]);
       expect(steps.map((step) => step.action)).to.deep.equal(['merge', 'merge']);
       await bench.comparePoints(kept, strategy);
