@@ -119,6 +119,24 @@ describe('the whole system, from the command line', function () {
     expect((await json('list', '--vm', 'web 01', '--disk', '10')).items).to.have.length(2);
   });
 
+  it('says beforehand what a policy and a removal would do, who holds what, and what is protected', async () => {
+    await json('policy', 'add', 'nightly', '--keep', 'last=100', '--vm', 'web 01');
+    const simulated = await strata('policy', 'simulate', 'nightly');
+    expect(simulated.out)
+      .to.match(/keep .*last 1\b/)
+      .and.to.match(/\d+ stay, \d+ would go\./);
+    const before = await json('list', '--vm', 'web 01');
+    const [{ id, restore_point_id: point }] = before.items;
+    const planned = await strata('delete', id, '--dry-run');
+    expect(planned.out).to.contain('remove').and.to.contain('This was a dry run: nothing was changed.');
+    expect((await strata('space')).out).to.match(/web 01 +0 .*\n.*web 01 +10 |web 01 +10 .*\n.*web 01 +0 /);
+    await json('protect', point, '--until', '2090-01-01T00:00:00Z');
+    expect((await strata('delete', point)).code).to.equal(3);
+    expect((await json('list', '--vm', 'web 01')).items).to.have.length(before.items.length);
+    await json('protect', point, '--none');
+    expect((await strata('policy', 'remove', 'nightly')).code).to.equal(0);
+  });
+
   it('changes a repository, and takes a word for no limit', async () => {
     const set = (...args: string[]) => json('repo', 'set', 'main', ...args);
     const limited = await set('--max-bytes-per-second', '512MiB', '--max-parallel-jobs', '4');
