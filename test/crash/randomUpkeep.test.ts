@@ -142,7 +142,8 @@ async function retainSome(state: State): Promise<void> {
   const { remove } = job.params as ConsolidateParams;
   await finish(state, job.id);
   const { result } = await jobs.findOneByOrFail({ id: job.id });
-  const stayed = (result?.['refused'] as { backup_id: string }[]).map(({ backup_id }) => backup_id);
+  const refused = (result?.['refused'] ?? []) as { backup_id: string }[];
+  const stayed = refused.map(({ backup_id }) => backup_id);
   state.points = state.points.filter(
     ({ backupId }) => !remove.includes(backupId) || stayed.includes(backupId),
   );
