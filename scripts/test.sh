@@ -81,7 +81,7 @@ group_of() { # test file
   esac
 }
 longest=(integration/services/backup integration/producers lessons integration/cli integration/services/validation
-  integration/main crash/killedMerge integration/datapath integration/services/push crash/reload
+  integration/main crash/killedMerge crash/mergePowerLoss integration/datapath integration/services/push crash/reload
   integration/examples crash/serverTrouble integration/services/limits)
 list_groups() {
   local file
