@@ -5,6 +5,7 @@ import { AddJobLimits1795000000003 } from './1795000000003-AddJobLimits.js';
 import { AddPushExports1795000000005 } from './1795000000005-AddPushExports.js';
 import { AddTrackerFacts1795000000006 } from './1795000000006-AddTrackerFacts.js';
 import { AddLayerProofs1795000000007 } from './1795000000007-AddLayerProofs.js';
+import { AddValidationCadence1795000000008 } from './1795000000008-AddValidationCadence.js';
 import { AddConsolidation1795000000009 } from './1795000000009-AddConsolidation.js';
 import { AddWebhooks1795000000011 } from './1795000000011-AddWebhooks.js';
 import { AddPolicies1795000000012 } from './1795000000012-AddPolicies.js';
@@ -23,6 +24,7 @@ export const MIGRATIONS = [
   AddPushExports1795000000005,
   AddTrackerFacts1795000000006,
   AddLayerProofs1795000000007,
+  AddValidationCadence1795000000008,
   AddConsolidation1795000000009,
   AddWebhooks1795000000011,
   AddPolicies1795000000012,

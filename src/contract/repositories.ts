@@ -14,6 +14,23 @@ const MaxChainLength = Type.Integer({
 });
 const ImmutableDays = Type.Integer({ minimum: 0, maximum: 36_500 });
 
+const ValidateQuickHours = Type.Integer({
+  minimum: 0,
+  maximum: 8_760,
+  description: 'Every chain is validated quickly once in so many hours; 0: never. Default: 24.',
+});
+const ValidateDeepDays = Type.Integer({
+  minimum: 0,
+  maximum: 3_650,
+  description: 'Every chain is read and compared as a whole once in so many days; 0: never. Default: 30.',
+});
+const ValidateBytesPerHour = Type.Integer({
+  // 64 KiB a second.
+  minimum: 235_929_600,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description: 'The most that this reads in an hour, in bytes.',
+});
+
 export const RepositoryType = oneOf(['local', 'nfs']);
 
 export const RepositoryCreate = closed({
@@ -37,6 +54,9 @@ export const RepositoryCreate = closed({
   max_bytes_per_second: Type.Optional(MaxBytesPerSecond),
   immutable_days: Type.Optional(ImmutableDays),
   max_chain_length: Type.Optional(MaxChainLength),
+  validate_quick_hours: Type.Optional(ValidateQuickHours),
+  validate_deep_days: Type.Optional(ValidateDeepDays),
+  validate_bytes_per_hour: Type.Optional(ValidateBytesPerHour),
   adopt: Type.Optional(
     Type.Boolean({
       description:
@@ -56,6 +76,9 @@ export const RepositoryPatch = Type.Object(
     max_bytes_per_second: Type.Optional(nullable(MaxBytesPerSecond)),
     immutable_days: Type.Optional(ImmutableDays),
     max_chain_length: Type.Optional(nullable(MaxChainLength)),
+    validate_quick_hours: Type.Optional(ValidateQuickHours),
+    validate_deep_days: Type.Optional(ValidateDeepDays),
+    validate_bytes_per_hour: Type.Optional(nullable(ValidateBytesPerHour)),
   },
   { additionalProperties: false, minProperties: 1 },
 );
@@ -75,6 +98,9 @@ export const Repository = closed({
   ),
   immutable_days: Type.Integer(),
   max_chain_length: nullable(Type.Integer()),
+  validate_quick_hours: Type.Integer(),
+  validate_deep_days: Type.Integer(),
+  validate_bytes_per_hour: nullable(Type.Integer()),
   total_bytes: nullable(Bytes('Size of the file system')),
   used_bytes: nullable(Bytes('Used on the file system')),
   available_bytes: nullable(Bytes('Available on the file system')),

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { ValidationLevel } from './chains.js';
-import { closed, DiskId, JobStatus, oneOf } from './common.js';
+import { closed, DiskId, JobStatus, nullable, oneOf } from './common.js';
 
 /** A chain, by what people call it. */
 const place = {
@@ -23,6 +23,28 @@ export const SkippedValidation = closed({
   reason: oneOf(['no_backups'], 'no_backups: the chain has no restore point.'),
 });
 export type SkippedValidation = Static<typeof SkippedValidation>;
+
+const Due = closed({
+  overdue_chains: Type.Integer({
+    description: 'Chains that were not validated for longer than the cadence says.',
+  }),
+  oldest_seconds: Type.Number({ description: 'For how long the one was not that waits longest.' }),
+});
+
+/** How a repository's chains are, and whether its cadence keeps its word. */
+export const RepositoryValidation = closed(
+  {
+    repository_id: Type.String(),
+    chains: closed(
+      { ok: Type.Integer(), suspect: Type.Integer(), damaged: Type.Integer() },
+      'Those with backups, by health.',
+    ),
+    quick: nullable(Due),
+    deep: nullable(Due),
+  },
+  'Null: the level is switched off.',
+);
+export type RepositoryValidation = Static<typeof RepositoryValidation>;
 
 /** Answer to the validation of a VM or a repository. */
 export const ValidationsAccepted = closed({

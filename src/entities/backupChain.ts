@@ -98,4 +98,8 @@ export class BackupChain {
 
   @Column({ name: 'last_validated_at', ...TIME, nullable: true })
   lastValidatedAt!: Date | null;
+
+  /** All of its files were read and compared after this instant. */
+  @Column({ name: 'deep_validated_at', ...TIME, nullable: true })
+  deepValidatedAt!: Date | null;
 }

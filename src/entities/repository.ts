@@ -44,6 +44,25 @@ export class Repository {
   @Column({ name: 'max_chain_length', type: 'int', nullable: true })
   maxChainLength!: number | null;
 
+  /** Every chain is validated quickly once in so many hours; 0: never. */
+  @Column({ name: 'validate_quick_hours', type: 'int', default: 24 })
+  validateQuickHours!: number;
+
+  /** Every chain is read as a whole and compared once in so many days; 0: never. */
+  @Column({ name: 'validate_deep_days', type: 'int', default: 30 })
+  validateDeepDays!: number;
+
+  /** What that may read in an hour; NULL: no limit. */
+  @Column({ name: 'validate_bytes_per_hour', ...BIGINT, nullable: true })
+  validateBytesPerHour!: number | null;
+
+  /** No validation of the cadence begins before: what was begun has not been paid for with time. */
+  @Column({ name: 'quick_next_at', ...TIME, nullable: true })
+  quickNextAt!: Date | null;
+
+  @Column({ name: 'deep_next_at', ...TIME, nullable: true })
+  deepNextAt!: Date | null;
+
   @Column({ name: 'total_bytes', ...BIGINT, nullable: true })
   totalBytes!: number | null;
 

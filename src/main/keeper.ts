@@ -9,6 +9,7 @@ import { runKeeper } from '../producers/keeper/keeper.js';
 import { createReconciler } from '../producers/keeper/reconcile.js';
 import { retain } from '../producers/keeper/retention.js';
 import { createSpaceWatch } from '../producers/keeper/space.js';
+import { createValidator } from '../producers/keeper/validate.js';
 import { createNotifier } from '../producers/notify/notifier.js';
 import { startSchedules } from '../producers/schedules/startSchedules.js';
 import { connectRedis } from '../queue/connection.js';
@@ -40,6 +41,8 @@ await runMain(log, async () => {
   shutdown.onClose('webhooks', notifier.settled);
   const space = createSpaceWatch(wiring, { everyMs: settings.capacityEveryMs, signal: shutdown.signal });
   shutdown.onClose('space', space.settled);
+  const validator = createValidator(wiring, { signal: shutdown.signal });
+  shutdown.onClose('validation', validator.settled);
   const onError = (error: Error) => log.warn({ err: error }, 'redis');
   const redis = connectRedis({ url: settings.redisUrl ?? '' }, { use: 'worker', onError });
   shutdown.onClose('schedules redis', () => redis.disconnect());
@@ -63,6 +66,7 @@ await runMain(log, async () => {
       { name: 'protections', run: holds.run },
       { name: 'retention', run: () => retain(wiring, settings.retentionEveryMs) },
       { name: 'space', run: space.run },
+      { name: 'validation', run: validator.run },
       { name: 'webhooks', run: notifier.run },
       { name: 'old deliveries', run: () => forgetDeliveries(wiring.ds, DELIVERY_DAYS, 10_000) },
       { name: 'reconciliation', run: reconciler.run },

@@ -17,6 +17,8 @@ export interface Metrics {
   running: Gauge<'kind'>;
   webhookAttempts: Counter<'outcome'>;
   repositoryBytes: Gauge<'repository' | 'what'>;
+  overdueChains: Gauge<'repository' | 'level'>;
+  unvalidatedSeconds: Gauge<'repository' | 'level'>;
 }
 
 /** Creates a registry of its own: no global state, so that tests can have several. */
@@ -47,6 +49,18 @@ function validationInstruments(registers: Registry[]) {
     provedBytes: new Counter({
       name: 'strata_proved_bytes_total',
       help: 'Bytes of backups that deep validations have read and compared.',
+      registers,
+    }),
+    overdueChains: new Gauge({
+      name: 'strata_validation_overdue_chains',
+      help: 'Chains that were not validated for longer than their repository says, by level.',
+      labelNames: ['repository', 'level'],
+      registers,
+    }),
+    unvalidatedSeconds: new Gauge({
+      name: 'strata_validation_oldest_seconds',
+      help: 'For how long the chain was not validated that waits longest, by level.',
+      labelNames: ['repository', 'level'],
       registers,
     }),
     damagedBackups: new Counter({

@@ -1,16 +1,18 @@
 import { Option, type Command } from 'commander';
 import { allItems, type Repository, type RepositoryCreate } from '../../client/index.js';
 import { resolve } from 'node:path';
+import { cadenceOf, type CadenceOptions, withCadence } from '../cadenceOptions.js';
 import { action, type CommandContext, type Output } from '../command.js';
 import type { CliIo } from '../io.js';
 import { findRepository } from '../lookUp.js';
 import { parseCount, parseSize } from '../numbers.js';
+import { cadenceFields } from '../render/cadence.js';
 import { renderFields, renderTable } from '../render/table.js';
 import { formatTime } from '../render/time.js';
 import { addSetCommand } from './repoSet.js';
 import { addUpkeepCommands } from './repoUpkeep.js';
 
-interface AddOptions {
+interface AddOptions extends CadenceOptions {
   type: 'local' | 'nfs';
   pool?: string;
   minFree?: number;
@@ -23,8 +25,7 @@ interface AddOptions {
 /** `strata repo add|list|show|set|remove|reconcile|rebuild` */
 export function addRepoCommand(program: Command, io: CliIo): void {
   const repo = program.command('repo').description('repositories: the directories that hold backups');
-  repo
-    .command('add <name> <directory>')
+  withCadence(repo.command('add <name> <directory>'))
     .description('register a directory as a repository')
     .addOption(new Option('--type <type>', 'kind of file system').choices(['local', 'nfs']).default('local'))
     .option('--pool <pool>', 'workers of this pool mount it')
@@ -50,6 +51,7 @@ async function addRepository(
   directory: string,
   options: AddOptions,
 ): Promise<Output> {
+  const { validate_bytes_per_hour: bytes, ...cadence } = cadenceOf(options);
   const body: RepositoryCreate = {
     name,
     type: options.type,
@@ -59,6 +61,8 @@ async function addRepository(
     ...(options.maxParallelJobs === undefined ? {} : { max_parallel_jobs: options.maxParallelJobs }),
     ...(options.maxBytesPerSecond === undefined ? {} : { max_bytes_per_second: options.maxBytesPerSecond }),
     ...(options.immutableDays === undefined ? {} : { immutable_days: options.immutableDays }),
+    ...cadence,
+    ...(bytes === undefined || bytes === null ? {} : { validate_bytes_per_hour: bytes }),
     ...(options.adopt ? { adopt: true } : {}),
   };
   const client = await context.client();
@@ -84,7 +88,10 @@ async function listRepositories(context: CommandContext): Promise<Output> {
 }
 
 async function showRepository(context: CommandContext, idOrName: string): Promise<Output> {
-  const repository = await findRepository(await context.client(), idOrName, context.io.signal);
+  const { signal } = context.io;
+  const client = await context.client();
+  const repository = await findRepository(client, idOrName, signal);
+  const validation = await client.repositories.validation(repository.id, { signal });
   const text = renderFields([
     ['id', repository.id],
     ['name', repository.name],
@@ -104,10 +111,11 @@ async function showRepository(context: CommandContext, idOrName: string): Promis
         : `${context.size(repository.max_bytes_per_second)}/s`,
     ],
     ['immutable days', repository.immutable_days],
+    ...cadenceFields(repository, validation, context.size),
     ['capacity read', formatTime(repository.capacity_read_at)],
     ['created', formatTime(repository.created_at)],
   ]);
-  return { json: repository, text };
+  return { json: { ...repository, validation }, text };
 }
 
 async function removeRepository(context: CommandContext, idOrName: string): Promise<Output> {

@@ -2,11 +2,12 @@ import type { Command } from 'commander';
 import type { RepositoryPatch } from '../../client/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { action, type CommandContext, type Output } from '../command.js';
+import { cadenceOf, type CadenceOptions, withCadence } from '../cadenceOptions.js';
 import type { CliIo } from '../io.js';
 import { findRepository } from '../lookUp.js';
 import { orNone, parseCount, parseSize } from '../numbers.js';
 
-interface Options {
+interface Options extends CadenceOptions {
   name?: string;
   pool?: string;
   minFree?: number;
@@ -19,8 +20,7 @@ interface Options {
 
 /** `strata repo set` */
 export function addSetCommand(repo: Command, io: CliIo): void {
-  repo
-    .command('set <repository>')
+  withCadence(repo.command('set <repository>'))
     .description('change what is given; jobs that run feel a new bandwidth limit within seconds')
     .option('--name <name>', 'a new name')
     .option('--pool <pool>', 'workers of this pool mount it')
@@ -60,6 +60,7 @@ function patchOf(options: Options): RepositoryPatch {
       ? {}
       : { max_bytes_per_second: numberOrNull(options.maxBytesPerSecond) }),
     ...(options.immutableDays === undefined ? {} : { immutable_days: options.immutableDays }),
+    ...cadenceOf(options),
     ...(enable || disable ? { enabled: enable === true } : {}),
   };
   if (Object.keys(body).length > 0) return body;

@@ -11,6 +11,7 @@ import type {
   RepositoryRebuild,
   RepositoryReconcile,
   RepositorySpace,
+  RepositoryValidation,
   ValidationsAccepted,
 } from '../../contract/index.js';
 import { type CallOptions, path, type Transport } from '../transport.js';
@@ -29,6 +30,8 @@ export interface RepositoryCalls {
   rebuild(id: string, body: RepositoryRebuild, options?: CallOptions): Promise<RebuildReport>;
   /** Who holds what in it, and what can come free. */
   space(id: string, options?: CallOptions): Promise<RepositorySpace>;
+  /** How its chains are, and which validations are overdue. */
+  validation(id: string, options?: CallOptions): Promise<RepositoryValidation>;
   /** Accepts a validation of each of its chains. */
   validate(id: string, body: ChainValidate, options?: WorkOptions): Promise<ValidationsAccepted>;
   /** Removes all backups in it, or, with the reason, none. */
@@ -56,6 +59,8 @@ export function repositoryCalls(transport: Transport): RepositoryCalls {
     },
     space: (id, options) =>
       transport.call({ method: 'GET', path: path('repositories', id, 'space') }, options),
+    validation: (id, options) =>
+      transport.call({ method: 'GET', path: path('repositories', id, 'validation') }, options),
     validate: (id, body, options) => {
       const of = path('repositories', id, 'validate');
       const idempotencyKey = keyOf(options);

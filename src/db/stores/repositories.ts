@@ -16,6 +16,11 @@ export type RepositoryChange = Partial<
     | 'maxBytesPerSecond'
     | 'immutableDays'
     | 'maxChainLength'
+    | 'validateQuickHours'
+    | 'validateDeepDays'
+    | 'validateBytesPerHour'
+    | 'quickNextAt'
+    | 'deepNextAt'
   >
 >;
 

@@ -18,6 +18,9 @@ export interface RepositoryBody {
   max_bytes_per_second?: number;
   immutable_days?: number;
   max_chain_length?: number;
+  validate_quick_hours?: number;
+  validate_deep_days?: number;
+  validate_bytes_per_hour?: number;
   /** The directory is a repository already, whose database is lost. */
   adopt?: boolean;
 }
@@ -44,6 +47,9 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryBody)
     maxBytesPerSecond: body.max_bytes_per_second ?? null,
     immutableDays: body.immutable_days ?? 0,
     maxChainLength: body.max_chain_length ?? null,
+    ...(body.validate_quick_hours === undefined ? {} : { validateQuickHours: body.validate_quick_hours }),
+    ...(body.validate_deep_days === undefined ? {} : { validateDeepDays: body.validate_deep_days }),
+    validateBytesPerHour: body.validate_bytes_per_hour ?? null,
     createdAt: deps.clock.now(),
   });
   try {

@@ -1,6 +1,7 @@
 import { completeWithResult } from '../../db/jobs/settle.js';
 import { recordEvents } from '../../db/jobs/events.js';
 import { fencedChange } from '../../db/jobs/fenced.js';
+import { noteDeep } from '../../db/stores/cadence.js';
 import { asking } from '../../db/transaction.js';
 import { MaintenanceJob, type ValidateParams } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
@@ -41,6 +42,7 @@ export async function runValidation(
   if (read?.ended !== undefined) await standAside(deps, held, chain, result);
   const next = await completeWithResult(deps.ds, held.lease, { ...result }, async (tx) => {
     await writeHealth(tx, chain, result);
+    if (level === 'deep' && !job.params.unread_only) await noteDeep(tx, job.chainId, job.createdAt);
     if (!result.healthy) await recordEvents(tx, [{ type: 'validation.unhealthy', subjectId: jobId }]);
   });
   return { next, result, validation: summarise(chain, result) };

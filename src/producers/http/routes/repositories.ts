@@ -121,5 +121,16 @@ function toChange(body: RepositoryPatch): RepositoryChange {
     ...(body.max_bytes_per_second === undefined ? {} : { maxBytesPerSecond: body.max_bytes_per_second }),
     ...(body.immutable_days === undefined ? {} : { immutableDays: body.immutable_days }),
     ...(body.max_chain_length === undefined ? {} : { maxChainLength: body.max_chain_length }),
+    ...toCadence(body),
+  };
+}
+
+/** A change of how often takes effect at once: the pauses that were for the cadence of before are over. */
+function toCadence(body: RepositoryPatch): RepositoryChange {
+  const { validate_quick_hours: quick, validate_deep_days: deep, validate_bytes_per_hour: bytes } = body;
+  return {
+    ...(quick === undefined ? {} : { validateQuickHours: quick, quickNextAt: null }),
+    ...(deep === undefined ? {} : { validateDeepDays: deep, deepNextAt: null }),
+    ...(bytes === undefined ? {} : { validateBytesPerHour: bytes, deepNextAt: null }),
   };
 }

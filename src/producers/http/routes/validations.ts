@@ -1,4 +1,13 @@
-import { ChainValidate, RepositoryParams, ValidationsAccepted, VmParams } from '../../../contract/index.js';
+import {
+  ChainValidate,
+  RepositoryParams,
+  RepositoryValidation,
+  ValidationsAccepted,
+  VmParams,
+} from '../../../contract/index.js';
+import { countHealth, readCadences } from '../../../db/stores/cadence.js';
+import { type CadencePlan, planRepositoryCadence } from '../../../services/validation/index.js';
+import { StrataError } from '../../../shared/errors.js';
 import { acceptValidations } from '../../accept/index.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
@@ -29,6 +38,23 @@ export function validationRoutes(app: Api, deps: HttpDeps): void {
       return reply.code(202).send(accepted);
     },
   );
+  repositoryRoutes(app, deps);
+}
+
+function repositoryRoutes(app: Api, deps: HttpDeps): void {
+  app.get(
+    `${API_PREFIX}/repositories/:id/validation`,
+    {
+      schema: {
+        tags: ['repositories'],
+        summary: 'How its chains are, and which validations are overdue',
+        params: RepositoryParams,
+        response: { 200: RepositoryValidation },
+      },
+      config: { access: 'viewer' },
+    },
+    async ({ params }) => readValidation(deps, params.id),
+  );
   app.post(
     `${API_PREFIX}/repositories/:id/validate`,
     {
@@ -48,4 +74,24 @@ export function validationRoutes(app: Api, deps: HttpDeps): void {
       return reply.code(202).send(accepted);
     },
   );
+}
+
+async function readValidation(deps: HttpDeps, id: string): Promise<RepositoryValidation> {
+  const [repository] = await readCadences(deps.ds, id);
+  if (!repository) throw new StrataError('not_found', `There is no repository ${id}.`);
+  const [plan, health] = await Promise.all([
+    planRepositoryCadence(deps.ds, repository),
+    countHealth(deps.ds, id),
+  ]);
+  const count = (word: string) => health.get(word) ?? 0;
+  return {
+    repository_id: id,
+    chains: { ok: count('ok'), suspect: count('suspect'), damaged: count('damaged') },
+    quick: toDue(plan.quick),
+    deep: toDue(plan.deep),
+  };
+}
+
+function toDue(plan: CadencePlan | null): RepositoryValidation['quick'] {
+  return plan && { overdue_chains: plan.overdue, oldest_seconds: plan.oldestMs / 1000 };
 }
