@@ -29,29 +29,24 @@ const { settings, log } = readProcess('keeper');
 await runMain(log, async () => {
   const wiring = await wire('keeper', settings, log);
   const { shutdown, metrics } = wiring;
+  const { signal } = shutdown;
   const metricsServer = await serveMetrics(metrics);
   shutdown.onClose('metrics', metricsServer.close);
   await joinFleet(wiring, { role: 'keeper', metricsAddress: metricsServer.address });
-  const reconciler = createReconciler(wiring, {
-    everyMs: settings.reconcileEveryMs,
-    signal: shutdown.signal,
-  });
+  const reconciler = createReconciler(wiring, { everyMs: settings.reconcileEveryMs, signal });
   shutdown.onClose('reconciliation', reconciler.settled);
-  const notifier = createNotifier(wiring, { ...settings.webhooks, signal: shutdown.signal });
+  const notifier = createNotifier(wiring, { ...settings.webhooks, signal });
   shutdown.onClose('webhooks', notifier.settled);
-  const space = createSpaceWatch(wiring, { everyMs: settings.capacityEveryMs, signal: shutdown.signal });
+  const space = createSpaceWatch(wiring, { everyMs: settings.capacityEveryMs, signal });
   shutdown.onClose('space', space.settled);
-  const validator = createValidator(wiring, { signal: shutdown.signal });
+  const validator = createValidator(wiring, { signal });
   shutdown.onClose('validation', validator.settled);
   const onError = (error: Error) => log.warn({ err: error }, 'redis');
   const redis = connectRedis({ url: settings.redisUrl ?? '' }, { use: 'worker', onError });
   shutdown.onClose('schedules redis', () => redis.disconnect());
   const schedules = startSchedules(wiring, { redis, redisPrefix: settings.redisPrefix });
   shutdown.onClose('schedules', schedules.stop);
-  const quarantine = createQuarantineKeeper(wiring, {
-    days: settings.quarantineDays,
-    signal: shutdown.signal,
-  });
+  const quarantine = createQuarantineKeeper(wiring, { days: settings.quarantineDays, signal });
   shutdown.onClose('quarantine', quarantine.settled);
   const holds = createHoldKeeper(wiring, { signal: shutdown.signal });
   shutdown.onClose('protections', holds.settled);
@@ -59,7 +54,7 @@ await runMain(log, async () => {
     ...wiring,
     sweepEveryMs: settings.sweepEveryMs,
     stuckMs: settings.lease.leaseMs,
-    signal: shutdown.signal,
+    signal,
     chores: [
       { name: 'dead processes', run: () => forgetDeadProcesses(wiring.ds, DEAD_PROCESS_HOURS) },
       { name: 'policies', run: schedules.run },
