@@ -1,7 +1,9 @@
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupJob, LayerProof, MaintenanceJob } from '../../src/entities/index.js';
 import { acceptBackup, acceptValidation, cancel } from '../../src/producers/accept/index.js';
+import { sidecarsOf } from '../../src/services/repository/layout.js';
 import type { ValidationReport } from '../../src/services/validation/index.js';
 import { makeDisk } from '../helpers/disks.js';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';
@@ -92,6 +94,34 @@ describe('A deep validation', function () {
     // The rest of the one, and all of the other.
     expect(report.read?.bytes).to.be.within(DATA + MIB, 2 * DATA - 3 * MIB);
     expect((await jobRow(id)).attempts).to.equal(1);
+  });
+
+  it('that builds an index anew stands aside once, and the second time goes through', async () => {
+    const { repositoryPath } = await backupRow(fullId);
+    const index = join(fleet.repositoryRoot, sidecarsOf(repositoryPath ?? '').digests);
+    await rm(index);
+    await limit(SLOW);
+    const id = await validateDeep();
+    const reading = async () => {
+      while (((await jobRow(id)).progress?.bytes_done ?? 0) < 4 * MIB) await fleet.accept.clock.sleep(50);
+    };
+    await reading();
+    const first = await backup('incremental');
+    expect(await fleet.ended(first)).to.include({ status: 'completed' });
+    expect((await jobRow(id)).result).to.equal(null);
+    await fleet.suite.ds.query('UPDATE maintenance_jobs SET progress = NULL WHERE id = ?', [id]);
+    await reading();
+    const second = await backup('incremental');
+    const isRebuilt = async () =>
+      (await fleet.suite.ds.getRepository(LayerProof).findOneByOrFail({ backupId: fullId })).provedAt;
+    const before = await isRebuilt();
+    expect(await fleet.ended(second)).to.include({ status: 'completed' });
+    expect(await isRebuilt()).to.be.greaterThan(before as Date);
+    await limit(null);
+    expect(await fleet.ended(id)).to.include({ status: 'completed' });
+    const report = await reportOf(id);
+    expect((await stat(index)).size).to.be.greaterThan(0);
+    expect(report).to.include({ healthy: true });
   });
 
   it('that is cancelled stops at once, and leaves what it knows to the next', async () => {

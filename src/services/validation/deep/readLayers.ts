@@ -14,7 +14,7 @@ import { byId, lineageOf } from '../lineage.js';
 import { imageTrouble, readingTrouble } from '../trouble.js';
 import { planReading, type ReadingStep } from './planReading.js';
 import { readLayer } from './readLayer.js';
-import { rebuildIndex } from './rebuildIndex.js';
+import { rebuildInTurn } from './rebuildTurn.js';
 import { beginTurn, type Turn, type TurnEnd } from './turn.js';
 
 export interface DeepReading {
@@ -147,7 +147,8 @@ async function rebuild(run: Run, row: BackupRow, onRead: (bytes: number) => void
     const reason = 'neither its own digest index nor one below it can be used';
     return { fact: { state: 'skipped', reason }, ended };
   }
-  const rebuilt = await rebuildIndex({ ...run, row, below, onRead });
+  const rebuilt = await rebuildInTurn({ ...run, row, below, onRead }, run.turn);
+  if (rebuilt === 'wanted') return { fact: { state: 'not_yet' }, ended: rebuilt };
   if (rebuilt) run.sound.add(row.id);
   if (!rebuilt && row.expired) return { fact: { state: 'skipped', reason: NOT_ITS_CONTENT }, ended };
   return { fact: { state: rebuilt ? 'rebuilt' : 'unproved' }, ended };

@@ -18,6 +18,8 @@ export interface IndexRebuild {
   /** Digest indexes of what it stands on, topmost first, all of them sound. */
   below: readonly string[];
   onRead: (bytes: number) => void;
+  /** Ends the reading; what is proved by then is published under the lease alone. */
+  reading: AbortSignal;
 }
 
 /**
@@ -42,12 +44,12 @@ export async function rebuildIndex(rebuild: IndexRebuild): Promise<boolean> {
       backupId: row.id,
       pool: rebuild.pool,
       rate: held.rate,
-      signal: held.signal,
+      signal: rebuild.reading,
       scratchDir: deps.scratchDir,
       onProgress: ({ bytesDone }) => rebuild.onRead(bytesDone),
     });
     const layers = [partial, ...below];
-    const id = await contentId({ layers, virtualSizeBytes: row.virtualSize, signal: held.signal });
+    const id = await contentId({ layers, virtualSizeBytes: row.virtualSize, signal: rebuild.reading });
     if (id !== row.contentId) return false;
     await publishIndex(rebuild, partial, files.digests);
     await saveProof(deps.ds, held.lease, row.id, null);
