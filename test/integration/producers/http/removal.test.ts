@@ -139,23 +139,31 @@ describe('Removal by the API', function () {
     expect(await chainOf(0)).to.deep.equal(before);
   });
 
-  it('is refused as a whole, with the reason, where one disk is protected or being restored', async () => {
+  it('is refused as a whole, with the reason, where one disk is protected, immutable or being restored', async () => {
     const { ds } = api.fleet.suite;
     const id = at(0).backups[1]?.id ?? '';
     await ds.query(
       'UPDATE backup_jobs SET protected_until = UTC_TIMESTAMP(3) + INTERVAL 1 DAY WHERE id = ?',
       [id],
     );
-    for (const path of [
-      `restore-points/${at(0).id}`,
-      `vms/${vmContextId}`,
-      `repositories/${api.fleet.repositoryId}/backups`,
-    ]) {
-      const refused = await api.call('DELETE', path);
-      isProblem(refused, 409, 'backup_in_use');
-      expect(refused.body.detail).to.contain('protected');
-    }
+    const expectProtected = async () => {
+      for (const path of [
+        `restore-points/${at(0).id}`,
+        `vms/${vmContextId}`,
+        `repositories/${api.fleet.repositoryId}/backups`,
+      ]) {
+        const refused = await api.call('DELETE', path);
+        isProblem(refused, 409, 'backup_in_use');
+        expect(refused.body.detail).to.contain('protected');
+      }
+    };
+    await expectProtected();
     await ds.query('UPDATE backup_jobs SET protected_until = NULL WHERE id = ?', [id]);
+    const immutable = (days: number) =>
+      api.call('PATCH', `repositories/${api.fleet.repositoryId}`, { body: { immutable_days: days } });
+    await immutable(1);
+    await expectProtected();
+    await immutable(0);
     await api.fleet.stopWorking();
     const target = { type: 'file', path: join(api.fleet.restores, 'x.raw') };
     await api.call('POST', 'restores', { body: { backup_id: id, target, format: 'raw' } });
