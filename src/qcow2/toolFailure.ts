@@ -22,10 +22,9 @@ const EXIT_NOT_FOUND = 127;
 const CAUSES: readonly (readonly [RegExp, ErrorCode])[] = [
   [/No space left on device|Disk quota exceeded/, 'no_space'],
   [/Failed to get (shared )?"[^"]*" lock|Failed to lock byte/, 'source_in_use'],
-  [
-    /Failed to connect to|Connection refused|Connection reset by peer|Server hung up|Unexpected end-of-file before all data/,
-    'nbd_connection_lost',
-  ],
+  [/Failed to connect to|Connection refused|Connection reset by peer|Server hung up/, 'nbd_connection_lost'],
+  // Only while it opens a server: a server says the same of clients that left.
+  [/Could not open '.*Unexpected end-of-file before all data/, 'nbd_connection_lost'],
   [/Requested export not available|server reported: export/, 'nbd_refused'],
   [/creates an infinite loop/, 'chain_broken'],
   [/Bitmap '[^']*' (is not found|not found)|bitmap '[^']*' .*not found/i, 'bitmap_missing'],

@@ -1,7 +1,7 @@
 // Waits until the test run has ended (its end of our standard input closes, even by SIGKILL), then kills what it left
 // and removes its directories. Runs as a process of its own: see testRun.ts.
 import { rm, rmdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { errnoOf } from '../../src/shared/errors.js';
 import { unmountBelow } from './mounts.js';
 import { findRunProcesses } from './runProcesses.js';
@@ -27,16 +27,21 @@ for (let round = 0; round < 50; round++) {
   await new Promise((resolve) => setTimeout(resolve, 100));
 }
 await unmountBelow(id);
-for (const directory of [id, ...more]) {
-  await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
-  // What lies above the other one was made for it, and perhaps for those of other runs.
-  if (directory !== id) await removeEmpty(dirname(directory));
+const REMOVAL = { recursive: true, force: true, maxRetries: 5, retryDelay: 200 };
+for (const directory of more) {
+  if (directory === id) continue;
+  await rm(directory, REMOVAL);
+  await removeEmptyAbove(directory);
 }
+await rm(id, REMOVAL);
 
-async function removeEmpty(directory: string): Promise<void> {
+/** What lies above the directories of runs was made for them, and goes with the last; up to that of a run around this one. */
+async function removeEmptyAbove(directory: string): Promise<void> {
   try {
-    for (let path = directory; path.split('/').length > 3; path = dirname(path)) await rmdir(path);
+    for (let path = dirname(directory); !basename(path).startsWith('st-'); path = dirname(path))
+      await rmdir(path);
   } catch (error) {
+    // It is not empty, or it is where the file system is mounted.
     if (errnoOf(error) === undefined) throw error;
   }
 }
