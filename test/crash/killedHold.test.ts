@@ -13,7 +13,7 @@ import { openSuiteDatabase } from '../helpers/chainJobs.js';
 import { createSuite, type Suite } from '../helpers/suite.js';
 
 /** Every operation in a long run; else every so many, others each day of the month. */
-const STRIDE = Number(process.env.STRATA_KILL_STRIDE ?? 3);
+const STRIDE = Number(process.env.STRATA_KILL_STRIDE ?? 5);
 const UNTIL = new Date('2090-01-01T00:00:00.000Z');
 const signal = new AbortController().signal;
 const compiled = (name: string) => fileURLToPath(new URL(`../helpers/${name}`, import.meta.url));

@@ -19,7 +19,7 @@ import {
 
 const LEASE_MS = 1_500;
 /** All points in the soak run; in the short one every so many, beginning anew each day of the month. */
-const STRIDE = Number(process.env.STRATA_KILL_STRIDE ?? 9);
+const STRIDE = Number(process.env.STRATA_KILL_STRIDE ?? 14);
 
 describe('A worker that is killed while an agent pushes', () => {
   let fleet: TestFleet;

@@ -12,7 +12,7 @@ import { startWorkerProcess } from '../helpers/workerProcess.js';
 const SIZE = 4 * 1024 * 1024;
 const LEASE_MS = 1_500;
 /** All points in the soak run; in the short one every so many, beginning anew each day of the month. */
-const STRIDE = Number(process.env.STRATA_KILL_STRIDE ?? 6);
+const STRIDE = Number(process.env.STRATA_KILL_STRIDE ?? 9);
 
 describe('A worker that is killed', () => {
   let fleet: TestFleet;

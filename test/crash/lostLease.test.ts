@@ -193,6 +193,7 @@ describe('A worker whose lease is lost', function () {
   it('leaves everything in order once others have done its work', async () => {
     fleet.work();
     const ends = await expectInOrder(fleet, ledger);
-    for (const [id, { status }] of ends) expect(status, id).to.equal('completed');
+    for (const [id, { status, error_code, error_detail }] of ends)
+      expect(status, `${id}: ${error_code} ${error_detail}`).to.equal('completed');
   });
 });

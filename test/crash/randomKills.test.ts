@@ -15,7 +15,7 @@ import { startWorkforce, type Workforce } from '../helpers/workforce.js';
 const MIB = 1024 * 1024;
 const SIZE = 4 * MIB;
 /** 50 in the soak run, with the leases of a system that nobody has configured. */
-const KILLS = Number(process.env.STRATA_RANDOM_KILLS ?? 8);
+const KILLS = Number(process.env.STRATA_RANDOM_KILLS ?? 6);
 const LEASE_MS = Number(process.env.STRATA_KILL_LEASE_MS ?? 1_500);
 const SEED = Number(process.env.STRATA_KILL_SEED ?? 7_331);
 const LANES = 2;

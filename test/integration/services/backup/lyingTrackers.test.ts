@@ -14,7 +14,7 @@ import { createLyingDisk, type LyingDisk, type Tags, writeTags } from '../../../
 import { createRandom, type Random } from '../../../helpers/random.js';
 import { endedPoint, imageOf, told } from '../../../helpers/vmOfDisks.js';
 
-const ROUNDS = Number(process.env.STRATA_LIE_ROUNDS ?? 4);
+const ROUNDS = Number(process.env.STRATA_LIE_ROUNDS ?? 3);
 const SEEDS = (process.env.STRATA_LIE_SEEDS ?? '1').split(',').map(Number);
 const BLOCKS = 1024;
 const SAMPLE = 64;
