@@ -11,7 +11,8 @@ export function backupDeps(ds: DataSource, sources: string): ServiceDeps {
   return {
     ds,
     clock: systemClock,
-    scratchDir: tmpdir(),
+    // A killed attempt leaves its socket there.
+    scratchDir: sources,
     sourcePolicy: { roots: [sources], nbdAllow: [] },
     restoreRoots: [],
     push: {
