@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { type LoadFigures, runLoad } from '../helpers/load/index.js';
 
 /** 200 and 20 in the soak run. */
-const CHAINS = Number(process.env.STRATA_LOAD_CHAINS ?? 12);
+const CHAINS = Number(process.env.STRATA_LOAD_CHAINS ?? 9);
 const BACKUPS = Number(process.env.STRATA_LOAD_BACKUPS ?? 4);
 const ALL = CHAINS * BACKUPS;
 const DEADLINE_MS = 150_000 + ALL * 3_000;
