@@ -120,7 +120,14 @@ export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> 
     log,
     metrics,
   };
-  const repository = await registerRepository(accept, { name: 'main', type: 'local', root_path: dirs.root });
+  const repository = await registerRepository(accept, {
+    name: 'main',
+    type: 'local',
+    root_path: dirs.root,
+    // A keeper would validate every new chain: backups would wait behind that where no worker serves maintenance.
+    validate_quick_hours: 0,
+    validate_deep_days: 0,
+  });
   let workers: RunningWorker[] = [];
   const stopWorking = async (graceMs = 10_000) => {
     await Promise.all(workers.map((each) => each.stop(graceMs)));
