@@ -20,7 +20,7 @@ const LEASE_MS = 2_000;
 /** How long a server is in trouble: longer than the leases. */
 const TROUBLE_MS = Number(process.env.STRATA_TROUBLE_MS ?? 3_000);
 const REDIS_FROZEN_MS = Math.max(TROUBLE_MS, 10_000);
-const RECOVERED_MS = 60_000;
+const RECOVERED_MS = 45_000;
 
 describe('A worker and a keeper', () => {
   let fleet: TestFleet;
