@@ -1,10 +1,11 @@
-// One attempt of a consolidation in a process of its own, which is killed somewhere: see test/crash/killedMerge.test.ts.
+// One attempt of a consolidation, or of a synthetic full where the strategy is `convert`, in a process of its own, which is
+// killed somewhere: see test/crash/killedMerge.test.ts.
 // It connects at once and begins when it is told to, so that a test can start the next one while it looks at this one.
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openDatabase } from '../../src/db/dataSource.js';
 import type { Strategy } from '../../src/services/consolidation/strategy.js';
-import { runConsolidation, settleSwitch } from '../../src/services/consolidation/index.js';
+import { runConsolidation, runSyntheticFull, settleSwitch } from '../../src/services/consolidation/index.js';
 import { systemClock } from '../../src/shared/clock.js';
 import { hold } from './chainJobs.js';
 
@@ -22,6 +23,7 @@ if (jobId !== '') {
   process.stdout.write('held\n');
   const deps = { ds, clock: systemClock, scratchDir };
   await settleSwitch(deps, held);
-  await runConsolidation(deps, held, jobId, () => undefined, strategy as Strategy);
+  if (strategy === 'convert') await runSyntheticFull(deps, held, jobId, () => undefined);
+  else await runConsolidation(deps, held, jobId, () => undefined, strategy as Strategy);
 }
 await ds.destroy();

@@ -8,7 +8,7 @@ import { inTransaction } from '../../src/db/transaction.js';
 import { MaintenanceJob } from '../../src/entities/index.js';
 import { compareImages } from '../../src/qcow2/index.js';
 import type { Strategy } from '../../src/services/consolidation/strategy.js';
-import { runConsolidation, settleSwitch } from '../../src/services/consolidation/index.js';
+import { runConsolidation, runSyntheticFull, settleSwitch } from '../../src/services/consolidation/index.js';
 import { systemClock } from '../../src/shared/clock.js';
 import { newId } from '../../src/shared/ids.js';
 import { buildChain, type ChainFixture, type ChainStep, type FixtureBackup } from './chainFixture.js';
@@ -17,6 +17,7 @@ import { expectDone, expectRebuildable } from './mergeVerdict.js';
 import { createSuite, type Suite } from './suite.js';
 
 export type MergeRun = Awaited<ReturnType<typeof runConsolidation>>['result'];
+export type FullRun = Awaited<ReturnType<typeof runSyntheticFull>>['result'];
 
 export interface MergeBench {
   suite: Suite;
@@ -28,6 +29,9 @@ export interface MergeBench {
   add(...remove: FixtureBackup[]): Promise<string>;
   /** Runs an attempt of a job here. */
   attempt(jobId: string, strategy?: Strategy): Promise<MergeRun>;
+  /** The same two for a synthetic full of the latest backup. */
+  addFull(): Promise<string>;
+  attemptFull(jobId: string): Promise<FullRun>;
   /** Files and rows as they were at the beginning. */
   reset(): Promise<void>;
   /** Where a victim that is killed writes what a loss of power leaves, `STRATA_TEST_KILL_LOST`. */
@@ -129,6 +133,13 @@ export async function openMergeBench(
       const { result } = await runConsolidation(deps, held, jobId, () => undefined, strategy);
       return result;
     },
+    addFull: () => addJob(ds, chain, { type: 'synthetic_full', params: {} }),
+    attemptFull: async (jobId) => {
+      const held = await hold(ds, 'maintenance', jobId);
+      await settleSwitch(deps, held);
+      const { result } = await runSyntheticFull(deps, held, jobId, () => undefined);
+      return result;
+    },
     reset: async () => {
       await rm(chain.directory, { recursive: true });
       await cp(saved, chain.directory, { recursive: true, preserveTimestamps: true });
@@ -149,20 +160,20 @@ export async function addConsolidation(
   chain: ChainFixture,
   remove: readonly string[],
 ): Promise<string> {
+  return addJob(ds, chain, { type: 'consolidate', params: { remove: [...remove] } });
+}
+
+async function addJob(
+  ds: DataSource,
+  { chainId, repositoryId }: ChainFixture,
+  job: Pick<MaintenanceJob, 'type' | 'params'>,
+): Promise<string> {
   const id = newId('mnt', new Date());
-  const { chainId, repositoryId } = chain;
   const { seq, status } = await inTransaction(ds, (tx) => takePosition(tx, chainId));
-  const params = { remove: [...remove] };
-  await ds.getRepository(MaintenanceJob).insert({
-    id,
-    chainId,
-    repositoryId,
-    seq,
-    status,
-    type: 'consolidate',
-    params,
-    createdAt: new Date(),
-  });
+  const createdAt = new Date();
+  await ds
+    .getRepository(MaintenanceJob)
+    .insert({ id, chainId, repositoryId, seq, status, ...job, createdAt });
   return id;
 }
 

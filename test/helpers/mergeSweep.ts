@@ -1,5 +1,5 @@
 // Merges that are killed again and again, at chosen operations, and what the survivors make of it.
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Strategy } from '../../src/services/consolidation/strategy.js';
@@ -77,7 +77,11 @@ export interface KillPoint {
   loss?: number;
 }
 
-/** Kills at every point, recovers, and compares all. @param choose the points among so many operations */
+/**
+ * Kills at every point, recovers, and compares all.
+ * @param strategy `convert`: what is killed is a synthetic full, which removes nothing
+ * @param choose the points among so many operations
+ */
 export async function sweep(
   bench: MergeBench,
   strategy: Strategy,
@@ -113,22 +117,23 @@ export async function sweep(
   }
 }
 
+function addJob(bench: MergeBench, strategy: Strategy, { removed }: Round): Promise<string> {
+  return strategy === 'convert' ? bench.addFull() : bench.add(...removed);
+}
+
 /** A run that is not killed. */
-async function countOperations(
-  bench: MergeBench,
-  strategy: Strategy,
-  { kept, removed }: Round,
-): Promise<string[]> {
+async function countOperations(bench: MergeBench, strategy: Strategy, round: Round): Promise<string[]> {
+  const { kept } = round;
   await bench.reset();
   const log = join(bench.suite.tempDir, 'operations');
   await rm(log, { force: true });
   const victim = startVictim(bench, strategy, { STRATA_TEST_KILL_LOG: log });
-  const { code, output } = await victim.run(await bench.add(...removed));
+  const { code, output } = await victim.run(await addJob(bench, strategy, round));
   expect(code, output).to.equal(0);
   await bench.comparePoints(kept, 'not killed');
   await bench.expectDone(kept, 'not killed');
   const operations = (await readFile(log, 'utf8')).trim().split('\n');
-  expect(operations.length).to.be.greaterThan(40);
+  expect(operations.length).to.be.greaterThan(strategy === 'convert' ? 20 : 40);
   return operations;
 }
 
@@ -143,7 +148,7 @@ async function killOnce(
   const lost = loss === undefined ? '' : `, power lost (${loss})`;
   const context = `${strategy}, killed ${when} ${operation}${lost}`;
   await bench.reset();
-  const jobId = await bench.add(...round.removed);
+  const jobId = await addJob(bench, strategy, round);
   const end = await victim.run(jobId);
   expect(end.signal, `${context}: ${end.output}`).to.equal('SIGKILL');
   if (loss !== undefined) await bench.losePower();
@@ -164,10 +169,25 @@ export async function recoverAndCompare(
     'SELECT status FROM maintenance_jobs WHERE id = ?',
     [jobId],
   );
-  if (job?.status !== 'completed') await bench.attempt(jobId, strategy);
+  const isFull = strategy === 'convert';
+  if (job?.status !== 'completed') await (isFull ? bench.attemptFull(jobId) : bench.attempt(jobId, strategy));
   await bench.comparePoints(kept, context);
   await bench.expectRebuildable(kept, context);
   await bench.expectDone(kept, context);
+  if (isFull) return expectFullAgain(bench, context);
   const again = await bench.attempt(await bench.add(), strategy);
   expect(again.steps, `${context}, second recovery`).to.deep.equal([]);
+}
+
+/** The latest backup stands alone, and who makes it a full once more finds that done and touches no file. */
+async function expectFullAgain(bench: MergeBench, context: string): Promise<void> {
+  const { image, id } = bench.at(bench.chain.backups.length);
+  const before = await stat(image);
+  const again = await bench.attemptFull(await bench.addFull());
+  expect(again, `${context}, second recovery`).to.deep.equal({ backup_id: id, layers_before: 0 });
+  const { ino, mtimeMs } = await stat(image);
+  expect({ ino, mtimeMs }, `${context}, second recovery`).to.include({
+    ino: before.ino,
+    mtimeMs: before.mtimeMs,
+  });
 }
