@@ -2,7 +2,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { Repository } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { IS_LAYER } from '../jobs/layers.js';
-import { inTransaction, isDuplicate, isStillReferenced } from '../transaction.js';
+import { affectedRows, inStatement, inTransaction, isDuplicate, isStillReferenced } from '../transaction.js';
 import { type PageOf, type PageRequest, pageById, read, select } from './page.js';
 
 export type RepositoryChange = Partial<
@@ -84,6 +84,29 @@ export async function changeRepository(
     });
   }
   return getRepository(ds, id);
+}
+
+/** @throws not_found */
+export async function immutableDaysOf(ds: DataSource, id: string): Promise<number> {
+  const [row] = await select<{ days: number }>(
+    ds,
+    'SELECT immutable_days AS days FROM repositories WHERE id = ?',
+    [id],
+  );
+  if (!row) throw new StrataError('not_found', `There is no repository ${id}.`);
+  return row.days;
+}
+
+/** @returns whether the repository had fewer */
+export async function raiseImmutableDays(ds: DataSource, id: string, days: number): Promise<boolean> {
+  const result: unknown = await inStatement(() =>
+    ds.query('UPDATE repositories SET immutable_days = ? WHERE id = ? AND immutable_days < ?', [
+      days,
+      id,
+      days,
+    ]),
+  );
+  return affectedRows(result) === 1;
 }
 
 /**

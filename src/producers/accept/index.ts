@@ -8,6 +8,7 @@ export {
   type RemovalAnswer,
 } from './acceptRemoval.js';
 export { acceptProtection } from './acceptProtection.js';
+export { acceptRepositoryChange } from './acceptRepositoryChange.js';
 export { acceptReconcile, type ReconcileAnswer } from './acceptReconcile.js';
 export { acceptRestore, type RestoreAnswer, type RestoreBody } from './acceptRestore.js';
 export type { JobAnswer } from './addMaintenance.js';

@@ -1,6 +1,7 @@
 import { normalize } from 'node:path';
 import { isDuplicate } from '../../db/transaction.js';
 import { Repository, type RepositoryType } from '../../entities/index.js';
+import { readImmutableDays, writeImmutableDays } from '../../services/repository/immutability.js';
 import { checkRoot, createMarker, markedRepositoryId } from '../../services/repository/marker.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
@@ -35,8 +36,9 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryBody)
   const rootPath = checkRootPath(body.root_path);
   await checkRoot(rootPath);
   const rows = deps.ds.getRepository(Repository);
+  const id = await idFor(deps, body, rootPath);
   const repository = rows.create({
-    id: await idFor(deps, body, rootPath),
+    id,
     name: body.name,
     type: body.type,
     rootPath,
@@ -45,7 +47,7 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryBody)
     minFreeBytes: body.min_free_bytes ?? 0,
     maxParallelJobs: body.max_parallel_jobs ?? null,
     maxBytesPerSecond: body.max_bytes_per_second ?? null,
-    immutableDays: body.immutable_days ?? 0,
+    immutableDays: await immutableDaysFor(body, rootPath, id),
     maxChainLength: body.max_chain_length ?? null,
     ...(body.validate_quick_hours === undefined ? {} : { validateQuickHours: body.validate_quick_hours }),
     ...(body.validate_deep_days === undefined ? {} : { validateDeepDays: body.validate_deep_days }),
@@ -58,6 +60,11 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryBody)
     throw explainTaken(error, body.name, rootPath);
   }
   try {
+    // Before the marker: a directory with a marker and without a row could not be registered again.
+    const marked = await markedRepositoryId(rootPath);
+    const isOurs = marked === undefined || marked === id;
+    if (isOurs && repository.immutableDays > 0)
+      await writeImmutableDays(rootPath, id, repository.immutableDays);
     await createMarker(rootPath, repository.id, deps.clock.now());
   } catch (error) {
     await rows.delete({ id: repository.id });
@@ -100,6 +107,23 @@ async function idFor(deps: AcceptDeps, body: RepositoryBody, rootPath: string): 
     );
   }
   return id;
+}
+
+/** For a repository that is taken over the days that it was told last, if it is not asked for more. */
+async function immutableDaysFor(
+  { adopt, immutable_days: asked }: RepositoryBody,
+  rootPath: string,
+  id: string,
+): Promise<number> {
+  if (!adopt) return asked ?? 0;
+  const said = await readImmutableDays(rootPath, id);
+  if (said !== 'invalid') return Math.max(said ?? 0, asked ?? 0);
+  if (asked !== undefined) return asked;
+  throw new StrataError(
+    'invalid_request',
+    `The record of the immutable days in ${rootPath} is malformed: say how many they are.`,
+    { field: 'immutable_days' },
+  );
 }
 
 function checkRootPath(path: string): string {

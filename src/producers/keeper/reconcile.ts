@@ -1,5 +1,6 @@
 import { allRepositories, getRepository } from '../../db/stores/repositories.js';
 import { reconcileHolds } from '../../services/repository/holds.js';
+import { adoptImmutableDays, recordImmutableDays } from '../../services/repository/immutability.js';
 import { isStrataError } from '../../shared/errors.js';
 import { acceptReconcile } from '../accept/acceptReconcile.js';
 import type { AcceptDeps } from '../accept/deps.js';
@@ -47,8 +48,13 @@ async function reconcileOne(
 
 async function reconcileProtections(deps: AcceptDeps, id: string, signal: AbortSignal): Promise<void> {
   const repository = await getRepository(deps.ds, id);
-  const { adopted, invalid } = await reconcileHolds({ ds: deps.ds, repository, signal }, deps.clock.now());
+  const place = { ds: deps.ds, repository, signal };
+  const { adopted, invalid } = await reconcileHolds(place, deps.clock.now());
+  const days = await adoptImmutableDays(place);
+  await recordImmutableDays(place);
   const facts = { repository: repository.name };
+  if (days !== undefined)
+    deps.log.warn({ ...facts, immutable_days: days }, 'immutable for longer again, as the repository says');
   if (adopted.length > 0)
     deps.log.warn({ ...facts, backups: adopted }, 'protected again, as the repository says');
   if (invalid.length > 0)

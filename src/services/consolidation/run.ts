@@ -10,6 +10,7 @@ import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
 import { recordCapacity } from '../repository/capacity.js';
 import { makeDirectory } from '../repository/durable.js';
 import { adoptHolds } from '../repository/holds.js';
+import { adoptImmutableDays } from '../repository/immutability.js';
 import { assertRepository } from '../repository/marker.js';
 import { type LayerFact, type MergePlan, type PlanStep, type Refusal, REFUSALS } from './facts.js';
 import { sparingLastSound } from './lastSound.js';
@@ -60,7 +61,9 @@ export async function runConsolidation(
   const before = await recordCapacity(deps.ds, place.repository, deps.clock.now());
   const { remove: wanted, by_policy: byPolicy } = job.params as ConsolidateParams;
   // The catalogue may be an older copy than what has been protected since.
-  await adoptHolds({ ds: deps.ds, repository: place.repository, signal: held.signal }, wanted);
+  const told = { ds: deps.ds, repository: place.repository, signal: held.signal };
+  await adoptHolds(told, wanted);
+  await adoptImmutableDays(told);
   const layers = withStrangers(await loadLayers(deps.ds, job.chainId), await readReferences(directory));
   const remove = byPolicy ? sparingLastSound(layers, wanted) : wanted;
   const plan = planRemoval(layers, remove);

@@ -1,8 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { lstat, readdir, readFile, rename } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
-import { makeDirectory, removeFiles, syncDirectory, writeDurably } from './durable.js';
+import { removeFiles, syncDirectory } from './durable.js';
+import { readSealed, writeSealed } from './sealedRecord.js';
 
 /** Where protections are written, below the repository's root (docs/on-disk-format.md). */
 export const HOLDS_NAME = '.holds';
@@ -45,31 +45,26 @@ export async function listHolds(root: string): Promise<FoundHolds> {
  * @throws repository_unavailable when that cannot be told
  */
 export async function readHold(root: string, backupId: string): Promise<Date | 'invalid' | undefined> {
-  const path = pathOf(root, backupId);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw unavailable(path, error);
-  }
-  return parseRecord(text, backupId) ?? 'invalid';
+  const record = await readSealed(pathOf(root, backupId));
+  if (record === undefined || record === 'invalid') return record;
+  return dateOf(record, backupId) ?? 'invalid';
 }
 
 /** Writes or, for null, removes the record of a backup; whole, and flushed. */
 export async function writeHold(root: string, backupId: string, until: Date | null): Promise<void> {
-  const directory = join(root, HOLDS_NAME);
   const path = pathOf(root, backupId);
-  if (until === null) {
-    if ((await readHold(root, backupId)) === undefined) return;
-    await removeFiles([path]);
-  } else {
-    await makeDirectory(root, directory);
-    const temporary = join(directory, `.${backupId}.${randomUUID()}.partial`);
-    await writeDurably(temporary, serialise(backupId, until));
-    await rename(temporary, path);
+  if (until !== null) {
+    const record: HoldRecord = {
+      format: 'strata-hold',
+      version: 1,
+      backup_id: backupId,
+      protected_until: until.toISOString(),
+    };
+    return writeSealed(root, path, record);
   }
-  await syncDirectory(directory);
+  if ((await readHold(root, backupId)) === undefined) return;
+  await removeFiles([path]);
+  await syncDirectory(join(root, HOLDS_NAME));
 }
 
 /** Removes what writers have left that died in the middle. */
@@ -86,39 +81,14 @@ export async function removeDeadRecords(root: string, nowMs: number): Promise<vo
   }
 }
 
-function serialise(backupId: string, until: Date): string {
-  const record: HoldRecord = {
-    format: 'strata-hold',
-    version: 1,
-    backup_id: backupId,
-    protected_until: until.toISOString(),
-  };
-  return `${JSON.stringify({ ...record, sha256: checksum(record) }, null, 2)}\n`;
-}
-
-function parseRecord(text: string, backupId: string): Date | undefined {
-  let record: Partial<HoldRecord> & { sha256?: string };
-  try {
-    record = { ...(JSON.parse(text) as object) };
-  } catch {
-    // Whatever it was, it is no JSON: the caller tells.
-    return undefined;
-  }
-  const { sha256, ...rest } = record;
-  const until = new Date(rest.protected_until ?? '');
+function dateOf(record: Partial<HoldRecord>, backupId: string): Date | undefined {
+  const until = new Date(record.protected_until ?? '');
   const valid =
-    rest.format === 'strata-hold' &&
-    rest.version === 1 &&
-    rest.backup_id === backupId &&
-    sha256 === checksum(rest) &&
+    record.format === 'strata-hold' &&
+    record.version === 1 &&
+    record.backup_id === backupId &&
     !Number.isNaN(until.getTime());
   return valid ? until : undefined;
-}
-
-function checksum(record: object): string {
-  return createHash('sha256')
-    .update(JSON.stringify(record, null, 2))
-    .digest('hex');
 }
 
 function pathOf(root: string, backupId: string): string {

@@ -7,7 +7,6 @@ import {
   RepositoryQuery,
 } from '../../../contract/index.js';
 import {
-  changeRepository,
   deleteRepository,
   getRepository,
   listRepositories,
@@ -15,7 +14,7 @@ import {
 } from '../../../db/stores/repositories.js';
 import { removeMarker } from '../marker.js';
 import { checkSimpleName } from '../../../shared/names.js';
-import { registerRepository } from '../../accept/index.js';
+import { acceptRepositoryChange, registerRepository } from '../../accept/index.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { Type } from 'typebox';
@@ -81,7 +80,7 @@ function changingRoutes(app: Api, deps: HttpDeps): void {
       },
       config: { access: 'admin' },
     },
-    async ({ params, body }) => toRepository(await changeRepository(deps.ds, params.id, toChange(body))),
+    async ({ params, body }) => toRepository(await acceptRepositoryChange(deps, params.id, toChange(body))),
   );
   app.delete(
     `${PATH}/:id`,

@@ -45,6 +45,7 @@ export const PROBLEMS = {
   digests_missing: 'The digest index is gone: the content cannot be proved.',
   digests_invalid: 'The digest index is malformed or belongs to another backup.',
   hold_invalid: 'The record of a protection is malformed: protect the backup again.',
+  immutability_invalid: 'The record of `immutable_days` is malformed: set them again.',
   // The chain
   parent_missing: 'Its parent is not among the backups that could be taken in.',
   parent_file_differs: 'The manifest names another file of its parent than that which is there.',

@@ -2,6 +2,7 @@ import type { DataSource } from '../../../db/database.js';
 import { abortable, throwIfAborted } from '../../../shared/abort.js';
 import { listHolds } from '../holdRecords.js';
 import { adoptHolds } from '../holds.js';
+import { adoptImmutableDays, IMMUTABILITY_NAME, readImmutableDays } from '../immutability.js';
 import { assertRepository } from '../marker.js';
 import { scanVms } from '../reconcile/scan.js';
 import { loadExisting } from './existing.js';
@@ -52,6 +53,14 @@ export async function runRebuild(options: RebuildOptions): Promise<RebuildReport
   const { held, invalid } = await abortable(listHolds(root), signal);
   for (const file of invalid)
     report.problems.push({ file, backup_id: null, severity: 'warning', reason: 'hold_invalid' });
+  if ((await abortable(readImmutableDays(root, repositoryId), signal)) === 'invalid') {
+    report.problems.push({
+      file: IMMUTABILITY_NAME,
+      backup_id: null,
+      severity: 'warning',
+      reason: 'immutability_invalid',
+    });
+  }
   for await (const vm of scanVms(root, repositoryId, { signal })) {
     const disks: FoundDisk[] = [];
     for (const disk of vm.disks) disks.push(await readDisk({ root, repositoryId, disk, signal }));
@@ -64,7 +73,10 @@ export async function runRebuild(options: RebuildOptions): Promise<RebuildReport
     }
   }
   // Rows that were there may be those of an older copy: what is held stays held.
-  if (!options.dryRun) await adoptHolds(options, [...held.keys()]);
+  if (!options.dryRun) {
+    await adoptHolds(options, [...held.keys()]);
+    await adoptImmutableDays(options);
+  }
   return report;
 }
 
