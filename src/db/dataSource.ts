@@ -75,6 +75,8 @@ async function prepareSessions(
   const { pool } = dataSource.driver as unknown as { pool: Pool };
   // Statements of one connection run in order: these come before whatever the connection was opened for.
   pool.on('connection', (connection) => {
+    // The pool listens once, to drop it; a second error (one more write to a lost server) would end the process.
+    connection.on('error', () => undefined);
     for (const statement of statements) {
       connection.query(statement, (error) => {
         // Without them nothing may run on it; whoever wanted it is told by his own statement.

@@ -1,4 +1,5 @@
-import type { DataSource, EntityManager } from 'typeorm';
+import type { PoolConnection } from 'mysql2';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { systemClock } from '../shared/clock.js';
 import { asStrataError, StrataError } from '../shared/errors.js';
 
@@ -39,7 +40,37 @@ const UNAVAILABLE_NUMBERS = new Set([1317, 1927, 1969, 3024, 1836, 1792, 4031]);
  * @throws database_unavailable when the connection is lost; whether a commit had happened is then unknown
  */
 export async function inTransaction<T>(ds: DataSource, work: (tx: EntityManager) => Promise<T>): Promise<T> {
-  return untilNoVictim(() => ds.transaction(work));
+  return untilNoVictim(() => transact(ds, work));
+}
+
+/** As DataSource.transaction, but for a rollback that fails. */
+async function transact<T>(ds: DataSource, work: (tx: EntityManager) => Promise<T>): Promise<T> {
+  const runner = ds.createQueryRunner();
+  try {
+    await runner.connect();
+    await runner.startTransaction();
+    const result = await work(runner.manager);
+    await runner.commitTransaction();
+    return result;
+  } catch (error) {
+    if (runner.isTransactionActive) await rollBack(runner);
+    throw error;
+  } finally {
+    await runner.release();
+  }
+}
+
+/**
+ * A KILL QUERY that meets COMMIT or ROLLBACK leaves the transaction open (MariaDB 10.11). Back in the pool, its connection
+ * would hold its locks, and take in what the next ones change; all of it would be committed or undone together some day.
+ */
+async function rollBack(runner: QueryRunner): Promise<void> {
+  try {
+    await runner.rollbackTransaction();
+  } catch {
+    // The server rolls back what a connection leaves behind. The cause is told by the error that led here.
+    ((await runner.connect()) as PoolConnection).destroy();
+  }
 }
 
 /** Runs one statement that changes something, a transaction of its own, and again as `inTransaction` does. */

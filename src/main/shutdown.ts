@@ -74,10 +74,12 @@ function forceAfter(log: Logger, ms: number): void {
 
 /** Runs a process's main: logs what kills it and exits with 1. */
 export async function runMain(log: Logger, main: () => Promise<void>): Promise<void> {
-  process.on('unhandledRejection', (error) => {
-    log.fatal({ err: error }, 'unhandled rejection');
-    process.exit(1);
-  });
+  for (const event of ['unhandledRejection', 'uncaughtException']) {
+    process.on(event, (error) => {
+      log.fatal({ err: error, event }, 'nobody has caught an error');
+      process.exit(1);
+    });
+  }
   // Images hold what guests hold: nobody but us and our group reads them, whichever tool writes them.
   process.umask(0o027);
   try {

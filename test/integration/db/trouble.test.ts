@@ -1,6 +1,8 @@
 import { expect } from 'chai';
-import { asking } from '../../../src/db/transaction.js';
+import type { RowDataPacket } from 'mysql2/promise';
+import { asking, inTransaction } from '../../../src/db/transaction.js';
 import { asAdministrator } from '../../../src/main/embedded/mariadb.js';
+import { StrataError } from '../../../src/shared/errors.js';
 import { codeOf } from '../../helpers/codeOf.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../helpers/openSuite.js';
 
@@ -33,5 +35,40 @@ describe('A statement whose failure says nothing about what it asked', () => {
     expect(await sleeping((id) => `KILL QUERY ${id}`)).to.equal('database_unavailable');
     const impatient = 'SET SESSION max_statement_time = 0.2';
     expect(await sleeping(() => 'DO 0', impatient)).to.equal('database_unavailable');
+  });
+
+  it('leaves no transaction open where the kill meets its end, and no half of one behind', async () => {
+    await suite.ds.query('CREATE TABLE halves (id INT PRIMARY KEY, n INT NOT NULL)');
+    await suite.ds.query('INSERT INTO halves VALUES (1, 0), (2, 0)');
+    const over = new AbortController();
+    let current = 0;
+    const ids = new Set<number>();
+    const killing = asAdministrator(suite.databaseSocketPath, async (connection) => {
+      while (!over.signal.aborted) await connection.query(`KILL QUERY ${current}`).catch(() => undefined);
+    });
+    const add = async (fails: boolean) =>
+      inTransaction(suite.ds, async (tx) => {
+        await tx.query('UPDATE halves SET n = n + 1 WHERE id = 1');
+        const [row] = await tx.query<{ id: number }[]>('SELECT CONNECTION_ID() AS id');
+        current = row?.id ?? 0;
+        ids.add(current);
+        if (fails) throw new StrataError('wrong_state', 'no more');
+        await tx.query('UPDATE halves SET n = n + 1 WHERE id = 2');
+      }).catch(() => undefined);
+    const until = performance.now() + 3_000;
+    for (let k = 0; performance.now() < until; k++) await add(k % 2 === 0);
+    over.abort();
+    await killing;
+    // What is still open now is a connection's of the pool: nobody works any more.
+    const open = `SELECT trx_mysql_thread_id AS id FROM information_schema.innodb_trx`;
+    const rows = await asAdministrator(suite.databaseSocketPath, async (connection) => {
+      // The server ends what a closed connection has left in its own time.
+      await connection.query('DO SLEEP(0.3)');
+      return (await connection.query<(RowDataPacket & { id: number })[]>(open))[0];
+    });
+    expect(rows.filter(({ id }) => ids.has(id))).to.deep.equal([]);
+    const values = await suite.ds.query<{ n: number }[]>('SELECT n FROM halves');
+    expect(new Set(values.map(({ n }) => n)).size).to.equal(1);
+    await suite.ds.query('DROP TABLE halves');
   });
 });
