@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import type { Pool } from 'mysql2';
+import type { Pool, TypeCastField, TypeCastNext } from 'mysql2';
 import { createConnection } from 'mysql2/promise';
 import { DataSource, type MigrationInterface } from 'typeorm';
 import * as entities from '../entities/index.js';
@@ -55,10 +55,16 @@ const LOCK_WAIT_SECONDS = 10;
 const IDLE_TRANSACTION_SECONDS = 10;
 
 /**
+ * MySQL can bound the silence of a session only, in a transaction or not. So the pool ends what it has not used for
+ * IDLE_CONNECTION_MS long before the server would: only a process that stands still meets the server's limit.
+ */
+const SILENT_SESSION_SECONDS = 20;
+const IDLE_CONNECTION_MS = 5_000;
+
+/**
  * Makes every session READ COMMITTED, once, because a transaction that counts under a lock must see what the holder
  * before it has committed (`inTransaction`). And bounds what one process can do to the others: a worker that is frozen in
- * the middle of a transaction would keep its row locks for as long as it stays frozen. MariaDB ends such a transaction;
- * MySQL has no such setting.
+ * the middle of a transaction would keep its row locks for as long as it stays frozen. The server ends such a transaction.
  */
 async function prepareSessions(
   dataSource: DataSource,
@@ -67,7 +73,13 @@ async function prepareSessions(
 ): Promise<void> {
   // A server that waits for a row must not be taken for one that is gone.
   const lockWait = Math.max(1, Math.min(LOCK_WAIT_SECONDS, Math.floor(answerMs / 3_000)));
-  const idle = type === 'mariadb' ? `, idle_transaction_timeout = ${IDLE_TRANSACTION_SECONDS}` : '';
+  const idle =
+    type === 'mariadb'
+      ? `, idle_transaction_timeout = ${IDLE_TRANSACTION_SECONDS}`
+      : // A migration's connection holds the lock of all migrations, and says nothing while they run on another one.
+        Number.isFinite(answerMs)
+        ? `, wait_timeout = ${SILENT_SESSION_SECONDS}`
+        : '';
   const statements = [
     'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
     `SET SESSION innodb_lock_wait_timeout = ${lockWait}${idle}`,
@@ -113,8 +125,32 @@ function createDataSource(type: 'mysql' | 'mariadb', options: OpenDatabaseOption
     logging: false,
     // mysql2 would note a stack for each statement (a tenth of a statement's processor time); TypeORM's errors have one.
     trace: false,
-    extra: { stream: () => openSocket(options) },
+    extra: { stream: () => openSocket(options), ...(type === 'mysql' ? onMysql(poolSize) : {}) },
   });
+}
+
+/** What an INT has room for, its sign included. */
+const INT_DIGITS = 11;
+
+/** What the driver needs on MySQL, and not on MariaDB. */
+function onMysql(poolSize: number) {
+  return {
+    typeCast: castTruth,
+    // The pool looks for idle connections only where it may keep fewer than it may open.
+    maxIdle: poolSize - 1,
+    idleTimeout: IDLE_CONNECTION_MS,
+    gracefulEnd: true,
+  };
+}
+
+/**
+ * Whether a comparison holds, or a small constant, is an INT in MariaDB's answers, and in MySQL's a BIGINT of a digit or
+ * two, which would be the string '0': true in JavaScript. A column of type BIGINT has room for 20 digits, a count for 21.
+ */
+function castTruth(field: TypeCastField, next: TypeCastNext): unknown {
+  if (field.type !== 'LONGLONG' || field.length > INT_DIGITS) return next();
+  const text = field.string();
+  return text === null ? null : Number(text);
 }
 
 function serverOf({ socketPath, host = 'localhost', port = 3306 }: DatabaseAddress) {
@@ -138,6 +174,8 @@ async function probeServer(options: OpenDatabaseOptions): Promise<'mysql' | 'mar
   try {
     const connection = await createConnection({
       stream: openSocket(options),
+      // Says to the driver that the connection is private: caching_sha2_password then sends the password as it is.
+      ...(address.socketPath === undefined ? {} : { socketPath: address.socketPath }),
       user: address.user,
       ...(address.password === undefined ? {} : { password: address.password }),
       database: address.name,
@@ -153,7 +191,7 @@ async function probeServer(options: OpenDatabaseOptions): Promise<'mysql' | 'mar
   } catch (error) {
     throw new StrataError(
       'database_unavailable',
-      `The database does not answer: ${(error as Error).message}`,
+      `The database cannot be used: ${(error as Error).message}`,
       {
         cause: error,
       },

@@ -7,13 +7,12 @@ import type { ChainLease } from '../../src/db/jobs/lease.js';
 import { JOB_TABLES, kindOfJob } from '../../src/db/jobs/kinds.js';
 import { releaseAgain } from '../../src/db/jobs/settle.js';
 import type { JobKind } from '../../src/entities/index.js';
-import { type EmbeddedServices, startEmbedded, stopEmbedded } from '../../src/main/embedded/index.js';
 import { sendSignal } from '../../src/main/embedded/processes.js';
 import { acceptRestore } from '../../src/producers/accept/index.js';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';
 import type { FleetProcess } from '../helpers/fleetProcess.js';
 import { expectInOrder } from '../helpers/inOrder/index.js';
-import { grantSuites } from '../helpers/services.js';
+import { startServers, stopServers, type TestServers } from '../helpers/servers.js';
 import { startSlowDisk, type SlowDisk } from '../helpers/slowDisk.js';
 import { clientsOf, timeUntil, toolsOf } from '../helpers/traces.js';
 import { createTrackedVm, type Ledger, type TrackedVm } from '../helpers/trackedVm.js';
@@ -30,7 +29,7 @@ const FORCED_MS = 10_000;
 describe('A worker whose lease is lost', function () {
   this.timeout(60_000);
   let fleet: TestFleet;
-  let servers: EmbeddedServices;
+  let servers: TestServers;
   let dataDir: string;
   let vm: TrackedVm;
   let source: SlowDisk;
@@ -39,8 +38,7 @@ describe('A worker whose lease is lost', function () {
 
   before(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'servers-'));
-    servers = await startEmbedded({ dataDir });
-    await grantSuites(servers);
+    servers = await startServers(dataDir);
     fleet = await openFleet({
       servers,
       lease: { leaseMs: LEASE_MS, renewEveryMs: RENEW_MS, maxAttempts: 3 },
@@ -54,7 +52,7 @@ describe('A worker whose lease is lost', function () {
   after(async () => {
     await source.stop();
     await fleet.close();
-    await stopEmbedded({ dataDir });
+    await stopServers(dataDir);
     await rm(dataDir, { recursive: true, force: true });
   });
 

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createConnection, type Connection, type RowDataPacket } from 'mysql2/promise';
-import { type EmbeddedServices, startEmbedded, stopEmbedded } from '../../src/main/embedded/index.js';
 import { asAdministrator } from '../../src/main/embedded/mariadb.js';
 import { prepareEmbeddedPaths } from '../../src/main/embedded/paths.js';
 import { waitUntilGone } from '../../src/main/embedded/processes.js';
@@ -11,7 +10,7 @@ import { openFleet, type TestFleet } from '../helpers/fleet.js';
 import { type FleetProcess, startFleetProcess } from '../helpers/fleetProcess.js';
 import { expectInOrder } from '../helpers/inOrder/index.js';
 import { type NbdServer, startNbdkit } from '../helpers/nbdServers.js';
-import { grantSuites } from '../helpers/services.js';
+import { startServers, stopServers, type TestServers } from '../helpers/servers.js';
 import { timeUntil } from '../helpers/traces.js';
 import { createTrackedVm, type Ledger, type TrackedVm } from '../helpers/trackedVm.js';
 import { startWorkerProcess } from '../helpers/workerProcess.js';
@@ -25,7 +24,7 @@ const RECOVERED_MS = 45_000;
 
 describe('A worker and a keeper', () => {
   let fleet: TestFleet;
-  let servers: EmbeddedServices;
+  let servers: TestServers;
   let dataDir: string;
   let worker: FleetProcess;
   let keeper: FleetProcess;
@@ -34,8 +33,7 @@ describe('A worker and a keeper', () => {
   before(async function () {
     this.timeout(90_000);
     dataDir = await mkdtemp(join(tmpdir(), 'trouble-'));
-    servers = await startEmbedded({ dataDir });
-    await grantSuites(servers);
+    servers = await startServers(dataDir);
     fleet = await openFleet({ servers, lease: { leaseMs: LEASE_MS, renewEveryMs: 500, maxAttempts: 3 } });
     for (const name of ['a', 'b']) {
       const vm = await createTrackedVm(fleet, ledger, { name, sizeBytes: SIZE, pieces: [[0, 2_000_000]] });
@@ -51,7 +49,7 @@ describe('A worker and a keeper', () => {
     await Promise.all([worker.stop(), keeper.stop()]);
     for (const { source } of vms) await source.stop();
     await fleet.close();
-    await stopEmbedded({ dataDir });
+    await stopServers(dataDir);
     await rm(dataDir, { recursive: true, force: true });
   });
 
@@ -122,7 +120,7 @@ describe('A worker and a keeper', () => {
     await waitUntilGone([servers.redis.pid], 10_000);
     await rm(redisDir, { recursive: true });
     await cp(copy, redisDir, { recursive: true });
-    servers = await startEmbedded({ dataDir });
+    servers = await startServers(dataDir);
     await allCompleted([...after, ...next]);
   });
 

@@ -2,13 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type EmbeddedServices, startEmbedded, stopEmbedded } from '../../src/main/embedded/index.js';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';
 import { expectInOrder } from '../helpers/inOrder/index.js';
 import { keptUntil } from '../helpers/keeping.js';
 import { type NbdServer, startNbdkit } from '../helpers/nbdServers.js';
 import { restoreAll } from '../helpers/restoreAll.js';
-import { grantSuites } from '../helpers/services.js';
+import { startServers, stopServers, type TestServers } from '../helpers/servers.js';
 import { createTrackedVm, type Ledger, type TrackedVm } from '../helpers/trackedVm.js';
 
 const SIZE = 4 * 1024 * 1024;
@@ -17,15 +16,14 @@ const VMS = ['a', 'b', 'c'];
 
 describe('Redis and MariaDB', () => {
   let fleet: TestFleet;
-  let servers: EmbeddedServices;
+  let servers: TestServers;
   let dataDir: string;
   const vms: { vm: TrackedVm; source: NbdServer }[] = [];
   const ledger: Ledger = { accepted: [], points: [] };
   before(async function () {
     this.timeout(60_000);
     dataDir = await mkdtemp(join(tmpdir(), 'servers-'));
-    servers = await startEmbedded({ dataDir });
-    await grantSuites(servers);
+    servers = await startServers(dataDir);
     fleet = await openFleet({ servers, lease: { leaseMs: LEASE_MS, renewEveryMs: 500, maxAttempts: 3 } });
     for (const name of VMS) {
       const vm = await createTrackedVm(fleet, ledger, { name, sizeBytes: SIZE, pieces: [[0, 2_000_000]] });
@@ -38,7 +36,7 @@ describe('Redis and MariaDB', () => {
     this.timeout(60_000);
     for (const { source } of vms) await source.stop();
     await fleet.close();
-    await stopEmbedded({ dataDir });
+    await stopServers(dataDir);
     await rm(dataDir, { recursive: true, force: true });
   });
 
@@ -71,7 +69,7 @@ describe('Redis and MariaDB', () => {
     await fleet.accept.clock.sleep(300);
     process.kill(pidOf('redis'), 'SIGKILL');
     await fleet.accept.clock.sleep(3_000);
-    servers = await startEmbedded({ dataDir });
+    servers = await startServers(dataDir);
     await expectDone(ids, 'Redis killed');
   });
 
@@ -81,7 +79,7 @@ describe('Redis and MariaDB', () => {
     await fleet.accept.clock.sleep(300);
     process.kill(pidOf('database'), 'SIGKILL');
     await fleet.accept.clock.sleep(1_000);
-    servers = await startEmbedded({ dataDir });
+    servers = await startServers(dataDir);
     await expectDone(ids, 'MariaDB killed');
   });
 

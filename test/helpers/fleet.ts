@@ -3,7 +3,6 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JobStatus } from '../../src/entities/index.js';
-import type { EmbeddedServices } from '../../src/main/embedded/index.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { createMetrics } from '../../src/observability/metrics.js';
 import { type AcceptDeps, createBacklog, registerRepository } from '../../src/producers/accept/index.js';
@@ -19,6 +18,7 @@ import type { WorkerDeps } from '../../src/workers/deps.js';
 import { HANDLERS } from '../../src/workers/handlers.js';
 import { type RunningWorker, startWorker } from '../../src/workers/startWorker.js';
 import { type DatabaseSuite, openDatabaseSuite } from './openSuite.js';
+import type { TestServers } from './servers.js';
 
 /** Producers, queue, workers and keeper in one process, on a real Redis and MariaDB of their own. */
 export interface TestFleet {
@@ -58,7 +58,7 @@ export interface FleetOptions {
   /** STRATA_NBD_TIMEOUT_MS of the workers; the default of the NBD client if not given. */
   nbdTimeoutMs?: number;
   /** Servers of the fleet's own, which a test may kill. */
-  servers?: Pick<EmbeddedServices, 'redis' | 'database'>;
+  servers?: TestServers;
 }
 
 /** Opens a fleet with one repository, `main`, and no worker running yet. */

@@ -1,8 +1,8 @@
 import type { DataSource } from 'typeorm';
 import { MIGRATIONS } from '../../migrations/index.js';
 import { parseDatabaseUrl } from '../../src/config/addresses.js';
-import type { EmbeddedServices } from '../../src/main/embedded/index.js';
 import { openDatabase } from '../../src/db/dataSource.js';
+import type { TestServers } from './servers.js';
 import { createSuite, type Suite } from './suite.js';
 
 /** A suite with a migrated database and a connection to it. */
@@ -11,9 +11,7 @@ export interface DatabaseSuite extends Suite {
 }
 
 /** Opens a suite whose database has the newest schema; `close` also closes the connection. */
-export async function openDatabaseSuite(
-  services?: Pick<EmbeddedServices, 'redis' | 'database'>,
-): Promise<DatabaseSuite> {
+export async function openDatabaseSuite(services?: TestServers): Promise<DatabaseSuite> {
   const suite = await createSuite(services ? { services } : {});
   const ds = await openDatabase({
     address: parseDatabaseUrl(suite.databaseUrl),

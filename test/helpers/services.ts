@@ -1,39 +1,21 @@
 import { rm } from 'node:fs/promises';
 import type { RowDataPacket } from 'mysql2/promise';
 import { join } from 'node:path';
-import { startEmbedded, stopEmbedded, type EmbeddedServices } from '../../src/main/embedded/index.js';
 import { asAdministrator } from '../../src/main/embedded/mariadb.js';
+import { startServers, stopServers, TEST_DATABASE_PREFIX, type TestServers } from './servers.js';
 import { testRun } from './testRun.js';
-
-/** Databases of suites; the embedded user may do everything in them. */
-export const TEST_DATABASE_PREFIX = 'strata_t_';
 
 interface NameRow extends RowDataPacket {
   name: string;
 }
 
 const dataDir = join(testRun.serverDir, 'services');
-let started: Promise<EmbeddedServices> | undefined;
+let started: Promise<TestServers> | undefined;
 
-/** The run's private Redis and MariaDB, started at the first call. They end with the run, even with a killed one. */
-export function testServices(): Promise<EmbeddedServices> {
-  started ??= start();
+/** The run's private Redis and database, started at the first call. They end with the run, even with a killed one. */
+export function testServices(): Promise<TestServers> {
+  started ??= startServers(dataDir);
   return started;
-}
-
-async function start(): Promise<EmbeddedServices> {
-  const services = await startEmbedded({ dataDir });
-  await grantSuites(services);
-  return services;
-}
-
-/** Lets the embedded user do everything in the databases of suites. */
-export async function grantSuites({ database }: Pick<EmbeddedServices, 'database'>): Promise<void> {
-  await asAdministrator(database.socketPath, async (connection) => {
-    await connection.query(
-      `GRANT ALL PRIVILEGES ON \`${TEST_DATABASE_PREFIX}%\`.* TO ${database.user}@localhost WITH GRANT OPTION`,
-    );
-  });
 }
 
 /** Names of the suites' databases that have not been dropped. */
@@ -53,7 +35,7 @@ export async function leftDatabases(): Promise<string[]> {
 export async function stopTestServices(): Promise<void> {
   if (!started) return;
   started = undefined;
-  await stopEmbedded({ dataDir });
+  await stopServers(dataDir);
   await rm(dataDir, { recursive: true, force: true });
 }
 

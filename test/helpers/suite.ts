@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import type { EmbeddedServices } from '../../src/main/embedded/index.js';
 import { asAdministrator } from '../../src/main/embedded/mariadb.js';
-import { TEST_DATABASE_PREFIX, testServices } from './services.js';
+import { TEST_DATABASE_PREFIX, type TestServers } from './servers.js';
+import { testServices } from './services.js';
 import { testRun } from './testRun.js';
 
 /** What one suite has for itself. */
@@ -33,7 +33,7 @@ export async function createSuite(
   options: {
     migrate?: (databaseUrl: string) => Promise<unknown>;
     /** Servers of the suite's own, which it may kill; the run's by default. */
-    services?: Pick<EmbeddedServices, 'redis' | 'database'>;
+    services?: TestServers;
   } = {},
 ): Promise<Suite> {
   const { redis, database } = options.services ?? (await testServices());

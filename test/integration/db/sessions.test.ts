@@ -1,5 +1,11 @@
 import { expect } from 'chai';
+import { parseDatabaseUrl } from '../../../src/config/addresses.js';
+import { asAdministrator } from '../../../src/main/embedded/mariadb.js';
+import { asking, inTransaction } from '../../../src/db/transaction.js';
+import { codeOf } from '../../helpers/codeOf.js';
+import { openDatabase } from '../../../src/db/dataSource.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../helpers/openSuite.js';
+import { onMysql } from '../../helpers/servers.js';
 
 describe('The sessions of a process', () => {
   let suite: DatabaseSuite;
@@ -7,21 +13,62 @@ describe('The sessions of a process', () => {
     suite = await openDatabaseSuite();
   });
   after(() => suite.close());
+  /** As a process of the fleet opens it. */
+  const openOwn = (poolSize: number) =>
+    openDatabase({ address: parseDatabaseUrl(suite.databaseUrl), poolSize, answerMs: 30_000 });
 
   it('are READ COMMITTED and bounded, each connection of the pool', async () => {
+    // MySQL has no limit for a silent transaction, but one for a silent session.
+    const names = onMysql
+      ? ['transaction_isolation', 'wait_timeout']
+      : ['tx_isolation', 'idle_transaction_timeout'];
+    const ds = await openOwn(8);
     const sessions = await Promise.all(
       Array.from({ length: 8 }, () =>
-        suite.ds.query<Record<string, unknown>[]>(
-          `SELECT CONNECTION_ID() AS id, @@tx_isolation AS isolation, @@innodb_lock_wait_timeout AS lock_wait,
-                  @@idle_transaction_timeout AS idle, SLEEP(0.1) AS slept`,
+        ds.query<Record<string, unknown>[]>(
+          `SELECT CONNECTION_ID() AS id, @@${names[0]} AS isolation, @@innodb_lock_wait_timeout AS lock_wait,
+                  @@${names[1]} AS silence, SLEEP(0.1) AS slept`,
         ),
       ),
     );
+    await ds.destroy();
     const rows = sessions.flat();
     expect(new Set(rows.map((row) => row.id))).to.have.length(8);
     for (const row of rows) {
-      expect(row).to.include({ isolation: 'READ-COMMITTED', lock_wait: '10', idle: '10' });
+      expect(row).to.include({
+        isolation: 'READ-COMMITTED',
+        lock_wait: '10',
+        silence: onMysql ? '20' : '10',
+      });
     }
+  });
+
+  it('are opened by a user who has a password, over the socket', async () => {
+    const user = `${suite.databaseName}_user`;
+    const administer = (...statements: string[]) =>
+      asAdministrator(suite.databaseSocketPath, async (connection) => {
+        for (const statement of statements) await connection.query(statement);
+      });
+    await administer(
+      `CREATE USER ${user}@localhost IDENTIFIED BY 'p@ss/word'`,
+      `GRANT ALL PRIVILEGES ON ${suite.databaseName}.* TO ${user}@localhost`,
+    );
+    try {
+      const url = suite.databaseUrl.replace(suite.databaseUser, `${user}:${encodeURIComponent('p@ss/word')}`);
+      const ds = await openDatabase({ address: parseDatabaseUrl(url), poolSize: 1 });
+      const [row] = await ds.query<{ name: string }[]>('SELECT CURRENT_USER() AS name');
+      await ds.destroy();
+      expect(row?.name).to.equal(`${user}@localhost`);
+    } finally {
+      await administer(`DROP USER ${user}@localhost`);
+    }
+  });
+
+  it('say true and false in numbers, whatever the server calls them', async () => {
+    const [row] = await suite.ds.query<Record<string, unknown>[]>(
+      'SELECT 2 > 1 AS yes, 1 > 2 AS no, NULL > 1 AS unknown, 0 AS none, EXISTS (SELECT 1) AS there, COALESCE(1 > 2, 0) AS first',
+    );
+    expect(row).to.deep.equal({ yes: 1, no: 0, unknown: null, none: 0, there: 1, first: 0 });
   });
 
   it('count in a transaction what others committed while it waited for a lock', async () => {
@@ -34,5 +81,27 @@ describe('The sessions of a process', () => {
       return [first, count(await tx.query(sql))];
     });
     expect(after).to.equal((before ?? 0) + 1);
+  });
+
+  it('lose their locks to the others when their process stands still in the middle of a transaction', async function () {
+    this.timeout(60_000);
+    await suite.ds.query(`INSERT INTO leader_leases VALUES ('frozen', 'nobody', UTC_TIMESTAMP(3))`);
+    const frozen = await openOwn(1);
+    const runner = frozen.createQueryRunner();
+    try {
+      await runner.startTransaction();
+      await runner.query(`UPDATE leader_leases SET owner = 'frozen' WHERE name = 'frozen'`);
+      await inTransaction(suite.ds, (tx) =>
+        tx.query(`UPDATE leader_leases SET owner = CONCAT(owner, ', then another') WHERE name = 'frozen'`),
+      );
+      expect(await codeOf(asking(() => runner.query('COMMIT')))).to.equal('database_unavailable');
+      const [row] = await suite.ds.query<{ owner: string }[]>(
+        `SELECT owner FROM leader_leases WHERE name = 'frozen'`,
+      );
+      expect(row?.owner).to.equal('nobody, then another');
+    } finally {
+      await runner.release();
+      await frozen.destroy();
+    }
   });
 });

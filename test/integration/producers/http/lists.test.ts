@@ -22,7 +22,8 @@ describe('Lists of the API', () => {
     );
     await ds.query(
       `INSERT INTO restore_points (id, vm_context_id, repository_id, type, status, created_at)
-       SELECT CONCAT('rp_00', seq), 'a-ctx', 'x', 'full', 'pending', '2025-01-01' FROM seq_1_to_9`,
+       WITH RECURSIVE points (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM points WHERE n < 9)
+       SELECT CONCAT('rp_00', n), 'a-ctx', 'x', 'full', 'pending', '2025-01-01' FROM points`,
     );
   });
   after(() => api.close());
