@@ -11,7 +11,7 @@ import { fixedCostContest } from './contests/fixedCost.js';
 import { fullContest } from './contests/full.js';
 import { memoryContest, type WorkerMemory } from './contests/memory.js';
 import { finerContest, largerContest } from './contests/scale.js';
-import { mergeContest } from './contests/merge.js';
+import { mergeContests } from './contests/merge.js';
 import { makeReferenceDisk } from './disks.js';
 import { describeMachine } from './machine.js';
 import type { Parts } from './parts.js';
@@ -93,7 +93,7 @@ async function runContests(
       return cost.rows;
     },
     chain: () => chainContests(bed, sizes, disk),
-    merge: () => mergeContest(bed, sizes, disk),
+    merge: () => mergeContests(bed, sizes, disk),
     catalogue: () => catalogueContest(sizes),
     memory: async () => {
       memory = await memoryContest(sizes);

@@ -1,4 +1,4 @@
-import { copyFile, rm } from 'node:fs/promises';
+import { copyFile, rm, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Bed, Vm } from '../bed.js';
 import { compete, timed } from '../contest.js';
@@ -7,47 +7,76 @@ import type { Row } from '../row.js';
 import type { Sizes } from '../sizes.js';
 import { run } from '../tools.js';
 
-/** Merging one increment into its full: the full is removed, the increment takes it in. */
-export async function mergeContest(bed: Bed, sizes: Sizes, disk: string): Promise<Row[]> {
-  const vm: Vm = { name: 'merge', disk, changeId: 0 };
-  let full = await bed.backup(vm, 'full');
-  let increment = full;
-  const copies = { full: '', increment: '' };
-  const { ours, theirs } = await compete(sizes, {
-    settle: bed.settle,
-    prepare: async (round) => {
-      full = increment;
-      const changes = changeSet(sizes.virtualBytes, sizes.changes, round + 1);
-      await overwrite(disk, changes);
-      increment = await bed.backup(vm, changes);
-      for (const [name, { id }] of Object.entries({ full, increment })) {
-        const image = await bed.image(id);
-        const copy = join(bed.scratch, basename(image));
-        await rm(copy, { force: true });
-        await copyFile(image, copy);
-        copies[name as keyof typeof copies] = copy;
-      }
-    },
-    contenders: {
-      ours: () => bed.remove(full.id),
-      theirs: async () => {
-        const timing = await timed(() => run('qemu-img', 'commit', '-f', 'qcow2', '-d', copies.increment));
-        for (const copy of Object.values(copies)) await rm(copy);
-        return timing;
-      },
-    },
-  });
-  await bed.removeFiles(full.vmContextId);
+/** Merging one increment into its full, and into another increment, which stands on a full that stays. */
+export async function mergeContests(bed: Bed, sizes: Sizes, disk: string): Promise<Row[]> {
+  const intoFull = await merge(bed, sizes, { name: 'merge', disk, changeId: 0 }, 'full');
+  const intoIncrement = await merge(bed, sizes, { name: 'merge-middle', disk, changeId: 0 }, 'increment');
+  const against = '`qemu-img commit` of the same increment, nothing read back';
   return [
     {
+      ...intoFull,
       what: `merge of one increment of ${sizes.changes} blocks into its full, request to \`completed\`, proof included`,
-      against: '`qemu-img commit` of the same increment, nothing read back',
-      ours,
-      theirs,
+      against,
       goal: 1.5,
       bounds:
         'Reading the whole merged point back by direct I/O and digesting it: the commit touches only what has changed, the ' +
         'proof is of every block.',
     },
+    {
+      ...intoIncrement,
+      what: `the same into an increment in the middle of a chain`,
+      against,
+      goal: 1.5,
+      bounds:
+        'What the merged file holds is copied, flushed and read back by direct I/O; what lies below is proved by its digests.',
+    },
   ];
+}
+
+/** The backup below is removed in each round: the new increment takes it in, and is below in the next one. */
+async function merge(
+  bed: Bed,
+  sizes: Sizes,
+  vm: Vm,
+  into: 'full' | 'increment',
+): Promise<Pick<Row, 'ours' | 'theirs'>> {
+  const { disk } = vm;
+  const change = async (seed: number) => {
+    const changes = changeSet(sizes.virtualBytes, sizes.changes, seed);
+    await overwrite(disk, changes);
+    return bed.backup(vm, changes);
+  };
+  const full = await bed.backup(vm, 'full');
+  const standIn = join(bed.scratch, basename(await bed.image(full.id)));
+  // The copy of an increment refers to it by name.
+  if (into === 'increment') await symlink(await bed.image(full.id), standIn);
+  let top = into === 'full' ? full : await change(1_000);
+  let below = top;
+  let copies: string[] = [];
+  const { ours, theirs } = await compete(sizes, {
+    settle: bed.settle,
+    prepare: async (round) => {
+      below = top;
+      top = await change(round + 1);
+      copies = [];
+      for (const { id } of [below, top]) {
+        const image = await bed.image(id);
+        const copy = join(bed.scratch, basename(image));
+        await rm(copy, { force: true });
+        await copyFile(image, copy);
+        copies.push(copy);
+      }
+    },
+    contenders: {
+      ours: () => bed.remove(below.id),
+      theirs: async () => {
+        const timing = await timed(() => run('qemu-img', 'commit', '-f', 'qcow2', '-d', copies[1] ?? ''));
+        for (const copy of copies) await rm(copy);
+        return timing;
+      },
+    },
+  });
+  await rm(standIn, { force: true });
+  await bed.removeFiles(full.vmContextId);
+  return { ours, theirs };
 }
