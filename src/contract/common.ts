@@ -129,10 +129,12 @@ export type JobStatus = Static<typeof JobStatus>;
 /** How far a running job is. */
 export const Progress = closed({
   phase: Type.String(),
-  bytes_done: Bytes('Done in this phase'),
-  bytes_total: nullable(Bytes('To do in this phase; null while unknown')),
+  bytes_done: Bytes('Done in this phase; of a consolidation: in all of its phases'),
+  bytes_total: nullable(Bytes('To do in this phase, or in all of them; null while unknown')),
   rate: nullable(Type.Number({ minimum: 0, description: 'Bytes per second since the phase began.' })),
-  eta_seconds: nullable(Type.Number({ minimum: 0, description: 'Seconds to the end of the phase.' })),
+  eta_seconds: nullable(
+    Type.Number({ minimum: 0, description: 'Seconds to the end of the phase, or of all of them.' }),
+  ),
 });
 export type Progress = Static<typeof Progress>;
 

@@ -14,6 +14,7 @@ export type { AuditResult } from './audit/auditTracker.js';
 export { type ChangesResult, type CopyChanges, copyChanges } from './engine/copyChanges.js';
 export { type CopyDifferences, copyDifferences } from './engine/copyDifferences.js';
 export { type CopyFull, copyFull } from './engine/copyFull.js';
+export { copyFileWhole } from './engine/copyFileWhole.js';
 export { type CopyOut, copyOut } from './engine/copyOut.js';
 export { intoImage } from './engine/intoImage.js';
 export { type RecoverBlocks, recoverBlocks } from './engine/recoverBlocks.js';
@@ -21,6 +22,7 @@ export { extentOf } from './engine/blockRange.js';
 export { createHashPool, type HashPool } from './engine/hashPool.js';
 export { type ProofStep, type ProveLayer, proveLayer } from './engine/proveLayer.js';
 export type { RateLimit } from './engine/throttle.js';
+export { underLimit } from './engine/whileUnlimited.js';
 export { type IndexLayer, indexLayer } from './engine/indexLayer.js';
 export type { LayerJob, LayerResult, Progress } from './engine/types.js';
 export {

@@ -1,3 +1,4 @@
+import { checkRange } from './checkRange.js';
 import { checkAbsolutePath } from './paths.js';
 import { type OnProgress, progressOf } from './progress.js';
 import { runTool } from './runTool.js';
@@ -11,6 +12,8 @@ export interface CommitImage {
    * its own header says. All but the overlay and the base are opened for reading only.
    */
   layers?: readonly string[];
+  /** Average rate limit, in bytes per second; at least 1. Fixed while it runs. */
+  bytesPerSecond?: number;
   onProgress?: OnProgress;
   /**
    * The overlay is removed afterwards, so QEMU need not empty it. Implied by `base`. An emptied overlay is only right
@@ -27,11 +30,13 @@ export interface CommitImage {
  */
 export async function commitImage(
   path: string,
-  { base, layers, onProgress, dropTop }: CommitImage = {},
+  { base, layers, bytesPerSecond, onProgress, dropTop }: CommitImage = {},
   options: ToolOptions = {},
 ): Promise<void> {
   const progress = progressOf(onProgress);
   const args = ['commit', ...progress.args, '-f', 'qcow2'];
+  if (bytesPerSecond !== undefined)
+    args.push('-r', String(checkRange('bytesPerSecond', bytesPerSecond, Number.MAX_SAFE_INTEGER)));
   if (dropTop === true) args.push('-d');
   if (base !== undefined) args.push('-b', checkAbsolutePath(base));
   args.push(layers ? stackName([path, ...layers]) : checkAbsolutePath(path));

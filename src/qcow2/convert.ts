@@ -1,4 +1,5 @@
 import { StrataError } from '../shared/errors.js';
+import { checkRange } from './checkRange.js';
 import { type BackingRef, backingArgs, QCOW2_OPTIONS, refuseExisting } from './create.js';
 import { type ImageFormat, type ImageRef, openArgs } from './imageRef.js';
 import { escapeCommas } from './paths.js';
@@ -123,11 +124,4 @@ function creationArgs(format: ImageFormat, { subformatOptions = {} }: ConvertIma
 
 function onOff(value: boolean): string {
   return value ? 'on' : 'off';
-}
-
-function checkRange(name: string, value: number, max: number): number {
-  if (!Number.isSafeInteger(value) || value < 1 || value > max) {
-    throw new StrataError('invalid_request', `"${name}" is a whole number from 1 to ${max}.`);
-  }
-  return value;
 }

@@ -7,6 +7,8 @@ import { takePosition } from '../../src/db/jobs/position.js';
 import { inTransaction } from '../../src/db/transaction.js';
 import { MaintenanceJob } from '../../src/entities/index.js';
 import { compareImages } from '../../src/qcow2/index.js';
+import type { HeldLease } from '../../src/services/chain/holdLease.js';
+import type { ReportProgress } from '../../src/services/deps.js';
 import type { Strategy } from '../../src/services/consolidation/strategy.js';
 import { runConsolidation, runSyntheticFull, settleSwitch } from '../../src/services/consolidation/index.js';
 import { systemClock } from '../../src/shared/clock.js';
@@ -19,6 +21,14 @@ import { createSuite, type Suite } from './suite.js';
 export type MergeRun = Awaited<ReturnType<typeof runConsolidation>>['result'];
 export type FullRun = Awaited<ReturnType<typeof runSyntheticFull>>['result'];
 
+/** In which way an attempt is run. */
+export interface How {
+  /** Cancels it. */
+  signal?: AbortSignal;
+  rate?: HeldLease['rate'];
+  report?: ReportProgress;
+}
+
 export interface MergeBench {
   suite: Suite;
   ds: DataSource;
@@ -28,10 +38,10 @@ export interface MergeBench {
   /** A job that removes these, ready to be run. */
   add(...remove: FixtureBackup[]): Promise<string>;
   /** Runs an attempt of a job here. */
-  attempt(jobId: string, strategy?: Strategy): Promise<MergeRun>;
+  attempt(jobId: string, strategy?: Strategy, how?: How): Promise<MergeRun>;
   /** The same two for a synthetic full of the latest backup. */
   addFull(): Promise<string>;
-  attemptFull(jobId: string): Promise<FullRun>;
+  attemptFull(jobId: string, how?: How): Promise<FullRun>;
   /** Files and rows as they were at the beginning. */
   reset(): Promise<void>;
   /** Where a victim that is killed writes what a loss of power leaves, `STRATA_TEST_KILL_LOST`. */
@@ -94,6 +104,12 @@ export async function openMergeBench(
   const rows = await saveRows(ds);
   const scratchDir = await mkdtemp(join(suite.tempDir, 's-'));
   const deps = { ds, clock: systemClock, scratchDir };
+  const unheard = () => undefined;
+  const begin = async (jobId: string, { signal, rate }: How): Promise<HeldLease> => {
+    const held = { ...(await hold(ds, 'maintenance', jobId, signal)), ...(rate ? { rate } : {}) };
+    await settleSwitch(deps, held);
+    return held;
+  };
   const lost = `${chain.root}.lost`;
   const at = (number: number): FixtureBackup => {
     const backup = chain.backups.at(number - 1);
@@ -127,18 +143,14 @@ export async function openMergeBench(
         chain,
         remove.map(({ id }) => id),
       ),
-    attempt: async (jobId, strategy) => {
-      const held = await hold(ds, 'maintenance', jobId);
-      await settleSwitch(deps, held);
-      const { result } = await runConsolidation(deps, held, jobId, () => undefined, strategy);
-      return result;
+    attempt: async (jobId, strategy, how = {}) => {
+      const held = await begin(jobId, how);
+      return (await runConsolidation(deps, held, jobId, how.report ?? unheard, strategy)).result;
     },
     addFull: () => addJob(ds, chain, { type: 'synthetic_full', params: {} }),
-    attemptFull: async (jobId) => {
-      const held = await hold(ds, 'maintenance', jobId);
-      await settleSwitch(deps, held);
-      const { result } = await runSyntheticFull(deps, held, jobId, () => undefined);
-      return result;
+    attemptFull: async (jobId, how = {}) => {
+      const held = await begin(jobId, how);
+      return (await runSyntheticFull(deps, held, jobId, how.report ?? unheard)).result;
     },
     reset: async () => {
       await rm(chain.directory, { recursive: true });

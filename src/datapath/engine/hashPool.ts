@@ -25,14 +25,14 @@ export interface HashPool {
 }
 
 export interface HashPoolOptions {
-  /** What a failure to read a batch means; it is given a system error with its `code`. */
-  readError: (error: unknown) => Error;
+  /** What a failure to read a batch means; it is given a system error with its `code`. By default just that. */
+  readError?: (error: unknown) => Error;
   /** The threads run with the lowest priority, for the disk too; nothing is digested on the main thread. */
   idle?: boolean;
 }
 
 /** The caller closes it. */
-export function createHashPool({ readError, idle = false }: HashPoolOptions): HashPool {
+export function createHashPool({ readError = asItIs, idle = false }: HashPoolOptions = {}): HashPool {
   const threads = idle ? IDLE_THREADS : Math.min(MAX_THREADS, availableParallelism());
   const started: HashThread[] = [];
   const buffers = alignedBuffers(BATCH_BYTES);
@@ -59,6 +59,10 @@ export function createHashPool({ readError, idle = false }: HashPoolOptions): Ha
       await Promise.all(started.map((thread) => thread.close()));
     },
   };
+}
+
+function asItIs(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 async function hashInline(

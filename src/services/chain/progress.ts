@@ -19,6 +19,7 @@ export function createProgressReporter(options: {
   const { ds, clock, lease, onError } = options;
   let phase = '';
   let phaseBegan = 0;
+  let doneBefore = 0;
   let lastWrite = Number.NEGATIVE_INFINITY;
   let writing: Promise<void> = Promise.resolve();
   let busy = false;
@@ -27,12 +28,13 @@ export function createProgressReporter(options: {
     if (progress.phase !== phase) {
       phase = progress.phase;
       phaseBegan = now;
+      doneBefore = progress.bytes_done;
       lastWrite = Number.NEGATIVE_INFINITY;
     }
     if (busy || now - lastWrite < WRITE_EVERY_MS) return;
     lastWrite = now;
     const seconds = (now - phaseBegan) / 1000;
-    const rate = seconds > 0.2 ? Math.round(progress.bytes_done / seconds) : null;
+    const rate = seconds > 0.2 ? Math.round((progress.bytes_done - doneBefore) / seconds) : null;
     const left = progress.bytes_total === null ? null : progress.bytes_total - progress.bytes_done;
     const eta = rate && left !== null ? Math.ceil(left / rate) : null;
     busy = true;

@@ -1,11 +1,13 @@
 import { link } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { commitImage, convertImage, createImage } from '../../qcow2/index.js';
+import { copyFileWhole, copyOut, underLimit } from '../../datapath/index.js';
+import { commitImage, createImage } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { recordCapacity } from '../repository/capacity.js';
-import { copyWhole, tryClone } from '../repository/clone.js';
+import { tryClone } from '../repository/clone.js';
 import { allocatedBytes, removeFiles, syncFile } from '../repository/durable.js';
 import type { LayerFact } from './facts.js';
+import { worthOf } from './progress.js';
 import { pickStrategy, type Strategy } from './strategy.js';
 import type { Work } from './work.js';
 
@@ -22,9 +24,6 @@ export interface Run {
   run: readonly [LayerFact, ...LayerFact[]];
 }
 
-/** The most that qemu-img takes. */
-const COROUTINES = 16;
-
 /**
  * Merges a run by `qemu-img commit` of an empty private overlay of its top: neither the top nor what lies between is
  * opened for writing. In place the base must be expired, and nothing but the run may stand on it.
@@ -40,6 +39,7 @@ export async function buildMerged(
   const { root } = work.place;
   const pathOf = (layer: LayerFact) => join(root, layer.path);
   const base = run.at(-1) ?? run[0];
+  const onShare = work.progress.begin('merging', worthOf([top, ...run]) / 2);
   const strategy = await prepareBase(work, base, target, forced);
   const into = strategy === 'in_place' ? pathOf(base) : target;
   const overlay = `${target.replace(/\.partial$/, '')}.over.${work.held.lease.fence}.partial`;
@@ -49,15 +49,22 @@ export async function buildMerged(
     { signal: work.held.signal },
   );
   const between = [top, ...run.slice(0, -1)].map(pathOf);
-  await commitImage(
-    overlay,
-    {
-      base: into,
-      dropTop: true,
-      ...(strategy === 'in_place' ? {} : { layers: [...between, into] }),
-      onProgress: progressOf(work, 'merging', top.virtualSize),
-    },
-    { signal: work.held.signal },
+  // Stopped for a lower limit and begun again it is what a killed one is: the overlay reads right, and nothing else does yet.
+  await underLimit(work.held.rate, work.held.signal, (bytesPerSecond, signal, onDone) =>
+    commitImage(
+      overlay,
+      {
+        base: into,
+        dropTop: true,
+        ...(strategy === 'in_place' ? {} : { layers: [...between, into] }),
+        ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+        onProgress: (percent) => {
+          onDone(percent / 100);
+          onShare(percent / 100);
+        },
+      },
+      { signal },
+    ),
   );
   await removeFiles([overlay]);
   await syncFile(into);
@@ -90,7 +97,8 @@ async function prepareBase(
       availableBytes,
       reserveBytes: place.repository.minFreeBytes,
     });
-  if (strategy === 'copy') await copyWhole(path, target);
+  if (strategy === 'copy')
+    await copyFileWhole({ from: path, to: target, rate: held.rate, signal: held.signal });
   // What comes next changes files: nobody else may have the chain by now.
   await held.assertHeld();
   return strategy;
@@ -116,21 +124,16 @@ export async function buildAlone(
       `A synthetic full may take ${most} bytes; with them the reserve of ${place.repository.name} would be touched.`,
     );
   }
-  await convertImage(
-    { type: 'file', path: join(place.root, top.path), format: 'qcow2' },
-    { type: 'file', path: target, format: 'qcow2' },
-    {
-      outOfOrder: true,
-      coroutines: COROUTINES,
-      onProgress: progressOf(work, 'copying', top.virtualSize),
-    },
-    { signal: held.signal },
-  );
+  const onShare = work.progress.begin('copying', worthOf(lineage) / 2);
+  await copyOut({
+    image: join(place.root, top.path),
+    virtualSizeBytes: top.virtualSize,
+    target: { path: target, format: 'qcow2', exists: false },
+    rate: held.rate,
+    onProgress: ({ bytesDone, bytesTotal }) => onShare(bytesDone / bytesTotal),
+    signal: held.signal,
+    scratchDir: deps.scratchDir,
+  });
   await syncFile(target);
   return { strategy: 'convert', path: target };
-}
-
-function progressOf({ report }: Work, phase: string, total: number) {
-  return (percent: number) =>
-    report({ phase, bytes_done: Math.floor((total * percent) / 100), bytes_total: total });
 }

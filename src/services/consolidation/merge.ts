@@ -6,6 +6,7 @@ import { partialFiles, sidecarsOf } from '../repository/layout.js';
 import { type BuiltImage, buildAlone, buildMerged, type Run } from './build.js';
 import type { LayerFact } from './facts.js';
 import { readOwnManifest } from './manifests.js';
+import { worthOf } from './progress.js';
 import { proveMerged } from './prove.js';
 import type { Strategy } from './strategy.js';
 import { switchFiles } from './switch.js';
@@ -71,7 +72,12 @@ async function replaceFile(
       { layers: indexesOf(root, merged), alone: below.length === 0, signal: held.signal },
     );
     await note('merged', about);
-    await proveMerged(work, { top, image: path, digests, below }, indexesOf(root, below));
+    await proveMerged(
+      work,
+      { top, image: path, digests, below },
+      indexesOf(root, below),
+      worthOf(merged) / 2,
+    );
     await note('proved', about);
     await switchFiles(work, { top, image: path, digests, type, below: below[0] });
     await note('switched', about);

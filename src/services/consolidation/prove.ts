@@ -1,7 +1,8 @@
 import { basename, join } from 'node:path';
-import { contentId, contentIdOfImage } from '../../datapath/index.js';
+import { contentId, contentIdOfImage, createHashPool, proveLayer } from '../../datapath/index.js';
 import { chainInfo, checkImage, repairLeaks } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
+import { BLOCK_SIZE } from '../../shared/extents.js';
 import { syncFile } from '../repository/durable.js';
 import { noteProof } from '../restore/proof.js';
 import type { LayerFact } from './facts.js';
@@ -17,39 +18,86 @@ export interface Merged {
 }
 
 /**
- * Proves a merged file before anything is given up for it (invariant 8): the bytes that are read back from it and what it
- * stands on have the content id of the restore point; so have the indexes; its metadata is in order.
- * @throws content_mismatch, image_corrupt
+ * Proves a merged file before anything is given up for it (invariant 8, decision 18): its bytes are read back and are what the
+ * merged index says; by that index and those below it is the restore point; its metadata is in order. Where it stands on
+ * others, these were not touched, and are not read.
+ * @param worth bytes of progress
+ * @throws content_mismatch, image_corrupt, repository_unavailable
  */
 export async function proveMerged(
   work: Work,
   merged: Merged,
   digestsOfBelow: readonly string[],
+  worth: number,
 ): Promise<void> {
-  const { held, deps, report } = work;
   const { top, image, digests, below } = merged;
-  const { signal } = held;
-  const total = top.virtualSize;
+  const { signal } = work.held;
+  const onShare = work.progress.begin('proving', worth);
   await checkMetadata(image, signal);
   const [chain, byIndex] = await Promise.all([
     chainInfo(image, { signal }),
-    contentId({ layers: [digests, ...digestsOfBelow], virtualSizeBytes: total, signal }),
+    contentId({ layers: [digests, ...digestsOfBelow], virtualSizeBytes: top.virtualSize, signal }),
   ]);
   assertChain(work, merged, chain);
-  const byBytes = await contentIdOfImage({ type: 'file', path: image, format: 'qcow2' }, total, {
-    signal,
-    scratchDir: deps.scratchDir,
-    onProgress: ({ bytesDone }) => report({ phase: 'proving', bytes_done: bytesDone, bytes_total: total }),
-  });
-  if (byBytes === top.contentId && byIndex === top.contentId) return;
-  if (byBytes !== top.contentId) await blameTop(work, top);
+  const isRight =
+    below.length === 0
+      ? await readsAs(work, top, image, onShare)
+      : await holdsItsIndex(work, merged, digestsOfBelow, onShare);
+  if (isRight && byIndex === top.contentId) return;
+  if (!isRight) await blameTop(work, top);
   throw new StrataError(
     'content_mismatch',
     `The merged file of ${top.id} does not hold what was backed up.`,
-    {
-      details: { expected: top.contentId, bytes: byBytes, index: byIndex, below: below.length },
-    },
+    { details: { expected: top.contentId, index: byIndex, file_right: isRight, below: below.length } },
   );
+}
+
+/** Whether an image, read with all that it stands on, has the content of a restore point. */
+async function readsAs(
+  { held, deps }: Pick<Work, 'held' | 'deps'>,
+  top: LayerFact,
+  image: string,
+  onShare: (share: number) => void = () => undefined,
+): Promise<boolean> {
+  const found = await contentIdOfImage({ type: 'file', path: image, format: 'qcow2' }, top.virtualSize, {
+    signal: held.signal,
+    scratchDir: deps.scratchDir,
+    rate: held.rate,
+    onProgress: ({ bytesDone, bytesTotal }) => onShare(bytesDone / bytesTotal),
+  });
+  return found === top.contentId;
+}
+
+/** Whether an image itself holds all that its index says, and nothing else that could be told from what lies below. */
+async function holdsItsIndex(
+  { held, deps }: Work,
+  { top, image, digests }: Merged,
+  below: readonly string[],
+  onShare: (share: number) => void,
+): Promise<boolean> {
+  const { virtualSize: virtualSizeBytes } = top;
+  const pool = createHashPool();
+  try {
+    return await proveLayer({
+      image,
+      digests,
+      below,
+      virtualSizeBytes,
+      fromBlock: 0,
+      pool,
+      rate: held.rate,
+      signal: held.signal,
+      scratchDir: deps.scratchDir,
+      onStep: ({ upTo, wrong, unproved }) => {
+        if (unproved.length > 0)
+          throw new StrataError('repository_unavailable', `The disk does not give all of ${image}.`);
+        onShare((upTo * BLOCK_SIZE) / virtualSizeBytes);
+        return Promise.resolve(wrong.length === 0);
+      },
+    });
+  } finally {
+    await pool.close();
+  }
 }
 
 /** The file is private, or an expired base: what a killed commit has leaked is given back before the bytes are proved. */
@@ -86,11 +134,7 @@ function assertChain(
 }
 
 /** Where the restore point itself does not hold its content any more, the merge has only found it out. */
-async function blameTop({ deps, place, held }: Work, top: LayerFact): Promise<void> {
-  const found = await contentIdOfImage(
-    { type: 'file', path: join(place.root, top.path), format: 'qcow2' },
-    top.virtualSize,
-    { signal: held.signal, scratchDir: deps.scratchDir },
-  );
-  if (found !== top.contentId) await noteProof(deps.ds, top.id, false);
+async function blameTop(work: Work, top: LayerFact): Promise<void> {
+  if (!(await readsAs(work, top, join(work.place.root, top.path))))
+    await noteProof(work.deps.ds, top.id, false);
 }

@@ -18,6 +18,7 @@ import type { Work } from './work.js';
 export async function removeLayers(work: Work, layers: readonly LayerFact[]): Promise<void> {
   if (layers.length === 0) return;
   const { deps, held, place } = work;
+  work.progress.begin('removing');
   const directory = join(place.root, place.directory);
   const files = layers.map(({ path }) => sidecarsOf(path));
   assertUnreferenced(

@@ -18,6 +18,7 @@ import { loadLayers } from './loadLayers.js';
 import { expireManifests } from './manifests.js';
 import { mergeRun, type Note } from './merge.js';
 import { planMerges, removedBy } from './plan.js';
+import { createProgress, type Progress, worthOf } from './progress.js';
 import { readReferences, withStrangers } from './references.js';
 import { removeLayers } from './removeLayers.js';
 import type { Strategy } from './strategy.js';
@@ -52,7 +53,6 @@ export async function runConsolidation(
 ): Promise<Outcome & { result: ConsolidationResult }> {
   const job = await loadJob(deps.ds, jobId);
   const place = await loadPlace(deps.ds, job.chainId);
-  const work: Work = { deps, held, report, place };
   await assertRepository(place.root, place.repository.id);
   report({ phase: 'planning', bytes_done: 0, bytes_total: null });
   const directory = join(place.root, place.directory);
@@ -69,6 +69,7 @@ export async function runConsolidation(
   const plan = planRemoval(layers, remove);
   refuseAll(layers, remove, plan);
   await recordStep(deps.ds, held.lease, 'planned', 'done', { ...plan });
+  const work: Work = { deps, held, progress: progressOf(report, layers, plan), place };
   const steps = await carryOut(work, layers, plan, forced);
   const after = await recordCapacity(deps.ds, place.repository, deps.clock.now());
   const result: ConsolidationResult = {
@@ -78,6 +79,11 @@ export async function runConsolidation(
     available_after: after.availableBytes,
   };
   return { next: await completeWithResult(deps.ds, held.lease, { ...result }), result };
+}
+
+function progressOf(report: ReportProgress, layers: readonly LayerFact[], { steps }: MergePlan): Progress {
+  const merged = steps.flatMap((step) => (step.action === 'merge' ? [step.backup_id, ...step.removes] : []));
+  return createProgress(report, worthOf(layers.filter(({ id }) => merged.includes(id))));
 }
 
 /** The plan that removes these and keeps every other restore point. Pure. */

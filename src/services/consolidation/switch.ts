@@ -27,6 +27,7 @@ export interface SwitchInput {
  */
 export async function switchFiles(work: Work, input: SwitchInput): Promise<void> {
   const { deps, held, place } = work;
+  work.progress.begin('switching');
   const { root } = place;
   const { top } = input;
   const files = sidecarsOf(top.path);

@@ -8,6 +8,7 @@ import type { Outcome, ReportProgress } from '../deps.js';
 import { assertRepository } from '../repository/marker.js';
 import { loadLayers } from './loadLayers.js';
 import { standAlone } from './merge.js';
+import { createProgress, worthOf } from './progress.js';
 import { type ConsolidationDeps, journal, lineage } from './run.js';
 import { loadJob, loadPlace, type Work } from './work.js';
 
@@ -33,7 +34,6 @@ export async function runSyntheticFull(
 ): Promise<Outcome & { result: SyntheticFullResult }> {
   const job = await loadJob(deps.ds, jobId);
   const place = await loadPlace(deps.ds, job.chainId);
-  const work: Work = { deps, held, report, place };
   await assertRepository(place.root, place.repository.id);
   await removeDeadPartials(join(place.root, place.directory), held.lease.fence);
   const rows = await select<{ latest: string | null }>(
@@ -48,7 +48,11 @@ export async function runSyntheticFull(
   const bad = [top, ...below].find(({ health, contentWrong }) => health !== 'ok' || contentWrong);
   if (bad)
     throw new StrataError('backup_damaged', `Backup ${bad.id} is not healthy: validate the chain first.`);
-  if (below.length > 0) await standAlone(work, [top, ...below], journal(work, 0));
+  if (below.length > 0) {
+    const progress = createProgress(report, worthOf([top, ...below]));
+    const work: Work = { deps, held, progress, place };
+    await standAlone(work, [top, ...below], journal(work, 0));
+  }
   const result = { backup_id: top.id, layers_before: below.length };
   return { next: await completeWithResult(deps.ds, held.lease, { ...result }), result };
 }

@@ -3,14 +3,15 @@ import { asking } from '../../db/transaction.js';
 import { MaintenanceJob, Repository } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
-import type { ReportProgress, ServiceDeps } from '../deps.js';
+import type { ServiceDeps } from '../deps.js';
 import { diskDirectory } from '../repository/layout.js';
+import type { Progress } from './progress.js';
 
 /** What every step of a consolidation works with. */
 export interface Work {
   deps: Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir'>;
   held: HeldLease;
-  report: ReportProgress;
+  progress: Progress;
   place: Place;
 }
 

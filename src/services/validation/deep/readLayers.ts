@@ -45,7 +45,7 @@ export async function readLayers(reading: DeepReading): Promise<DeepRead> {
   const { deps, held, chain, repository } = reading;
   const proofs = await readProofs(deps.ds, held.lease.chainId);
   const plan = planReading(chain, proofs, reading.staleBefore);
-  const pool = createHashPool({ readError: asItIs, idle: true });
+  const pool = createHashPool({ idle: true });
   const run: Run = {
     ...reading,
     pool,
@@ -82,10 +82,6 @@ interface Run extends DeepReading {
   bytesRead: number;
   /** Allocated bytes of the files that are done with. */
   bytesPassed: number;
-}
-
-function asItIs(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
 
 function isRead(action: ReadingStep['action']): boolean {

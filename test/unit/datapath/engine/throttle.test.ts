@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { inScope } from '../../../../src/datapath/engine/scope.js';
 import { createThrottle, type RateLimit } from '../../../../src/datapath/engine/throttle.js';
-import { whileUnlimited } from '../../../../src/datapath/engine/whileUnlimited.js';
+import { underLimit, whileUnlimited } from '../../../../src/datapath/engine/whileUnlimited.js';
 import type { Clock } from '../../../../src/shared/clock.js';
 
 /** A clock that only sleeping moves on. */
@@ -99,6 +99,26 @@ describe('A tool that cannot be slowed down', () => {
       ),
     );
     expect(await ran).to.equal(true);
+  });
+
+  it('that takes a limit at its beginning is begun again where less than half of that is left, and not for less', async () => {
+    const limits: (number | undefined)[] = [];
+    let rate: number | undefined;
+    const change = [100, 60, 20, 200];
+    await underLimit(
+      () => rate,
+      new AbortController().signal,
+      async (limit, signal) => {
+        limits.push(limit);
+        // Begun without one, stopped for 100; let go on at 60, stopped for 20; let go on at 200.
+        while (!signal.aborted && change.length > 0) {
+          rate = change.shift();
+          await new Promise((resolve) => setTimeout(resolve, 600));
+        }
+        signal.throwIfAborted();
+      },
+    );
+    expect(limits).to.deep.equal([undefined, 100, 20]);
   });
 
   it('gives its own failure, and that of the scope, to the caller', async () => {
