@@ -10,7 +10,7 @@ import { headerDigest } from '../../src/services/repository/imageHeader.js';
 import { backupFiles, diskDirectory, sidecarsOf } from '../../src/services/repository/layout.js';
 import { type Manifest, serialiseManifest } from '../../src/services/repository/manifest.js';
 import { createMarker } from '../../src/services/repository/marker.js';
-import { applyWrites, type DiskWrite, writeLayerIndex } from './chainLayer.js';
+import { type DiskWrite, readWritten, writeLayerIndex } from './chainLayer.js';
 import { insertBackup, insertChain, type Names } from './chainRows.js';
 import { runTool } from './runTool.js';
 
@@ -33,8 +33,13 @@ export interface FixtureBackup {
   path: string;
   virtualSize: number;
   contentId: string;
-  /** What the guest's disk held at that moment. */
-  content: Buffer;
+  /** All writes of the segment up to it, in order. */
+  history: readonly DiskWrite[];
+  /**
+   * What the guest's disk held at that moment; made at each call, because to fork a process that holds the disks of many
+   * chains costs more than the programs that the tests start.
+   */
+  readonly content: Buffer;
   manifestContent: Manifest;
 }
 
@@ -127,10 +132,14 @@ async function addBackup(ds: DataSource, chain: ChainFixture, options: AddOption
     pattern === 0 ? `write -z ${offset} ${length}` : `write -P ${pattern} ${offset} ${length}`,
   ]);
   await runTool('qemu-io', '-f', 'qcow2', ...commands, image);
-  const before = step.type === 'full' ? Buffer.alloc(0) : (parent?.content ?? Buffer.alloc(0));
-  const content = applyWrites(before, size, step.writes);
+  const history = [...(parent?.history ?? []), ...step.writes];
   const backupId = `bkp_${options.suffix}_${index + 1}`;
-  await writeLayerIndex(digests, { backupId, content, writes: step.writes });
+  await writeLayerIndex(digests, {
+    backupId,
+    virtualSize: size,
+    read: (offset, length) => readWritten(history, offset, length),
+    written: step.writes.map(({ offset, length }) => ({ offset, length })),
+  });
   const layers = [digests];
   for (let below = parent; below; below = chain.backups.find(({ id }) => id === below?.parentId))
     layers.push(below.digests);
@@ -177,7 +186,10 @@ async function addBackup(ds: DataSource, chain: ChainFixture, options: AddOption
     path: files.image,
     virtualSize: size,
     contentId: contentOf,
-    content,
+    history,
+    get content() {
+      return readWritten(history, 0, size);
+    },
     manifestContent,
   };
 }

@@ -1,6 +1,6 @@
 import { digestBlocks } from '../../src/datapath/digests/block.js';
 import { createDigestWriter, type DigestRun, DIGEST_BYTES } from '../../src/datapath/digests/index.js';
-import { BLOCK_SIZE } from '../../src/shared/extents.js';
+import { BLOCK_SIZE, type Extent } from '../../src/shared/extents.js';
 import { normaliseExtents } from './normaliseExtents.js';
 
 /** A write of one repeated byte (0: zeros) in whole blocks of 64 KiB. */
@@ -10,24 +10,33 @@ export interface DiskWrite {
   pattern: number;
 }
 
-/** The disk after the writes. */
-export function applyWrites(before: Buffer, size: number, writes: readonly DiskWrite[]): Buffer {
-  const content = Buffer.alloc(size);
-  before.copy(content);
-  for (const { offset, length, pattern } of writes) content.fill(pattern, offset, offset + length);
+/** What a disk holds in a range, in bytes, after these writes. */
+export function readWritten(writes: readonly DiskWrite[], offset: number, length: number): Buffer {
+  const content = Buffer.alloc(length);
+  for (const write of writes) {
+    const first = Math.max(write.offset - offset, 0);
+    const end = Math.min(write.offset + write.length - offset, length);
+    if (first < end) content.fill(write.pattern, first, end);
+  }
   return content;
 }
 
 /** Writes the digest index of a layer that holds the written blocks. */
 export async function writeLayerIndex(
   path: string,
-  layer: { backupId: string; content: Buffer; writes: readonly DiskWrite[] },
+  layer: {
+    backupId: string;
+    /** Bytes. */
+    virtualSize: number;
+    /** Gives the disk's content. */
+    read: (offset: number, length: number) => Buffer;
+    written: readonly Extent[];
+  },
 ): Promise<void> {
-  const { backupId, content, writes } = layer;
-  const writer = await createDigestWriter(path, { virtualSizeBytes: content.length, backupId });
-  const extents = writes.map(({ offset, length }) => ({ offset, length }));
-  for (const { offset, length } of normaliseExtents(extents, content.length)) {
-    const { digests, zero } = digestBlocks(content.subarray(offset, offset + length));
+  const { backupId, virtualSize, read, written } = layer;
+  const writer = await createDigestWriter(path, { virtualSizeBytes: virtualSize, backupId });
+  for (const { offset, length } of normaliseExtents(written, virtualSize)) {
+    const { digests, zero } = digestBlocks(read(offset, length));
     const runs = [...zero].map((isZero, i): DigestRun => {
       const first = offset / BLOCK_SIZE + i;
       return isZero === 1

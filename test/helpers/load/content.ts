@@ -25,8 +25,12 @@ export async function expectedId(scratch: string, chain: PlannedChain, point: Pl
   for (const [block, version] of point.versions.entries()) {
     if (version > 0) blockOf(chain.name, block, version).copy(content, block * BLOCK_SIZE);
   }
-  const whole = [{ offset: 0, length: content.length, pattern: 0 }];
-  await writeLayerIndex(scratch, { backupId: 'bkp_expected', content, writes: whole });
+  await writeLayerIndex(scratch, {
+    backupId: 'bkp_expected',
+    virtualSize: content.length,
+    read: (offset, length) => content.subarray(offset, offset + length),
+    written: [{ offset: 0, length: content.length }],
+  });
   try {
     return await contentId({ layers: [scratch], virtualSizeBytes: content.length });
   } finally {
