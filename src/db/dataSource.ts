@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import type { Pool, TypeCastField, TypeCastNext } from 'mysql2';
 import { createConnection } from 'mysql2/promise';
-import { DataSource, type MigrationInterface } from 'typeorm';
+import { DataSource, type MigrationInterface } from '../entities/orm.js';
 import * as entities from '../entities/index.js';
 import { StrataError } from '../shared/errors.js';
 import { endWhenSilent } from '../shared/silence.js';

@@ -1,4 +1,4 @@
-import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from './orm.js';
 import type { ChainJob } from './chainJob.js';
 import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
 import type { Health } from './health.js';

@@ -1,4 +1,4 @@
-import { Column, Entity, Index, JoinColumn, ManyToOne, type Relation } from 'typeorm';
+import { Column, Entity, Index, JoinColumn, ManyToOne, type Relation } from './orm.js';
 import type { BackupChain } from './backupChain.js';
 import { ChainJob } from './chainJob.js';
 import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';

@@ -1,4 +1,4 @@
-import { Column, PrimaryColumn } from 'typeorm';
+import { Column, PrimaryColumn } from './orm.js';
 import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
 
 export type JobKind = 'backup' | 'maintenance' | 'restore';

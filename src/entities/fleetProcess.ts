@@ -1,4 +1,4 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from './orm.js';
 import { BINARY_COLLATION, TIME } from './columns.js';
 
 /** A process of the fleet that has sent a heartbeat: who serves which pool, and where its metrics are. */

@@ -1,4 +1,4 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from './orm.js';
 import { BINARY_COLLATION, TIME } from './columns.js';
 
 /** An Idempotency-Key that was used, and what was answered. Written in the transaction that writes the intent. */

@@ -1,4 +1,4 @@
-import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Column, Entity, PrimaryColumn } from './orm.js';
 import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
 
 /** The journal of multi-step work: what a recovery needs to know of the attempt before. */

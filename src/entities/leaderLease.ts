@@ -1,4 +1,4 @@
-import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Column, Entity, PrimaryColumn } from './orm.js';
 import { TIME } from './columns.js';
 
 /** Which process leads a role that one at a time may play (the keeper). */

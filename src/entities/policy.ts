@@ -1,4 +1,4 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from './orm.js';
 import type { RequestedType, VerifyBackup } from './backupJob.js';
 import { BINARY_COLLATION, TIME } from './columns.js';
 

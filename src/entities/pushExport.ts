@@ -1,4 +1,4 @@
-import { Column, Entity, JoinColumn, OneToOne, PrimaryColumn, type Relation } from 'typeorm';
+import { Column, Entity, JoinColumn, OneToOne, PrimaryColumn, type Relation } from './orm.js';
 import { BackupJob, type BackupType } from './backupJob.js';
 import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
 

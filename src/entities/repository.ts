@@ -1,4 +1,4 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from './orm.js';
 import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
 
 export type RepositoryType = 'local' | 'nfs';

@@ -1,4 +1,4 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from './orm.js';
 import { BINARY_COLLATION, TIME } from './columns.js';
 
 /** An address of the upstream's that is told what has happened. */

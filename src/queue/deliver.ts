@@ -1,4 +1,4 @@
-import { ErrorCode, type Job, Queue } from 'bullmq';
+import { ErrorCode, type Job, Queue } from './bullmq.js';
 import type { Redis } from 'ioredis';
 import type { Clock } from '../shared/clock.js';
 import { isStrataError, StrataError } from '../shared/errors.js';

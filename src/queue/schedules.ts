@@ -1,4 +1,4 @@
-import { Queue } from 'bullmq';
+import { Queue } from './bullmq.js';
 import { StrataError } from '../shared/errors.js';
 import type { Redis } from './connection.js';
 import { queuePrefix } from './catalogue.js';

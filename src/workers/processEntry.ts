@@ -1,4 +1,4 @@
-import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
+import { DelayedError, type Job, UnrecoverableError } from '../queue/bullmq.js';
 import { parsePayload, type QueueKind } from '../queue/catalogue.js';
 import type { QueueDelivery } from '../queue/deliver.js';
 import { type RunResult, runUnderLease } from '../services/chain/runUnderLease.js';

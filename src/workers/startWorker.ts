@@ -1,4 +1,4 @@
-import { type Job, Worker } from 'bullmq';
+import { type Job, Worker } from '../queue/bullmq.js';
 import { type QueueKind, queueName, queuePrefix } from '../queue/catalogue.js';
 import { StrataError } from '../shared/errors.js';
 import type { WorkerDeps } from './deps.js';

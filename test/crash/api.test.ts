@@ -2,7 +2,7 @@ import { copyFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { In } from 'typeorm';
+import { In } from '../../src/entities/orm.js';
 import { BackupJob, RestorePoint } from '../../src/entities/index.js';
 import { readEvents } from '../../src/client/eventStream.js';
 import { acceptBackup, type BackupBody } from '../../src/producers/accept/index.js';

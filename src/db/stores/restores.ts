@@ -1,4 +1,4 @@
-import { type DataSource, IsNull, MoreThanOrEqual, Not } from 'typeorm';
+import { type DataSource, IsNull, MoreThanOrEqual, Not } from '../../entities/orm.js';
 import { type JobStatus, RestoreJob } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { type PageOf, type PageRequest, pageById, read, select } from './page.js';

@@ -1,4 +1,4 @@
-import { type DataSource, In } from 'typeorm';
+import { type DataSource, In } from '../../entities/orm.js';
 import { VmContext, VmDisk } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { type PageOf, type PageRequest, pageById, read, select } from './page.js';

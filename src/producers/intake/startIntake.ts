@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { DelayedError, type Job, UnrecoverableError, Worker } from 'bullmq';
+import { DelayedError, type Job, UnrecoverableError, Worker } from '../../queue/bullmq.js';
 import { intakeQueueName, queuePrefix } from '../../queue/catalogue.js';
 import type { Redis } from '../../queue/connection.js';
 import { asStrataError } from '../../shared/errors.js';

@@ -1,4 +1,4 @@
-import { Worker } from 'bullmq';
+import { Worker } from '../../queue/bullmq.js';
 import { scheduledPolicies } from '../../db/stores/policies.js';
 import { queuePrefix } from '../../queue/catalogue.js';
 import type { Redis } from '../../queue/connection.js';
