@@ -71,18 +71,23 @@ run_mocha() { # output, files and options...
 
 # Test files in groups, a line each: much of a test is waiting for a lease, a disk or a process, so several groups run side
 # by side, each with servers of its own. What takes long comes first. To start servers and load the code costs a group
-# three seconds of processor: the crash tests share some groups.
+# four seconds of processor: the crash tests share some groups, and what takes less than a minute shares one, too.
 crash_groups=8
 group_of() { # test file
   local path=${1#dist/test/}
   case $path in
     crash/*) echo crash ;;
+    integration/services/consolidation/* | integration/services/limits/* | integration/services/reconcile/* | \
+      integration/services/retention/*) echo integration/services/short ;;
+    integration/bench/* | integration/client/* | integration/db/* | integration/examples/* | integration/qcow2/*)
+      echo integration/short ;;
     integration/services/*) echo "${path%/*}" | cut -d/ -f1-3 ;;
     integration/*) echo "$path" | cut -d/ -f1-2 ;;
     *) echo "${path%%/*}" ;;
   esac
 }
 longest=(integration/services/backup integration/producers integration/services/validation integration/cli lessons
+  integration/services/short integration/short
   crash-1 crash-2 crash-3 crash-4 crash-5 crash-6 crash-7 crash-8
   integration/datapath integration/main integration/services/restore integration/services/push)
 list_groups() {
