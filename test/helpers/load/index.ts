@@ -1,4 +1,5 @@
 import { openFleet, type TestFleet } from '../fleet.js';
+import { queueProblems } from '../inOrder/queues.js';
 import { createRandom } from '../random.js';
 import { type Faults, startChaos } from './chaos.js';
 import { planChains } from './plan.js';
@@ -31,8 +32,11 @@ export interface LoadFigures {
 
 /** Backups that are open at a time on each chain: some wait in the database behind the one in the queue. */
 const WINDOW = 4;
-/** The last queue entries, sockets and leases need a moment. */
-const SETTLE_MS = 3_000;
+/**
+ * In which the entries of dead workers are ended: the last keeper that was killed has to start and to lead again first, and
+ * then looks twice.
+ */
+const SETTLE_MS = 30_000;
 
 /**
  * Many chains of tiny disks, backed up by several worker processes that are killed and frozen at seeded random moments,
@@ -58,7 +62,7 @@ async function runOn(fleet: TestFleet, options: LoadOptions): Promise<LoadFigure
     const upstream = await runUpstream(fleet, { plans, random, window: WINDOW, deadlineMs });
     const seconds = (performance.now() - began) / 1000;
     await chaos.calm();
-    await fleet.accept.clock.sleep(SETTLE_MS + options.sweepMs * 2);
+    await settle(fleet);
     await chaos.stop();
     const { logs, ...faults } = chaos.faults;
     return {
@@ -72,6 +76,13 @@ async function runOn(fleet: TestFleet, options: LoadOptions): Promise<LoadFigure
   } finally {
     await chaos.stop();
   }
+}
+
+/** Waits until the queues say what the catalogue says; what they still say differently at the end is for the verdict. */
+async function settle(fleet: TestFleet): Promise<void> {
+  const deadline = performance.now() + SETTLE_MS;
+  while ((await queueProblems(fleet)).length > 0 && performance.now() < deadline)
+    await fleet.accept.clock.sleep(200);
 }
 
 interface LogLine {
