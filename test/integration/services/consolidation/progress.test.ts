@@ -64,7 +64,8 @@ describe('The progress of a consolidation', function () {
   });
 
   for (const phase of ['planning', 'removing', 'merging', 'proving', 'switching']) {
-    for (const strategy of ['copy', 'in_place'] as const) {
+    const movesBytes = phase === 'merging' || phase === 'proving';
+    for (const strategy of movesBytes ? (['copy', 'in_place'] as const) : (['in_place'] as const)) {
       it(`may be ended in the middle of ${phase} (${strategy}): every point is right, and the next attempt ends it`, async () => {
         const jobId = await bench.add(...removed());
         const cancelled = new AbortController();
@@ -72,7 +73,7 @@ describe('The progress of a consolidation', function () {
         const report: ReportProgress = (one) => {
           if (one.phase === phase) seen++;
           // The first is that of its beginning; where it moves nothing there is no other.
-          if (seen === (phase === 'merging' || phase === 'proving' ? 2 : 1)) cancelled.abort();
+          if (seen === (movesBytes ? 2 : 1)) cancelled.abort();
         };
         expect(await codeOf(bench.attempt(jobId, strategy, { report, signal: cancelled.signal }))).to.equal(
           'cancelled',
