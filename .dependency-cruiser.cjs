@@ -18,6 +18,7 @@ const MAY_IMPORT = {
 
 // Which folders may import a package; main may import all of them.
 const PACKAGES = {
+  execa: ['qcow2'],
   typeorm: ['db', 'entities'],
   mysql2: ['db'],
   bullmq: ['queue', 'workers', 'producers'],

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
+import { execa } from 'execa';
 import { throwIfAborted } from '../shared/abort.js';
 import { StrataError } from '../shared/errors.js';
-import { startProgram } from './startProgram.js';
 import { watchStall } from './stall.js';
 import { stopOn } from './stopOn.js';
 import type { ToolCall, ToolExit } from './toolCall.js';
@@ -35,7 +35,18 @@ export interface ToolProcess {
  */
 export function startTool(call: ToolCall, options: ToolOptions): ToolProcess {
   throwIfAborted(options.signal);
-  const child = startProgram(toolCommand(call.tool, call.args, options));
+  const { file, args, env } = toolCommand(call.tool, call.args, options);
+  const child = execa(file, args, {
+    env,
+    extendEnv: false,
+    // Nothing is ever resolved against the worker's directory.
+    cwd: '/',
+    stdin: 'ignore',
+    buffer: false,
+    reject: false,
+    // execa would follow every SIGTERM by SIGKILL; terminate() must not.
+    forceKillAfterDelay: false,
+  });
   const stderr = tailOf(child.stderr);
   let stopped: Error | undefined;
   let killTimer: NodeJS.Timeout | undefined;
@@ -47,17 +58,25 @@ export function startTool(call: ToolCall, options: ToolOptions): ToolProcess {
   const deadlineMs = options.deadlineMs ?? call.deadlineMs;
   const clear = stopOn(options.signal, deadlineMs, timeoutError(call, deadlineMs), stop);
   const unwatch = watchStall(child.pid, call.stall, stop);
-  const exited = child.ended.then((end): ToolExit => {
+  const exited = child.then((result): ToolExit => {
     clear();
     unwatch();
     clearTimeout(killTimer);
-    return { ...end, stderr: stderr(), stopped };
+    const spawnError =
+      result.exitCode === undefined && result.signal === undefined ? result.cause : undefined;
+    return {
+      exitCode: result.exitCode,
+      signal: result.signal,
+      stderr: stderr(),
+      stopped,
+      spawnError: spawnError instanceof Error ? spawnError : undefined,
+    };
   });
   return {
     pid: child.pid,
     stdout: child.stdout.setEncoding('utf8'),
     stop,
-    terminate: () => child.kill('SIGTERM'),
+    terminate: () => void child.kill('SIGTERM'),
     exited,
   };
 }

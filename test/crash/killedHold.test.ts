@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { execa } from 'execa';
 import type { DataSource } from 'typeorm';
 import { protect } from '../../src/db/stores/protect.js';
 import { BackupJob } from '../../src/entities/index.js';
@@ -40,18 +39,12 @@ describe('Whoever changes a protection and is killed at it', function () {
     const { databaseSocketPath, databaseUser, databaseName } = suite;
     const database = [databaseSocketPath, databaseUser, databaseName];
     const about = [chain.repositoryId, chain.root, id(), ...(until ? [until.toISOString()] : [])];
-    const child = spawn(
+    const ended = await execa(
       process.execPath,
       ['--import', compiled('killAt.js'), compiled('holdAttempt.js'), ...database, ...about],
-      {
-        env: { ...process.env, STRATA_TEST_KILL_ROOT: chain.root, ...env },
-        stdio: ['ignore', 'ignore', 'pipe'],
-      },
+      { env: { STRATA_TEST_KILL_ROOT: chain.root, ...env }, reject: false },
     );
-    let said = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-    const [, killedBy] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
-    return killedBy ?? said.trimEnd();
+    return ended.signal ?? ended.stderr;
   };
   const place = () => ({ ds, repository: { id: chain.repositoryId, rootPath: chain.root }, signal });
   const set = async (until: Date | null) => {

@@ -143,14 +143,6 @@ describe('tool processes', () => {
     expect(error.details['args']).to.include(temp.at('alone.qcow2'));
   });
 
-  it('are an error like any other when the operating system starts none', async () => {
-    const path = `/${'x'.repeat(200_000)}`;
-    // More than one argument may have: MAX_ARG_STRLEN in execve(2), 128 KiB.
-    const error = await rejection(imageInfo({ type: 'file', path, format: 'raw' }), 'tool_failed');
-    expect(error.message).to.equal('qemu-img info could not be started.');
-    expect((error.cause as Error).message).to.contain('E2BIG');
-  });
-
   for (const verb of ['convert', 'serve']) {
     it(`die with their parent when it is killed during ${verb}`, async () => {
       const parent = spawn(process.execPath, [ORPHAN, verb, source.path, temp.at('t')], {
