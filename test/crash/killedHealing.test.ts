@@ -15,7 +15,7 @@ import { placeOf } from '../integration/services/validation/deep/places.js';
 import { flip } from '../integration/services/validation/faultTools.js';
 import { validate } from '../integration/services/validation/support.js';
 
-/** Every operation in the soak run; in the short one every so many, beginning anew each day of the month. */
+/** Every point in the soak run; in the short one every so many, beginning anew each day of the month. */
 const STRIDE = Number(process.env['STRATA_KILL_STRIDE'] ?? 61);
 const MIB = 1024 ** 2;
 const BLOCK = 65_536;
@@ -54,7 +54,7 @@ describe('A healing that is killed', function () {
     return { chain, now, jobId: await addBackup(ds, chain, disk) };
   };
 
-  /** An attempt in a process of its own; killed right before the operation of this number, or never. */
+  /** An attempt in a process of its own; killed right before or after an operation, or never. */
   const attempt = async (chain: ChainFixture, jobId: string, env: Record<string, string>) => {
     const { databaseSocketPath, databaseUser, databaseName, tempDir } = suite;
     const args = [databaseSocketPath, databaseUser, databaseName, jobId, tempDir];
@@ -84,37 +84,44 @@ describe('A healing that is killed', function () {
     }
   };
 
-  it('before any operation makes no point worse, and the next attempt finishes it', async () => {
+  const expectHealed = async (
+    { chain, jobId, now }: Awaited<ReturnType<typeof openRound>>,
+    context: string,
+  ) => {
+    await expectNotWorse(chain, context);
+    const before = await ds.getRepository(BackupJob).findOneByOrFail({ id: jobId });
+    if (before.status !== 'completed') await attemptBackup(ds, jobId, suite.tempDir);
+    const row = await ds.getRepository(BackupJob).findOneByOrFail({ id: jobId });
+    expect(row, context).to.include({ status: 'completed', backupType: 'incremental', demotedReason: null });
+    const newest = await readPoint(join(chain.root, row.repositoryPath ?? ''));
+    expect(newest.equals(now), context).to.equal(true);
+    for (const { image, content } of chain.backups)
+      expect((await readPoint(image)).equals(content), context).to.equal(true);
+    expect((await validate(ds, chain, { level: 'deep' })).findings, context).to.deep.equal([]);
+    expect((await readdir(chain.directory)).filter((name) => name.endsWith('.partial'))).to.deep.equal([]);
+  };
+
+  it('before or after any operation makes no point worse, and the next attempt finishes it', async () => {
     const log = join(suite.tempDir, 'operations');
     const first = await openRound();
     expect(await attempt(first.chain, first.jobId, { STRATA_TEST_KILL_LOG: log })).to.equal(null);
     const operations = (await readFile(log, 'utf8')).trim().split('\n');
+    const points = operations.flatMap((operation, n) =>
+      (['before', 'after'] as const).map((when) => ({ operation, at: n + 1, when })),
+    );
     let killed = 0;
-    for (let at = 1 + (new Date().getDate() % STRIDE); at <= operations.length; at += STRIDE) {
-      const { chain, jobId, now } = await openRound();
-      const context = `killed before ${operations[at - 1] ?? ''}`;
-      const signal = await attempt(chain, jobId, { STRATA_TEST_KILL_AT: String(at) });
+    for (let turn = new Date().getDate() % STRIDE; turn < points.length; turn += STRIDE) {
+      const { operation, at, when } = points[turn] ?? { operation: '', at: 0, when: 'before' };
+      const round = await openRound();
+      const env = { STRATA_TEST_KILL_AT: String(at), STRATA_TEST_KILL_WHEN: when };
+      const signal = await attempt(round.chain, round.jobId, env);
       // The last ones come by the clock in part: an attempt may have fewer of them.
       if (signal === null) break;
+      const context = `killed ${when} ${operation}`;
       expect(signal, context).to.equal('SIGKILL');
       killed++;
-      await expectNotWorse(chain, context);
-      const before = await ds.getRepository(BackupJob).findOneByOrFail({ id: jobId });
-      if (before.status !== 'completed') await attemptBackup(ds, jobId, suite.tempDir);
-      const row = await ds.getRepository(BackupJob).findOneByOrFail({ id: jobId });
-      expect(row, context).to.include({
-        status: 'completed',
-        backupType: 'incremental',
-        demotedReason: null,
-      });
-      expect((await readPoint(join(chain.root, row.repositoryPath ?? ''))).equals(now), context).to.equal(
-        true,
-      );
-      for (const { image, content } of chain.backups)
-        expect((await readPoint(image)).equals(content), context).to.equal(true);
-      expect((await validate(ds, chain, { level: 'deep' })).findings, context).to.deep.equal([]);
-      expect((await readdir(chain.directory)).filter((name) => name.endsWith('.partial'))).to.deep.equal([]);
+      await expectHealed(round, context);
     }
-    console.log(`      ${killed} of ${operations.length} operations: 0 points worse, all healed`);
+    console.log(`      ${killed} kill points (${operations.length} operations): 0 points worse, all healed`);
   });
 });
