@@ -1,12 +1,9 @@
 import { BLOCK_SIZE } from '../../shared/extents.js';
-import { errnoOf } from '../../shared/errors.js';
+import { saysBadSector } from '../../shared/badSector.js';
 import type { BlockDigests } from '../digests/block.js';
 import { DIGEST_BYTES } from '../digests/index.js';
 import type { Batch, BatchRead } from './hashBatch.js';
 import type { HashPool } from './hashPool.js';
-
-/** What the kernel says of a single sector (errno(3)); ENODATA: XFS, SCSI; EILSEQ and EBADMSG: a checksum below is wrong. */
-const BAD_SECTOR = ['EIO', 'EREMOTEIO', 'ENODATA', 'EILSEQ', 'EBADMSG'];
 
 /**
  * A pool that reads on where a sector cannot be read: its block gets a digest of zero bytes, which no block has, and is
@@ -21,15 +18,11 @@ export function tolerantPool(pool: HashPool, onUnreadable: (block: number) => vo
       try {
         return await pool.hash(batch);
       } catch (error) {
-        if (!isBadSector(error)) throw error;
+        if (!saysBadSector(error)) throw error;
         return hashEach(pool, batch, onUnreadable);
       }
     },
   };
-}
-
-function isBadSector(error: unknown): boolean {
-  return BAD_SECTOR.includes(errnoOf(error) ?? '');
 }
 
 async function hashEach(
@@ -45,7 +38,7 @@ async function hashEach(
       digests.copy(whole.digests, i * DIGEST_BYTES);
       whole.zero[i] = zero[0] ?? 0;
     } catch (error) {
-      if (!isBadSector(error)) throw error;
+      if (!saysBadSector(error)) throw error;
       onUnreadable(batch.first + i);
     }
   }

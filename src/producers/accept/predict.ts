@@ -10,10 +10,12 @@ interface Facts {
   full_age_ms: string | null;
   latest_id: string | null;
   latest_health: Health;
+  latest_located: number;
   latest_change_id: string | null;
   latest_size: string | null;
   full_id: string | null;
   full_health: Health;
+  full_located: number;
   full_change_id: string | null;
   full_size: string | null;
 }
@@ -33,8 +35,10 @@ export async function predictDemotion(
   const [facts] = await tx.query<Facts[]>(
     `SELECT c.tracker_distrust, c.backups_since_full,
             TIMESTAMPDIFF(MICROSECOND, c.full_at, UTC_TIMESTAMP(3)) DIV 1000 AS full_age_ms,
-            l.id AS latest_id, l.health AS latest_health, l.change_id AS latest_change_id, l.virtual_size AS latest_size,
-            f.id AS full_id, f.health AS full_health, f.change_id AS full_change_id, f.virtual_size AS full_size
+            l.id AS latest_id, l.health AS latest_health, l.damage_located AS latest_located,
+            l.change_id AS latest_change_id, l.virtual_size AS latest_size,
+            f.id AS full_id, f.health AS full_health, f.damage_located AS full_located, f.change_id AS full_change_id,
+            f.virtual_size AS full_size
      FROM backup_chains c LEFT JOIN backup_jobs l ON l.id = c.latest_backup_id
      LEFT JOIN backup_jobs f ON f.id = c.full_backup_id WHERE c.id = ?`,
     [disk.chainId],
@@ -50,6 +54,7 @@ export async function predictDemotion(
     segmentFull: facts ? toParent(facts, 'full') : null,
     latest: facts ? toParent(facts, 'latest') : null,
     damagedBelow: false,
+    suspectBelow: false,
     lineageBroken: false,
     depth: 0,
     fullEvery: body.full_every,
@@ -63,9 +68,12 @@ export async function predictDemotion(
 function toParent(facts: Facts, which: 'latest' | 'full'): ParentFacts | null {
   const id = facts[`${which}_id`];
   if (id === null) return null;
+  const health = facts[`${which}_health`];
+  // What is damaged by ranges may be healed, and what is suspected is looked at again: only the worker knows.
+  const open = health === 'suspect' || Number(facts[`${which}_located`]) === 1;
   return {
     id,
-    health: facts[`${which}_health`],
+    health: open ? 'ok' : health,
     changeId: facts[`${which}_change_id`],
     virtualSize: Number(facts[`${which}_size`] ?? 0),
   };

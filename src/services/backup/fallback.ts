@@ -1,10 +1,13 @@
 import { join } from 'node:path';
+import { readDigestIndex } from '../../datapath/index.js';
+import { untilAborted } from '../../datapath/untilAborted.js';
 import { chainInfo } from '../../qcow2/index.js';
+import { saysBadSector } from '../../shared/badSector.js';
 import { isStrataError } from '../../shared/errors.js';
 import { assertRepository } from '../repository/marker.js';
 import type { BackupContext } from './context.js';
 import type { BackupPlan } from './plan.js';
-import { layersOf } from './transfer.js';
+import { digestPaths, layersOf } from './transfer.js';
 
 /** Errors that say that what the increment stands on is broken, not the disk and not the new file. */
 const PARENT_ERRORS = ['digest_index_invalid', 'file_missing', 'image_corrupt'] as const;
@@ -22,20 +25,26 @@ export async function fullInstead(
   signal: AbortSignal,
 ): Promise<BackupPlan | undefined> {
   if (plan.type === 'full' || context.job.request.on_broken_chain !== 'full') return undefined;
+  // A disk that gives nothing at all says the same as one with a bad sector below an index.
+  const perhaps = isStrataError(error, ...PERHAPS_PARENT) || saysBadSector(error);
   const suspicious =
     isStrataError(error, ...PARENT_ERRORS) ||
-    (isStrataError(error, ...PERHAPS_PARENT) && (await isUnreadable(context, plan.parent.id, signal)));
+    (perhaps && (await isUnreadable(context, plan.parent.id, signal)));
   if (!suspicious) return undefined;
   await assertRepository(context.repository.rootPath, context.repository.id);
   return { type: 'full', mode: 'full', parent: null, demotedReason: 'parent_unreadable' };
 }
 
 async function isUnreadable(context: BackupContext, parentId: string, signal: AbortSignal): Promise<boolean> {
-  const [parent] = layersOf(context, parentId);
+  const { rootPath } = context.repository;
+  const layers = layersOf(context, parentId);
   try {
-    await chainInfo(join(context.repository.rootPath, parent.path), { signal });
+    await chainInfo(join(rootPath, layers[0].path), { signal });
+    for (const path of digestPaths(rootPath, layers))
+      for await (const _ of untilAborted(readDigestIndex(path), signal)) continue;
     return false;
   } catch (error) {
+    if (saysBadSector(error)) return true;
     // A tool that was stopped or was too slow has said nothing about the file.
     return isStrataError(
       error,
@@ -44,6 +53,7 @@ async function isUnreadable(context: BackupContext, parentId: string, signal: Ab
       'file_missing',
       'chain_broken',
       'image_corrupt',
+      'digest_index_invalid',
     );
   }
 }

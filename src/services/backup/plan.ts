@@ -29,8 +29,9 @@ export interface PlanInput {
   /** Full of the current segment, and the latest backup: null until one has completed. */
   segmentFull: ParentFacts | null;
   latest: ParentFacts | null;
-  /** True when any backup below `latest` in the segment is damaged. */
+  /** True when `latest`, or any backup below it in the segment, is damaged; or suspect, now that it was looked at again. */
   damagedBelow: boolean;
+  suspectBelow: boolean;
   /** True when `latest` stands on a backup that is not there. */
   lineageBroken: boolean;
   /** Layers from `latest` down to its full. */
@@ -53,6 +54,7 @@ const LONGEST_CHAIN = 250;
 export const DEMOTED_REASONS = [
   'no_completed_full',
   'parent_damaged',
+  'parent_suspect',
   'parent_unreadable',
   'disk_shrunk',
   'chain_too_long',
@@ -91,8 +93,9 @@ export function planBackup(input: PlanInput): BackupPlan {
   if (input.lineageBroken) return demote(input, 'parent_unreadable');
   if (parent === null) return demote(input, 'no_completed_full');
   if (type === 'incremental' && input.depth >= LONGEST_CHAIN) return demote(input, 'chain_too_long');
-  const damaged = parent.health === 'damaged' || (type === 'incremental' && input.damagedBelow);
-  if (damaged) return demote(input, 'parent_damaged');
+  const below = type === 'incremental' ? input : { damagedBelow: false, suspectBelow: false };
+  if (parent.health === 'damaged' || below.damagedBelow) return demote(input, 'parent_damaged');
+  if (parent.health === 'suspect' || below.suspectBelow) return demote(input, 'parent_suspect');
   if (input.virtualSize < parent.virtualSize) return demote(input, 'disk_shrunk');
   if (input.tracker === 'none') return { type, mode: 'compare', parent, demotedReason: null };
   // A change list belongs to one parent (invariant 4): applied to any other it would be silently incomplete.
@@ -147,6 +150,8 @@ function demote(input: PlanInput, reason: RefusedReason): BackupPlan {
 const REFUSALS: Record<RefusedReason, string> = {
   no_completed_full: 'The chain has no completed full backup, and on_broken_chain is "fail".',
   parent_damaged: 'The chain is damaged, and on_broken_chain is "fail".',
+  parent_suspect:
+    'A file that the increment would stand on cannot be read or trusted, and on_broken_chain is "fail".',
   parent_unreadable: 'The latest backup or its digest index cannot be read, and on_broken_chain is "fail".',
   chain_too_long: `The chain has ${LONGEST_CHAIN} layers, and on_broken_chain is "fail".`,
   disk_shrunk: 'The disk has become smaller, which needs a full, and on_broken_chain is "fail".',

@@ -14,6 +14,7 @@ export function planJob(context: BackupContext, virtualSize: number): BackupPlan
     segmentFull: context.segmentFull,
     latest: context.lineage[0] ?? null,
     damagedBelow: context.lineage.some((layer) => layer.health === 'damaged'),
+    suspectBelow: context.lineage.some((layer) => layer.health === 'suspect'),
     lineageBroken: context.lineageBroken,
     depth: context.lineage.length,
     fullEvery: job.request.full_every,

@@ -13,6 +13,7 @@ import { explainFailure } from './explainFailure.js';
 import { fullInstead } from './fallback.js';
 import { healLineage } from './heal/healLineage.js';
 import { removeDeadPartials, resumePublished } from './leftovers.js';
+import { lookAgain } from './lookAgain.js';
 import { type BackupPlan, comparedInstead } from './plan.js';
 import { planJob } from './planJob.js';
 import { adoptPushed } from './push/pushedStep.js';
@@ -26,7 +27,7 @@ import { transfer } from './transfer.js';
  *
  * Steps, and what a kill after each leaves:
  *  1. repository marker, catalogue, dead attempts' files   nothing new
- *  2. open the source; heal what is damaged in ranges (decision 13); plan
+ *  2. look again at what is suspect; open the source; heal what is damaged in ranges (decision 13); plan
  *                                                          files as they were, or right again; nothing new
  *  3. bytes and digests into `.<name>.<f>.partial`         partial files, removed by the next attempt
  *  4. check, content id, manifest; all flushed             the same
@@ -70,7 +71,7 @@ async function resumeOrBegin(
   }
   await assertRoom(deps, context);
   report({ phase: 'opening', bytes_done: 0, bytes_total: null });
-  const input = { deps, held, context, report };
+  const input = { deps, held, report, context: await lookAgain({ deps, held, context, report }) };
   return source.type === 'push' ? runPush(input, adopted) : runPull(input, source);
 }
 

@@ -18,8 +18,3 @@ export async function tryClone(from: string, to: string): Promise<boolean> {
     return false;
   }
 }
-
-/** Copies a file byte by byte to a name that must not exist. */
-export async function copyWhole(from: string, to: string): Promise<void> {
-  await copyFile(from, to, constants.COPYFILE_EXCL);
-}

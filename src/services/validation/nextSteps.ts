@@ -35,7 +35,7 @@ export const NEXT_STEPS: Record<FindingCode, string> = {
   data_damaged:
     'The next backup puts back what the source still holds, or takes a full. Or put the file back from a copy and validate deep. Look at the disk below.',
   data_unreadable:
-    'Put the file back from a copy and validate deep; otherwise take a full. Look at the disk below.',
+    'The next backup puts back what the source still holds, or takes a full. Or put the file back from a copy and validate deep. Look at the disk below.',
   data_below_damaged: 'See the finding of the file below.',
   data_below_unreadable: 'Look at the disk below; validate deep again, or take a full.',
   content_unproved: COPY_OR_FULL,

@@ -13,6 +13,7 @@ const input: PlanInput = {
   segmentFull: { ...parent, id: 'bkp_0', changeId: 'c0' },
   latest: parent,
   damagedBelow: false,
+  suspectBelow: false,
   lineageBroken: false,
   depth: 2,
   fullEvery: undefined,
@@ -77,7 +78,7 @@ describe('The plan of a backup', () => {
     expect(plan.parent?.id).to.equal('bkp_0');
   });
 
-  it('takes a full with a reason for a first, a damaged and a shrunk disk', () => {
+  it('takes a full with a reason for a first, a damaged, a suspect and a shrunk disk', () => {
     expect(planBackup({ ...input, latest: null, segmentFull: null }).demotedReason).to.equal(
       'no_completed_full',
     );
@@ -85,6 +86,13 @@ describe('The plan of a backup', () => {
       'parent_damaged',
     );
     expect(planBackup({ ...input, damagedBelow: true }).demotedReason).to.equal('parent_damaged');
+    expect(planBackup({ ...input, latest: { ...parent, health: 'suspect' } }).demotedReason).to.equal(
+      'parent_suspect',
+    );
+    expect(planBackup({ ...input, suspectBelow: true }).demotedReason).to.equal('parent_suspect');
+    expect(planBackup({ ...input, requestedType: 'differential', suspectBelow: true }).type).to.equal(
+      'differential',
+    );
     expect(planBackup({ ...input, lineageBroken: true }).demotedReason).to.equal('parent_unreadable');
     expect(planBackup({ ...input, depth: 250 }).demotedReason).to.equal('chain_too_long');
     expect(planBackup({ ...input, virtualSize: 512 }).demotedReason).to.equal('disk_shrunk');

@@ -46,8 +46,15 @@ describe('the plan of a healing', () => {
       expect(planHealing(lineage({ 1: bad, 2: whole }), damage(['b1']))).to.equal(undefined);
   });
 
-  it('is none where the disk does not give sectors, or the file of an expired backup is wrong', () => {
-    expect(planHealing(lineage({ 1: bad }), damage(['b1'], ['b2']))).to.equal(undefined);
+  it('puts back what the disk does not give, too', () => {
+    const plan = planHealing(lineage({ 1: bad, 2: { ...bad, health: 'suspect' } }), damage(['b1'], ['b2']));
+    expect(plan?.map(({ layer, ranges }) => [layer.id, ranges])).to.deep.equal([
+      ['b1', [RANGE]],
+      ['b2', [RANGE]],
+    ]);
+  });
+
+  it('is none where the file of an expired backup is wrong', () => {
     expect(planHealing(lineage({ 1: { ...bad, expired: true } }), damage(['b1']))).to.equal(undefined);
   });
 

@@ -1,8 +1,9 @@
 import type { Extent } from '../../../shared/extents.js';
+import { unionRanges } from '../../../shared/ranges.js';
 import type { Damage } from '../../validation/index.js';
 import type { Layer } from '../context.js';
 
-/** A layer whose file holds wrong content in these ranges, and nowhere else as far as is known. */
+/** A layer whose file holds wrong content in these ranges, or cannot be read there, and nowhere else as far as is known. */
 export interface LayerToHeal {
   layer: Layer;
   /** What it stands on, topmost first. */
@@ -24,12 +25,11 @@ export function planHealing(
   const bad = lineage.filter(({ health }) => health !== 'ok');
   if (bad.length === 0 || !bad.every(({ damageLocated }) => damageLocated)) return undefined;
   const layers = lineage.flatMap((layer, depth): LayerToHeal[] => {
-    const { wrong } = damageOf(layer.id);
-    return wrong.length === 0 ? [] : [{ layer, below: lineage.slice(depth + 1), ranges: wrong }];
+    const { wrong, unproved } = damageOf(layer.id);
+    const ranges = unionRanges(wrong, unproved);
+    return ranges.length === 0 ? [] : [{ layer, below: lineage.slice(depth + 1), ranges }];
   });
-  // A disk that does not give its sectors cannot be copied either; and the file of an expired backup may be the base of a
-  // merge that was cut, which holds what its index does not say.
-  const unsure = lineage.some(({ id }) => damageOf(id).unproved.length > 0);
-  if (unsure || layers.some(({ layer }) => layer.expired)) return undefined;
+  // The file of an expired backup may be the base of a merge that was cut, which holds what its index does not say.
+  if (layers.some(({ layer }) => layer.expired)) return undefined;
   return layers.reverse();
 }

@@ -6,7 +6,8 @@ import { checkImage } from '../../../qcow2/index.js';
 import type { Attempt } from '../attempt.js';
 import type { OpenSource } from '../../../datapath/index.js';
 import { recordCapacity } from '../../repository/capacity.js';
-import { copyWhole, tryClone } from '../../repository/clone.js';
+import { tryClone } from '../../repository/clone.js';
+import { copyReadable } from '../../repository/copyReadable.js';
 import { allocatedBytes, removeFiles, syncDirectory, syncFile } from '../../repository/durable.js';
 import { headerDigest } from '../../repository/imageHeader.js';
 import { type BackupFiles, partialFiles, sidecarsOf } from '../../repository/layout.js';
@@ -65,13 +66,16 @@ export async function repairLayer(repair: Repair, step: LayerToHeal): Promise<No
   }
 }
 
-/** A clone where the file system can, else a copy where it leaves the reserve. */
-async function copyFile({ deps, context }: Repair, from: string, to: string): Promise<boolean> {
+/**
+ * A clone where the file system can, else a copy where it leaves the reserve. What the disk does not give of it is what is put
+ * back, or the copy is not proved.
+ */
+async function copyFile({ deps, context, held }: Repair, from: string, to: string): Promise<boolean> {
   if (await tryClone(from, to)) return true;
   const { repository } = context;
   const { availableBytes } = await recordCapacity(deps.ds, repository, deps.clock.now());
   if (availableBytes - (await allocatedBytes(from)) < repository.minFreeBytes) return false;
-  await copyWhole(from, to);
+  await copyReadable(from, to, held.signal);
   return true;
 }
 

@@ -10,6 +10,9 @@ import { codeOf } from '../../../helpers/codeOf.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
 import { type PushAgent, startPush } from '../../../helpers/pushAgent.js';
 import { runTool } from '../../../helpers/runTool.js';
+import { placeOf } from '../validation/deep/places.js';
+import { flip } from '../validation/faultTools.js';
+import { validate } from '../validation/support.js';
 import { completed, expectContent, listens, portsOf, serversOf, SIZE, until } from './support.js';
 
 describe('The life of a push export', () => {
@@ -171,5 +174,30 @@ describe('The life of a push export', () => {
     await second.complete({ backup_type: 'full' });
     await completed(fleet, second);
     await expectContent(fleet, second.backupId, disk);
+  });
+
+  it('is that of a full, from the start, where the parent is damaged or cannot be read: nobody can be asked for blocks', async () => {
+    for (const [health, demoted_reason] of [
+      ['damaged', 'parent_damaged'],
+      ['suspect', 'parent_suspect'],
+    ] as const) {
+      const first = await startPush(fleet, { vm_name: health });
+      await writeAll(first);
+      await first.complete({ change_id: 'c1' });
+      const parent = await completed(fleet, first);
+      const image = join(fleet.repositoryRoot, parent.repositoryPath ?? '');
+      await flip(image, await placeOf(image, 5));
+      await validate(fleet.suite.ds, parent, { level: 'deep' });
+      expect(await row(first.backupId)).to.include({ health: 'damaged', damageLocated: true });
+      // As a deep validation leaves a file whose disk does not give the same block.
+      await fleet.suite.ds.query('UPDATE backup_jobs SET health = ? WHERE id = ?', [health, first.backupId]);
+      const ask = { vm_name: health, backup_type: 'incremental' as const };
+      const second = await startPush(fleet, ask, { since_change_id: 'c1' });
+      expect(await second.opened()).to.deep.include({ backup_type: 'full', demoted_reason });
+      await writeAll(second);
+      await second.complete({ backup_type: 'full' });
+      await completed(fleet, second);
+      await expectContent(fleet, second.backupId, disk);
+    }
   });
 });

@@ -17,7 +17,7 @@ export const depsOf = (ds: DataSource) => ({ ds, clock: systemClock, scratchDir:
 /** Validates a chain as a worker does, and reads back what the catalogue then says. */
 export async function validate(
   ds: DataSource,
-  chain: ChainFixture,
+  chain: Pick<ChainFixture, 'chainId' | 'repositoryId'>,
   params: ValidateParams = { level: 'quick' },
 ): Promise<ValidationReport> {
   const jobId = await addValidation(ds, chain, params);

@@ -1,0 +1,23 @@
+import { judgeAnew } from '../validation/index.js';
+import type { Attempt } from './attempt.js';
+import { type BackupContext, loadContext } from './context.js';
+
+/**
+ * Looks again at files that were suspected as a whole: what a mount that did not answer or a writer has made suspect may have
+ * passed, and a full is dear. What is still suspect is no parent; nor is what a disk does not give in ranges, which is not
+ * found by looking.
+ * @returns what the catalogue says afterwards
+ * @throws repository_unavailable, lease_lost, database_unavailable, the signal's reason
+ */
+export async function lookAgain({
+  deps,
+  held,
+  context,
+  report,
+}: Omit<Attempt, 'virtualSize'>): Promise<BackupContext> {
+  const { job, lineage, lineageBroken, repository } = context;
+  const isOpen = lineage.some(({ health, damageLocated }) => health === 'suspect' && !damageLocated);
+  if (!isOpen || job.requestedType === 'full' || lineageBroken) return context;
+  await judgeAnew(deps, held, repository.id, report);
+  return loadContext(deps.ds, job.id);
+}
