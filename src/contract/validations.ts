@@ -39,6 +39,7 @@ export const RepositoryValidation = closed(
       { ok: Type.Integer(), suspect: Type.Integer(), damaged: Type.Integer() },
       'Those with backups, by health.',
     ),
+    backups: closed({ suspect: Type.Integer(), damaged: Type.Integer() }, 'Those that are not ok.'),
     quick: nullable(Due),
     deep: nullable(Due),
   },

@@ -1,6 +1,12 @@
 import type { Repository, RepositoryValidation } from '../../client/index.js';
+import { renderTable } from './table.js';
 
 type Field = readonly [string, string];
+
+/** A repository as `strata status` tells of it. */
+export interface RepositoryState extends RepositoryValidation {
+  name: string;
+}
 
 const HOUR_SECONDS = 3600;
 const DAY_SECONDS = 24 * HOUR_SECONDS;
@@ -8,7 +14,7 @@ const DAY_SECONDS = 24 * HOUR_SECONDS;
 /** Fields of a repository: how its chains are, and what of its cadence is overdue. */
 export function cadenceFields(
   repository: Repository,
-  { chains, quick, deep }: RepositoryValidation,
+  { chains, backups, quick, deep }: RepositoryValidation,
   size: (bytes: number) => string,
 ): Field[] {
   const {
@@ -19,6 +25,7 @@ export function cadenceFields(
   const budget = bytes === null ? '' : `, ${size(bytes)} an hour at most`;
   return [
     ['chains', `${chains.ok} ok, ${chains.suspect} suspect, ${chains.damaged} damaged`],
+    ['ill backups', `${backups.suspect} suspect, ${backups.damaged} damaged`],
     ['validated quickly', quick ? `every ${hours} h: ${dueText(quick)}` : 'never'],
     ['validated deeply', deep ? `every ${days} days${budget}: ${dueText(deep)}` : 'never'],
   ];
@@ -33,4 +40,23 @@ function dueText({
       ? `${Math.floor(oldest / DAY_SECONDS)} days`
       : `${Math.floor(oldest / HOUR_SECONDS)} h`;
   return `${overdue} overdue, the longest wait is ${age}`;
+}
+
+/** Draws how the repositories are: what is ill, and what was not validated for too long (`-`: that level is off). */
+export function renderRepositories(repositories: readonly RepositoryState[]): string {
+  const count = (title: string, value: (row: RepositoryState) => number | null) => ({
+    title,
+    value,
+    align: 'right' as const,
+  });
+  const columns = [
+    { title: 'REPOSITORY', value: (row: RepositoryState) => row.name },
+    count('CHAINS', ({ chains }) => chains.ok + chains.suspect + chains.damaged),
+    count('SUSPECT', ({ chains }) => chains.suspect),
+    count('DAMAGED', ({ chains }) => chains.damaged),
+    count('DAMAGED BACKUPS', ({ backups }) => backups.damaged),
+    count('OVERDUE QUICK', ({ quick }) => quick?.overdue_chains ?? null),
+    count('OVERDUE DEEP', ({ deep }) => deep?.overdue_chains ?? null),
+  ];
+  return renderTable(columns, repositories, 'No repositories.');
 }

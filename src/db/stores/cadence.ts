@@ -121,3 +121,15 @@ export async function countHealth(ds: DataSource, repositoryId: string): Promise
   );
   return new Map(rows.map(({ health, n }) => [health, Number(n)]));
 }
+
+/** How many completed backups of a repository are not `ok`, by health. Those of chains that are `ok` need no look. */
+export async function countIllBackups(ds: DataSource, repositoryId: string): Promise<Map<string, number>> {
+  const rows = await select<{ health: string; n: string }>(
+    ds,
+    `SELECT b.health, COUNT(*) AS n FROM backup_chains c JOIN vm_contexts v ON v.vm_context_id = c.vm_context_id
+     JOIN backup_jobs b ON b.chain_id = c.id
+     WHERE v.repository_id = ? AND c.health <> 'ok' AND b.status = 'completed' AND b.health <> 'ok' GROUP BY b.health`,
+    [repositoryId],
+  );
+  return new Map(rows.map(({ health, n }) => [health, Number(n)]));
+}

@@ -1,8 +1,16 @@
 import { isAbsolute } from 'node:path';
 import { realpath } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { action, type CliIo, type CommandContext, type Output } from '../../cli/index.js';
-import { StrataError } from '../../shared/errors.js';
+import {
+  action,
+  type CliIo,
+  type CommandContext,
+  type Output,
+  renderRepositories,
+  repositoryStates,
+  type RepositoryState,
+} from '../../cli/index.js';
+import { isStrataError, StrataError } from '../../shared/errors.js';
 import { renderDown, renderStatus, renderUp } from './render.js';
 
 /**
@@ -31,7 +39,9 @@ export function addControlCommands(program: Command, io: CliIo): void {
     .action(action(io, (context: CommandContext) => runDown(context)));
   program
     .command('status')
-    .description('show processes, queues and addresses; exit code 0 only when all is well')
+    .description(
+      'show processes, queues, addresses, ill and overdue repositories; exit code 0 only when everything runs',
+    )
     .action(action(io, (context: CommandContext) => runStatus(context)));
 }
 
@@ -58,11 +68,31 @@ async function runDown({ io, json }: CommandContext): Promise<Output> {
   return { json: result, text: renderDown(result) };
 }
 
-async function runStatus({ io, size }: CommandContext): Promise<Output> {
+async function runStatus(context: CommandContext): Promise<Output> {
+  const { io, size } = context;
   const { status } = await import('../status.js');
   const found = await status({ env: io.env, projectDir: io.projectDir, signal: io.signal });
   const failure = found.healthy ? undefined : new StrataError('api_unreachable', 'Not everything runs.');
-  return { json: found, text: renderStatus(found, size), failure };
+  const repositories = await statesOrNone(context);
+  const health =
+    repositories === null
+      ? 'The API does not answer: how the repositories are is not known.\n'
+      : renderRepositories(repositories);
+  return {
+    json: { ...found, repositories },
+    text: `${renderStatus(found, size)}\n${health}`,
+    failure,
+  };
+}
+
+/** Null where the API cannot be asked: the rest of the status is wanted then most of all. */
+async function statesOrNone({ io, client }: CommandContext): Promise<RepositoryState[] | null> {
+  try {
+    return await repositoryStates(await client(), io.signal);
+  } catch (error) {
+    if (isStrataError(error)) return null;
+    throw error;
+  }
 }
 
 function controlOptions(io: CliIo, json: boolean) {

@@ -5,7 +5,7 @@ import { sidecarsOf } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import type { ReportProgress } from '../deps.js';
 import type { ChainCatalogue } from './catalogue.js';
-import { listNames, lookAtFile } from './collectFile.js';
+import { changeTimeOf, listNames, lookAtFile } from './collectFile.js';
 import { checkFile, describeHeaders } from './collectImages.js';
 import { computeContentId, digestsBelong, lookAtDigests, lookAtManifest } from './collectSidecars.js';
 import { NO_DAMAGE, NO_REACH } from './deep/knownDamage.js';
@@ -69,9 +69,10 @@ export async function collectFacts({
 
 const UNKNOWN: ProofFact = { provedAt: null, damage: NO_DAMAGE, reach: NO_REACH, settled: false };
 
-type Sidecars = Pick<BackupFacts, 'manifest' | 'digests' | 'content'>;
+type Sidecars = Pick<BackupFacts, 'manifest' | 'manifestCtimeMs' | 'digests' | 'content'>;
 const NO_SIDECARS: Sidecars = {
   manifest: { state: 'missing' },
+  manifestCtimeMs: null,
   digests: { state: 'missing' },
   content: { state: 'skipped' },
 };
@@ -125,9 +126,11 @@ async function lookAtSidecars(
   const indexOf = (row: BackupRow) => join(root, sidecarsOf(row.path).digests);
   for (const row of rows) {
     throwIfAborted(signal);
-    const manifest = await lookAtManifest(join(root, sidecarsOf(row.path).manifest));
+    const path = join(root, sidecarsOf(row.path).manifest);
+    const manifest = await lookAtManifest(path);
+    const manifestCtimeMs = await changeTimeOf(path, signal);
     const digests = await lookAtDigests(indexOf(row), signal);
-    sidecars.set(row.id, { manifest, digests, content: { state: 'skipped' } });
+    sidecars.set(row.id, { manifest, manifestCtimeMs, digests, content: { state: 'skipped' } });
   }
   // From the tips every index is reached, and each has its own checksum and its content id in the manifest: computing the
   // content id of every point would read every index once for each point above it.

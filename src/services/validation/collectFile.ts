@@ -21,6 +21,16 @@ export async function listNames(path: string, signal: AbortSignal): Promise<stri
   }
 }
 
+/** Change time of a file in ms; null where it cannot be had, of which whoever reads the file tells. */
+export async function changeTimeOf(path: string, signal: AbortSignal): Promise<number | null> {
+  try {
+    return (await abortable(lstat(path), signal)).ctimeMs;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return null;
+  }
+}
+
 /**
  * Looks at an image as a file and digests its beginning. `missing` only where both the listing and the look-up of the
  * name say so.
@@ -33,7 +43,7 @@ export async function lookAtFile(path: string, listed: boolean, signal: AbortSig
     const file = await open(path, 'r');
     try {
       const header = await digestHeader(file);
-      return { state: 'present', length: found.size, mtimeMs: found.mtimeMs, header };
+      return { state: 'present', length: found.size, mtimeMs: found.mtimeMs, ctimeMs: found.ctimeMs, header };
     } finally {
       await file.close();
     }

@@ -37,7 +37,10 @@ export type FileFact =
   | {
       state: 'present';
       length: number;
-      mtimeMs: number /** As `header_sha256` of the manifest. */;
+      mtimeMs: number;
+      /** When content, length, name or mode last changed: nobody can set it back, as mtime can be. */
+      ctimeMs: number;
+      /** As `header_sha256` of the manifest. */
       header: string;
     }
   | { state: 'missing' }
@@ -102,6 +105,8 @@ export interface BackupFacts {
   header: HeaderFact;
   check: CheckFact;
   manifest: SidecarFact<Manifest>;
+  /** Change time of the manifest's file, which gets its name right before the image; null where it cannot be had. */
+  manifestCtimeMs: number | null;
   digests: SidecarFact<{ backupId: string; virtualSize: number }>;
   content: ContentFact;
   proof: ProofFact;

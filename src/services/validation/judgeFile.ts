@@ -3,6 +3,8 @@ import { type Finding, finding, type FindingCode } from './findings.js';
 
 /** Times of a manifest are whole or fractional milliseconds, as its writer had them. */
 const SAME_TIME_MS = 1;
+/** From the manifest's name to the image's, and to the removal of the temporary ones: a slow disk flushes in between. */
+const PUBLISHED_WITHIN_MS = 60_000;
 
 /** Findings on the image as a file, and on what qemu-img check says of it. Pure. */
 export function judgeFile(facts: BackupFacts, all: readonly BackupFacts[]): Finding[] {
@@ -23,7 +25,7 @@ function judgeChange(facts: BackupFacts, all: readonly BackupFacts[], say: Say):
   if (file.state !== 'present' || manifest.state !== 'read' || sidecarOfOther(facts)) return [];
   if (facts.row.expired) return [];
   const { file_length: length, file_mtime_ms: mtimeMs } = manifest.value;
-  if (file.length === length && sameTime(file.mtimeMs, mtimeMs)) return [];
+  if (file.length === length && sameTime(file.mtimeMs, mtimeMs)) return judgeChangeTime(facts, say);
   const other = all.find((candidate) => candidate !== facts && hasFileOf(facts, candidate));
   if (other) return [say('file_swapped', `The file is that of backup ${other.row.id} (${other.row.path}).`)];
   if (file.length < length) {
@@ -39,6 +41,18 @@ function judgeChange(facts: BackupFacts, all: readonly BackupFacts[], say: Say):
   }
   const now = new Date(file.mtimeMs).toISOString();
   return [say('file_touched', `The file was changed at ${now}, after ${new Date(mtimeMs).toISOString()}.`)];
+}
+
+/**
+ * A file that was written to, and whose time of writing was set back afterwards, has a later change time than its manifest, which
+ * was published with it. What has been read and compared since is proved, whoever has touched it.
+ */
+function judgeChangeTime({ file, manifestCtimeMs, proof }: BackupFacts, say: Say): Finding[] {
+  if (file.state !== 'present' || manifestCtimeMs === null) return [];
+  const known = Math.max(manifestCtimeMs + PUBLISHED_WITHIN_MS, proof.provedAt?.getTime() ?? 0);
+  if (file.ctimeMs <= known) return [];
+  const message = `The file's content, name or mode was changed at ${new Date(file.ctimeMs).toISOString()}, although its time of writing is that of before.`;
+  return [say('file_touched', message)];
 }
 
 /**

@@ -5,7 +5,7 @@ import {
   ValidationsAccepted,
   VmParams,
 } from '../../../contract/index.js';
-import { countHealth, readCadences } from '../../../db/stores/cadence.js';
+import { countHealth, countIllBackups, readCadences } from '../../../db/stores/cadence.js';
 import { type CadencePlan, planRepositoryCadence } from '../../../services/validation/index.js';
 import { StrataError } from '../../../shared/errors.js';
 import { acceptValidations } from '../../accept/index.js';
@@ -79,14 +79,16 @@ function repositoryRoutes(app: Api, deps: HttpDeps): void {
 async function readValidation(deps: HttpDeps, id: string): Promise<RepositoryValidation> {
   const [repository] = await readCadences(deps.ds, id);
   if (!repository) throw new StrataError('not_found', `There is no repository ${id}.`);
-  const [plan, health] = await Promise.all([
+  const [plan, health, ill] = await Promise.all([
     planRepositoryCadence(deps.ds, repository),
     countHealth(deps.ds, id),
+    countIllBackups(deps.ds, id),
   ]);
   const count = (word: string) => health.get(word) ?? 0;
   return {
     repository_id: id,
     chains: { ok: count('ok'), suspect: count('suspect'), damaged: count('damaged') },
+    backups: { suspect: ill.get('suspect') ?? 0, damaged: ill.get('damaged') ?? 0 },
     quick: toDue(plan.quick),
     deep: toDue(plan.deep),
   };

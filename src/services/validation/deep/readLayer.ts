@@ -86,8 +86,8 @@ async function resumePass(
 }
 
 async function identityOf(path: string): Promise<string> {
-  const { size, mtimeNs, ino } = await lstat(path, { bigint: true });
-  return `${size}:${mtimeNs}:${ino}`;
+  const { size, mtimeNs, ctimeNs, ino } = await lstat(path, { bigint: true });
+  return `${size}:${mtimeNs}:${ctimeNs}:${ino}`;
 }
 
 function note(pass: ProofPass, { upTo, wrong, unproved }: ProofStep, virtualSize: number): void {

@@ -36,7 +36,7 @@ function backupFacts(number: number): BackupFacts {
   const parentFile = parent === null ? null : `${parent}.qcow2`;
   return {
     row,
-    file: { state: 'present', length: 4096, mtimeMs: number, header: `header-${number}` },
+    file: { state: 'present', length: 4096, mtimeMs: number, ctimeMs: number, header: `header-${number}` },
     header: {
       state: 'read',
       virtualSize: 1024,
@@ -51,6 +51,7 @@ function backupFacts(number: number): BackupFacts {
       reach: { wrong: [], unproved: [] },
       settled: false,
     },
+    manifestCtimeMs: number,
     manifest: {
       state: 'read',
       value: {

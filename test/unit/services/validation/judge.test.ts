@@ -49,6 +49,21 @@ describe('the judgement of a chain', () => {
     });
   });
 
+  it('tells by the change time of a file that it was touched after it was published, or proved', () => {
+    const touchedAt = (ctimeMs: number, provedAt: Date | null) => {
+      const [one] = chainFacts(1).backups;
+      if (one?.file.state !== 'present') throw new Error('The fixture has a file.');
+      const proof = { ...one.proof, provedAt };
+      return codesOf(but(chainFacts(1), 1, { file: { ...one.file, ctimeMs }, proof }));
+    };
+    expect(touchedAt(60_001, null)).to.deep.equal([]);
+    expect(touchedAt(60_002, null)).to.deep.equal(['file_touched']);
+    expect(touchedAt(90_000, new Date(90_000))).to.deep.equal([]);
+    expect(touchedAt(90_001, new Date(90_000))).to.deep.equal(['file_touched']);
+    const noManifest = but(chainFacts(1), 1, { manifestCtimeMs: null });
+    expect(codesOf(noManifest)).to.deep.equal([]);
+  });
+
   it('is the same for the same facts, and never changes them', () => {
     const facts = but(chainFacts(3), 2, { file: { state: 'missing' } });
     const copy = structuredClone(facts);
