@@ -12,26 +12,21 @@ export async function followJob(
   label: string,
 ): Promise<Job> {
   const { progress, io } = context;
-  let waiting = false;
   const job = await client.waitForJob(id, {
     signal: io.signal,
     onProgress: (seen) => {
-      // Said once: a job that stands behind others of its chain shows no progress for as long.
-      if (seen.status === 'queued' && !waiting) {
-        waiting = true;
-        progress.update(label, {
-          phase: 'waiting',
-          bytes_done: 0,
-          bytes_total: null,
-          rate: null,
-          eta_seconds: null,
-        });
-      }
       if (seen.status === 'running') progress.update(label, seen.progress);
+      else progress.wait(label, whyItWaits(seen));
     },
   });
   progress.finish(label, `${printable(label)}  ${lastLine(job)}`);
   return job;
+}
+
+/** Undefined for a job that is about to run: nobody has to know. */
+function whyItWaits({ status, error }: Job): string | undefined {
+  if (status === 'queued') return 'for the jobs before it on its chain';
+  return status === 'released' && error ? `${printable(error.detail ?? '')} [${error.code}]` : undefined;
 }
 
 function lastLine(job: Job): string {

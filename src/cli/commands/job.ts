@@ -41,7 +41,8 @@ export function renderJob(job: Job): string {
     ['vm', `${job.vm_name} disk ${job.disk_id}`],
     ['chain', job.chain_id],
     ['status', job.cancel_requested && job.status === 'running' ? 'running, being cancelled' : job.status],
-    ['progress', job.progress ? renderPlain('', job.progress).trim() : null],
+    // What an attempt that has ended reported last says nothing any more.
+    ['progress', job.progress && job.status === 'running' ? renderPlain('', job.progress).trim() : null],
     ['error', job.error ? `${job.error.detail ?? ''} [${job.error.code}]` : null],
     ['attempts', job.attempts],
     ['accepted', formatTime(job.created_at)],

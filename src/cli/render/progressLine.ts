@@ -30,6 +30,11 @@ export function renderPlain(label: string, progress: ProgressFacts): string {
   return `${printable(label)}  ${printable(progress.phase)} ${amounts(progress)}`;
 }
 
+/** Of a job that does not run. */
+export function renderWait(label: string, why: string): string {
+  return `${printable(label)}  waiting: ${why}`;
+}
+
 /** 0 to 1, or null when the total is unknown. */
 export function shareDone({ bytes_done, bytes_total }: ProgressFacts): number | null {
   if (bytes_total === null) return null;

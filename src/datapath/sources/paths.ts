@@ -31,7 +31,7 @@ export async function allowedRealPath(
   }
   // A dangling link must look like any other forbidden path: else a link under a root would tell what exists elsewhere.
   if (within(await realOf(dirname(resolve(path)))) && (await isAbsent(path))) {
-    throw new StrataError('source_missing', 'There is no such file.', { field });
+    throw new StrataError('source_missing', `There is no file ${path}.`, { field });
   }
   throw notAllowed(field);
 }
