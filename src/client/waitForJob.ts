@@ -1,6 +1,6 @@
 import type { Job } from '../contract/index.js';
 import type { Clock } from '../shared/clock.js';
-import { isStrataError } from '../shared/errors.js';
+import { isStrataError, StrataError } from '../shared/errors.js';
 import type { CallOptions } from './transport.js';
 
 export interface WaitOptions extends CallOptions {
@@ -40,9 +40,9 @@ export async function waitForJob(
       onProgress?.(job);
       if (hasEnded(job)) return job;
     } catch (error) {
-      if (!isPassing(error)) throw error;
+      if (signal?.aborted || !isPassing(error)) throw error;
       awaySince ??= clock.monotonicMs();
-      if (clock.monotonicMs() - awaySince >= patienceMs) throw error;
+      if (clock.monotonicMs() - awaySince >= patienceMs) throw afterPatience(error);
     }
     await clock.sleep(pauseMs, signal);
     pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS);
@@ -57,5 +57,13 @@ function isPassing(error: unknown): boolean {
     'database_unavailable',
     'queue_unavailable',
     'shutting_down',
+    // Of one look: an API that stands still, or a network that loses everything. The job's own deadline is in its row.
+    'deadline_exceeded',
   );
+}
+
+/** A look that got no answer in its time must not read as if the job had not ended in its time. */
+function afterPatience(error: unknown): unknown {
+  if (!isStrataError(error, 'deadline_exceeded')) return error;
+  return new StrataError('api_unreachable', `The API does not answer: ${error.message}`, { cause: error });
 }

@@ -142,6 +142,16 @@ describe('client', () => {
     expect((await errorOf(client.waitForJob('bkp_1'))).code).to.equal('not_found');
   });
 
+  it('goes on waiting for a job while the API stands still, and then says that it does not answer', async () => {
+    await serve((_request, response, count) => {
+      if (count === 2) sendJson(response, 200, { id: 'bkp_1', status: 'completed' });
+    });
+    const client = createClient({ baseUrl: api?.baseUrl ?? '', timeoutMs: 100 });
+    expect((await client.waitForJob('bkp_1')).status).to.equal('completed');
+    const error = await errorOf(client.waitForJob('bkp_1', { patienceMs: 150 }));
+    expect([error.code, error.exitCode]).to.deep.equal(['api_unreachable', 7]);
+  });
+
   it('reads events across broken connections, and closes the connection when the loop is left', async () => {
     const event = (id: string) => `: hello\nevent: job\ndata: {"id":"${id}",\ndata: "status":"running"}\n\n`;
     const client = await serve((_request, response, count) => {
