@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JOB_TABLES, kindOfJob } from '../src/db/jobs/kinds.js';
-import { BackupJob } from '../src/entities/index.js';
+import { BackupJob, type ValidationLevel } from '../src/entities/index.js';
 import {
   acceptBackup,
   acceptRemoval,
@@ -33,7 +33,7 @@ export interface Bed {
   scratch: string;
   /** Full backup, or an increment of the extents, or by comparison where there are none. */
   backup(vm: Vm, what: 'full' | readonly Extent[] | 'compare'): Promise<Backed>;
-  validate(chainId: string): Promise<Timing>;
+  validate(chainId: string, level: ValidationLevel): Promise<Timing>;
   /** Removes a backup: merged away where another stands on it. */
   remove(backupId: string): Promise<Timing>;
   restore(backupId: string, path: string, verify?: boolean): Promise<Timing>;
@@ -64,8 +64,8 @@ export async function openBed(): Promise<Bed> {
     scratch,
     row,
     backup: (vm, what) => backup(fleet, vm, what),
-    validate: (chainId) =>
-      measure(async () => (await acceptValidation(fleet.accept, { chainId, level: 'quick' })).job_id),
+    validate: (chainId, level) =>
+      measure(async () => (await acceptValidation(fleet.accept, { chainId, level })).job_id),
     remove: (id) =>
       measure(async () => {
         const { chains } = await acceptRemoval(fleet.accept, { kind: 'backup', id }, { dryRun: false });

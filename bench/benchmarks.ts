@@ -7,6 +7,7 @@ import { chainContests } from './contests/chain.js';
 import { changesContest } from './contests/changes.js';
 import { compareContest } from './contests/compare.js';
 import { costContest } from './contests/cost.js';
+import { deepContest } from './contests/deep.js';
 import { fixedCostContest } from './contests/fixedCost.js';
 import { fullContest } from './contests/full.js';
 import { memoryContest, type WorkerMemory } from './contests/memory.js';
@@ -27,6 +28,7 @@ export const CONTESTS = [
   'compare',
   'fixed',
   'chain',
+  'deep',
   'merge',
   'cost',
   'catalogue',
@@ -93,6 +95,7 @@ async function runContests(
       return cost.rows;
     },
     chain: () => chainContests(bed, sizes, disk),
+    deep: () => deepContest(bed, sizes, disk),
     merge: () => mergeContests(bed, sizes, disk),
     catalogue: () => catalogueContest(sizes),
     memory: async () => {

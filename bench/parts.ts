@@ -95,7 +95,7 @@ function markStatements(ds: ServiceDeps['ds'], mark: (name: string) => void): Se
   return new Proxy(ds, {
     get(target, key) {
       const value: unknown = Reflect.get(target, key, target);
-      if (key === 'transaction') mark('transaction');
+      if (key === 'createQueryRunner') mark('transaction');
       if (typeof value !== 'function') return value;
       return (...args: unknown[]): unknown => {
         if (key === 'query' && String(args[0]).includes('INTO job_steps')) mark('journal');

@@ -1,19 +1,25 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { acceptBackup } from '../../src/producers/accept/index.js';
+import { BackupJob } from '../../src/entities/index.js';
+import { acceptBackup, acceptValidation } from '../../src/producers/accept/index.js';
+import type { QueueKind } from '../../src/queue/catalogue.js';
 import { makeDisk } from '../../test/helpers/disks.js';
 import { openFleet, type TestFleet } from '../../test/helpers/fleet.js';
 import { startWorkerProcess } from '../../test/helpers/workerProcess.js';
+import { completed } from '../bed.js';
 import type { Sizes } from '../sizes.js';
 
 const PIECES = 200;
 const PIECE_BYTES = 4096;
-const DEADLINE_MS = 600_000;
 
-/** Peak memory of a worker process after a full and a comparison of a sparse disk, in bytes. */
+/**
+ * Peak memory, in bytes, of a worker process after a full and a comparison of a sparse disk, and of another after a deep
+ * validation of the two.
+ */
 export interface WorkerMemory {
   diskBytes: number;
   peakBytes: number;
+  validationPeakBytes: number;
 }
 
 /** What a whole job needs in memory, for a disk of a usual size and for one a thousand times as large. */
@@ -22,7 +28,7 @@ export async function memoryContest(sizes: Sizes): Promise<WorkerMemory[]> {
   try {
     const measured: WorkerMemory[] = [];
     for (const diskBytes of sizes.sparseBytes) {
-      measured.push({ diskBytes, peakBytes: await peakOf(fleet, diskBytes) });
+      measured.push({ diskBytes, ...(await peaksOf(fleet, diskBytes)) });
     }
     return measured;
   } finally {
@@ -30,27 +36,53 @@ export async function memoryContest(sizes: Sizes): Promise<WorkerMemory[]> {
   }
 }
 
-async function peakOf(fleet: TestFleet, diskBytes: number): Promise<number> {
+async function peaksOf(fleet: TestFleet, diskBytes: number): Promise<Omit<WorkerMemory, 'diskBytes'>> {
   const path = join(fleet.sources, `sparse-${diskBytes}.raw`);
   const step = Math.floor(diskBytes / PIECES);
   const pieces = Array.from({ length: PIECES }, (_, piece) => [piece * step, PIECE_BYTES] as const);
   await makeDisk(path, diskBytes, pieces);
-  const worker = startWorkerProcess(fleet, 'backup');
   try {
-    for (const backup_type of ['full', 'incremental'] as const) {
-      const answer = await acceptBackup(fleet.accept, {
-        vm_name: `sparse-${diskBytes}`,
-        repository_id: 'main',
-        backup_type,
-        disks: [{ disk_id: 0, source: { type: 'file', path, format: 'raw' } }],
-      });
-      const end = await fleet.ended(answer.disk_results[0]?.backup_id ?? '', DEADLINE_MS);
-      if (end.status !== 'completed') throw new Error(`${end.status}: ${end.error_code} ${end.error_detail}`);
-    }
+    let chainId = '';
+    const peakBytes = await peakOf(fleet, 'backup', async () => {
+      for (const type of ['full', 'incremental'] as const)
+        chainId = await backUp(fleet, path, diskBytes, type);
+    });
+    const validationPeakBytes = await peakOf(fleet, 'maintenance', async () => {
+      const { job_id } = await acceptValidation(fleet.accept, { chainId, level: 'deep' });
+      await completed(fleet, job_id);
+    });
+    return { peakBytes, validationPeakBytes };
+  } finally {
+    await rm(path);
+  }
+}
+
+/** @returns the chain of the disk */
+async function backUp(
+  fleet: TestFleet,
+  path: string,
+  diskBytes: number,
+  type: 'full' | 'incremental',
+): Promise<string> {
+  const answer = await acceptBackup(fleet.accept, {
+    vm_name: `sparse-${diskBytes}`,
+    repository_id: 'main',
+    backup_type: type,
+    disks: [{ disk_id: 0, source: { type: 'file', path, format: 'raw' } }],
+  });
+  const id = answer.disk_results[0]?.backup_id ?? '';
+  await completed(fleet, id);
+  return (await fleet.suite.ds.getRepository(BackupJob).findOneByOrFail({ id })).chainId;
+}
+
+/** Peak memory of a new worker process that did this work. */
+async function peakOf(fleet: TestFleet, kind: QueueKind, work: () => Promise<void>): Promise<number> {
+  const worker = startWorkerProcess(fleet, kind);
+  try {
+    await work();
     return await peakMemory(worker.child.pid ?? 0);
   } finally {
     await worker.stop();
-    await rm(path);
   }
 }
 

@@ -28,14 +28,17 @@ export interface QueueDelivery {
 const KEEP_COMPLETED = { age: 24 * 3600, count: 1000 };
 const KEEP_FAILED = { age: 7 * 24 * 3600, count: 5000 };
 
-/** An entry that a worker has taken. */
-export interface ActiveEntry {
+/** An entry that a worker has taken, or that waits for its time. */
+export interface HeldEntry {
   kind: QueueKind;
   jobId: string;
   delivery: number;
-  /** Ends it in its worker's place, whose lock does not count. Nothing if it has ended meanwhile. */
+  /** Ends it: one that is taken in its worker's place, whose lock does not count. Nothing if it has gone on meanwhile. */
   end(): Promise<void>;
 }
+
+/** Delayed entries that are looked at, those first whose time comes first. */
+const MOST_DELAYED = 1_000;
 
 /** BullMQ's word for "whoever holds the lock" (removeLock.lua in 6.7). */
 const ANY_LOCK = '0';
@@ -50,8 +53,11 @@ export interface QueueSet {
    * them was set back.
    */
   ensurePending(delivery: QueueDelivery, stuckMs: number): Promise<boolean>;
-  /** The entries of the pools that BullMQ says are being worked on; perhaps by workers that are dead. */
-  activeEntries(pools: readonly string[]): Promise<ActiveEntry[]>;
+  /**
+   * The entries of the pools that BullMQ says are being worked on, perhaps by workers that are dead, or wait for their time,
+   * which is far away where a host's clock was ahead.
+   */
+  heldEntries(pools: readonly string[]): Promise<HeldEntry[]>;
   /** All queues of the pools, for Bull Board. */
   queues(pools: readonly string[]): Queue[];
   close(): Promise<void>;
@@ -101,7 +107,7 @@ export function createQueueSet(redis: Redis, prefix: string, clock: Clock): Queu
       if (state === 'delayed' && delivery.delayMs === 0) await promote(entry);
       return state !== 'unknown' && state !== 'completed' && state !== 'failed';
     },
-    activeEntries: (pools) => activeEntries(queue, pools),
+    heldEntries: (pools) => heldEntries(queue, pools),
     queues: (pools) => pools.flatMap((pool) => QUEUE_KINDS.map((kind) => queue(kind, pool))),
     close: async () => {
       await Promise.all([...open.values()].map((each) => each.close()));
@@ -109,26 +115,38 @@ export function createQueueSet(redis: Redis, prefix: string, clock: Clock): Queu
   };
 }
 
-async function activeEntries(
+async function heldEntries(
   queue: (kind: QueueKind, pool: string) => Queue,
   pools: readonly string[],
-): Promise<ActiveEntry[]> {
-  const found: ActiveEntry[] = [];
+): Promise<HeldEntry[]> {
+  const found: HeldEntry[] = [];
   for (const pool of pools) {
     for (const kind of QUEUE_KINDS) {
-      for (const entry of await queue(kind, pool).getActive()) found.push(...toActiveEntry(kind, entry));
+      const own = queue(kind, pool);
+      for (const entry of await own.getActive()) {
+        found.push(
+          ...toHeldEntry(kind, entry, async () => {
+            if ((await entry.getState()) === 'active') await entry.moveToCompleted('stale', ANY_LOCK, false);
+          }),
+        );
+      }
+      for (const entry of await own.getDelayed(0, MOST_DELAYED - 1)) {
+        found.push(
+          ...toHeldEntry(kind, entry, async () => {
+            // One that a worker takes at this moment is locked, and stays.
+            await own.remove(entry.id ?? '');
+          }),
+        );
+      }
     }
   }
   return found;
 }
 
 /** Nothing for an entry that Strata has not put there. */
-function toActiveEntry(kind: QueueKind, entry: Job): ActiveEntry[] {
+function toHeldEntry(kind: QueueKind, entry: Job, end: () => Promise<void>): HeldEntry[] {
   try {
     const { job_id: jobId, delivery } = parsePayload(entry.data);
-    const end = async () => {
-      if ((await entry.getState()) === 'active') await entry.moveToCompleted('stale', ANY_LOCK, false);
-    };
     return [{ kind, jobId, delivery, end }];
   } catch (error) {
     if (isStrataError(error, 'invalid_request')) return [];

@@ -16,7 +16,7 @@ import { flip } from '../integration/services/validation/faultTools.js';
 import { validate } from '../integration/services/validation/support.js';
 
 /** Every point in the soak run; in the short one every so many, beginning anew each day of the month. */
-const STRIDE = Number(process.env['STRATA_KILL_STRIDE'] ?? 61);
+const STRIDE = Number(process.env['STRATA_KILL_STRIDE'] ?? 101);
 const MIB = 1024 ** 2;
 const BLOCK = 65_536;
 /** Blocks of the full and of the tip that rot. */
