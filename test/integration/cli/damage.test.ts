@@ -94,7 +94,7 @@ describe('What an operator sees of validations and damage', function () {
     expect(first).to.match(/^web +0 +damaged +1 +[01] +1 +mnt_/);
     expect(second).to.match(/^mail +0 +ok +0 +0 +0 +mnt_/);
     expect(all.out).to.contain('1 of 2 chains are healthy.\n');
-    expect(all.out).to.match(/What to do next .*:\n {2}data_damaged: .*\n {4}web disk 0\n/);
+    expect(all.out).to.match(/What to do next [^]*\n {2}data_damaged: .*\n {4}web disk 0\n/);
     const one = await strata('validate', 'web', '--deep', '--wait');
     expect(one.code).to.equal(6);
     for (const offset of ROT)
