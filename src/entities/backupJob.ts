@@ -148,7 +148,10 @@ export class BackupJob extends ChainJob {
   @Column({ name: 'damage_located', type: 'boolean', default: false })
   damageLocated!: boolean;
 
-  /** Set when a restore has proved that the content is not what was written; cleared when one proves that it is. */
+  /**
+   * Set when a restore, or a deep validation without an index, has proved that the content is not what was written; cleared
+   * when one proves that it is, or says where it is not.
+   */
   @Column({ name: 'content_wrong_at', ...TIME, nullable: true })
   contentWrongAt!: Date | null;
 

@@ -39,6 +39,7 @@ interface LayerRow {
   parent_backup_id: string | null;
   health: Health;
   damage_located: number;
+  content_wrong_at: Date | null;
 }
 
 /**
@@ -106,7 +107,7 @@ async function assertRestorable(
   wish: RestoreWish,
 ): Promise<void> {
   const rows = await tx.query<LayerRow[]>(
-    `SELECT id, parent_backup_id, health, damage_located FROM backup_jobs WHERE chain_id = ? AND ${IS_LAYER}`,
+    `SELECT id, parent_backup_id, health, damage_located, content_wrong_at FROM backup_jobs WHERE chain_id = ? AND ${IS_LAYER}`,
     [chain_id],
   );
   const links = rows.map((row) => ({
@@ -114,6 +115,7 @@ async function assertRestorable(
     parentBackupId: row.parent_backup_id,
     health: row.health,
     damageLocated: Number(row.damage_located) === 1,
+    contentWrongAt: row.content_wrong_at,
   }));
   checkRestorable({ id, status, ...lineageOf(byId(links), id) }, wish);
 }

@@ -8,6 +8,8 @@ export interface RestorableLayer {
   health: Health;
   /** The health is that of ranges: those that stand on it have been judged by themselves. */
   damageLocated?: boolean;
+  /** When its content was read wrong and nobody has said where since. */
+  contentWrongAt?: Date | null;
 }
 
 /** A backup that somebody wants back, and what it stands on. */
@@ -33,7 +35,7 @@ export interface RestoreWish {
  * be sound (one read that failed makes it so), and a restore that verifies proves it by its content id.
  * @throws invalid_request for `allowDamaged` without `verify`; wrong_state when the backup is not completed
  * @throws backup_damaged when the catalogue does not lead to a full; when it, or a backup below it, is `damaged` and the
- *   wish does not allow that; or `suspect` and nothing would prove the content
+ *   wish does not allow that; or `suspect`, or once read wrong, and nothing would prove the content
  */
 export function checkRestorable(backup: RestorableFacts, { verify, allowDamaged }: RestoreWish): void {
   if (allowDamaged && !verify) {
@@ -62,16 +64,27 @@ export function checkRestorable(backup: RestorableFacts, { verify, allowDamaged 
   if (allowDamaged) return;
   const counting = backup.layers.filter(({ id, damageLocated }) => id === backup.id || !damageLocated);
   const damaged = counting.find(({ health }) => health === 'damaged');
-  const bad = damaged ?? (verify ? undefined : counting.find(({ health }) => health === 'suspect'));
+  const bad = damaged ?? (verify ? undefined : unproved(backup.layers, counting));
   if (!bad) return;
   const next = damaged
     ? 'validate its chain for the findings, or restore what can be read of it with allow_damaged'
     : 'it can be restored with verify, or once a validation of its chain has cleared it';
-  const which = bad.id === backup.id ? `is ${bad.health}` : `stands on ${bad.id}, which is ${bad.health}`;
+  const how = damaged || bad.health === 'suspect' ? `is ${bad.health}` : 'was once read with wrong content';
+  const which = bad.id === backup.id ? how : `stands on ${bad.id}, which ${how}`;
   throw new StrataError('backup_damaged', `Backup ${backup.id} ${which}; ${next}.`, {
     field: 'backup_id',
     details: { backup_id: bad.id, health: bad.health },
   });
+}
+
+/** What nobody can say to hold its content; a located damage below says nothing of the file as a whole. */
+function unproved(
+  layers: readonly RestorableLayer[],
+  counting: readonly RestorableLayer[],
+): RestorableLayer | undefined {
+  return (
+    counting.find(({ health }) => health === 'suspect') ?? layers.find(({ contentWrongAt }) => contentWrongAt)
+  );
 }
 
 export type RestorePlan =

@@ -134,7 +134,10 @@ function toView({ offset, length, backupId }: ReachedRange): ReachedView {
 }
 
 /** `whole`: as a file, which all that stand on it feel. `located`: by ranges. */
-function ownHealth({ row }: BackupFacts, findings: readonly Finding[]): Record<'whole' | 'located', Health> {
+function ownHealth(
+  { row, proof }: BackupFacts,
+  findings: readonly Finding[],
+): Record<'whole' | 'located', Health> {
   const mine = findings.filter((one) => one.backup_id === row.id);
   const by = (located: boolean) =>
     worst(
@@ -143,8 +146,10 @@ function ownHealth({ row }: BackupFacts, findings: readonly Finding[]): Record<'
         return (kind.located === true) === located ? [kind.verdict] : [];
       }),
     );
-  // What could not be looked at has not been cleared of what was found before.
-  const keep =
-    row.health === 'damaged' && !row.damageLocated && mine.some(({ code }) => code === 'unreadable');
+  // What could not be looked at has not been cleared of what was found before; nor does a quick check, which reads no
+  // content, clear what was read wrong as a whole.
+  const isOpen =
+    mine.some(({ code }) => code === 'unreadable') || (row.contentWrongAt !== null && !proof.settled);
+  const keep = row.health === 'damaged' && !row.damageLocated && isOpen;
   return { whole: keep ? 'damaged' : by(false), located: by(true) };
 }

@@ -60,10 +60,10 @@ function judgeReading({ read, row }: BackupFacts, say: Say): Finding[] {
   }
 }
 
-function judgeProof({ row, proof }: BackupFacts, say: Say): Finding[] {
-  if (row.contentWrongAt === null || proof.settled) return [];
+function judgeProof({ row, proof, read }: BackupFacts, say: Say): Finding[] {
+  if (row.contentWrongAt === null || proof.settled || read?.state === 'unproved') return [];
   const at = row.contentWrongAt.toISOString();
-  return [say('content_wrong', `A restore at ${at} read other content than was backed up.`)];
+  return [say('content_wrong', `At ${at} other content was read than was backed up.`)];
 }
 
 function filesOf(ranges: readonly ReachedRange[]): string {

@@ -39,7 +39,7 @@ export const NEXT_STEPS: Record<FindingCode, string> = {
   data_below_damaged: 'See the finding of the file below.',
   data_below_unreadable: 'Look at the disk below; validate deep again, or take a full.',
   content_unproved: COPY_OR_FULL,
-  content_wrong: 'Validate deep: it tells where, or that the restore was at fault.',
+  content_wrong: 'Validate deep: it tells where, or that the reading was at fault.',
   not_read: 'See the other findings of this backup; validate deep again when they are gone.',
   manifest_missing: MANIFEST,
   manifest_invalid: MANIFEST,

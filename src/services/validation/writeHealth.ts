@@ -28,6 +28,7 @@ export async function writeHealth(
   }
   for (const { row, proof } of backups) await saveReach(tx, row.id, storedReach(proof.reach));
   await settleProofs(tx, backups);
+  await noteUnproved(tx, backups);
   await tx.query('UPDATE backup_chains SET health = ?, last_validated_at = UTC_TIMESTAMP(3) WHERE id = ?', [
     report.chain_health,
     chainId,
@@ -53,7 +54,15 @@ async function setHealth(
   }
 }
 
-/** What a restore once proved wrong has been located or disproved. */
+/** What was read without an index, and wrong, is wrong until a reading disproves or locates it: no quick check sees it. */
+async function noteUnproved(tx: Transaction, backups: ChainFacts['backups']): Promise<void> {
+  const ids = backups.flatMap(({ row, read }) => (read?.state === 'unproved' ? [row.id] : []));
+  for (const id of ids) {
+    await tx.query('UPDATE backup_jobs SET content_wrong_at = UTC_TIMESTAMP(3) WHERE id = ?', [id]);
+  }
+}
+
+/** What was once read wrong has been located or disproved. */
 async function settleProofs(tx: Transaction, backups: ChainFacts['backups']): Promise<void> {
   for (const { row, proof } of backups) {
     if (row.contentWrongAt === null || !proof.settled) continue;

@@ -92,6 +92,21 @@ describe('restore refuses', function () {
     expect(await bench.restore({ number: 1, path })).to.include({ verified: true });
   });
 
+  it('what was once read wrong, where nothing would prove it; a restore that verifies clears it', async () => {
+    const path = join(bench.target, 'x.raw');
+    await bench.ds.query('UPDATE backup_jobs SET content_wrong_at = UTC_TIMESTAMP(3) WHERE id = ?', [
+      bench.at(2).id,
+    ]);
+    for (const number of [2, 4]) {
+      const error = await failure(bench.restore({ number, path, verify: false }));
+      expect(error.code).to.equal('backup_damaged');
+      expect(error.message).to.contain('was once read with wrong content');
+    }
+    expect(await bench.restore({ number: 2, path })).to.include({ verified: true });
+    await rm(path);
+    expect(await bench.restore({ number: 4, path, verify: false })).to.include({ verified: false });
+  });
+
   it('but not a suspect backup that it proves by its content id; one that is not as it was, it does not publish', async () => {
     const path = join(bench.target, 'x.raw');
     await bench.ds.query(`UPDATE backup_jobs SET health = 'suspect'`);

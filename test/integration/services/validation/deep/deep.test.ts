@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { copyFile, readdir, readFile, rm } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { DataSource } from 'typeorm';
 import { BackupJob, LayerProof } from '../../../../../src/entities/index.js';
@@ -155,6 +155,38 @@ describe('deep validation', function () {
     expect((await healths(ds, chain)).backups).to.equal('ok damaged suspect suspect');
     expect(await readdir(chain.directory)).to.not.include(basename(at(2).digests));
     expect((await readdir(chain.directory)).filter((name) => name.endsWith('.partial'))).to.deep.equal([]);
+  });
+
+  it('does not forget, by any check that reads no content, that an image without an index is damaged', async () => {
+    const index = await readFile(at(2).digests);
+    await rm(at(2).digests);
+    await rot(2, BLOCK);
+    await validate(ds, chain, DEEP);
+    for (const put of [undefined, index]) {
+      // With its index back, too: what has been read wrong is so until somebody reads it again.
+      if (put) await writeFile(at(2).digests, put);
+      expect(codes(chain, await validate(ds, chain))).to.include('2:content_wrong');
+      expect((await healths(ds, chain)).backups).to.equal('ok damaged suspect suspect');
+    }
+    const report = await validate(ds, chain, DEEP);
+    expect(codes(chain, report)).to.include('2:data_damaged');
+    expect(report.backups[1]?.damaged).to.deep.equal([{ offset: BLOCK, length: BLOCK }]);
+    const row = await ds.getRepository(BackupJob).findOneByOrFail({ id: at(2).id });
+    expect([row.contentWrongAt, row.damageLocated]).to.deep.equal([null, true]);
+  });
+
+  it('clears an image that was damaged without an index when a copy of it is put back', async () => {
+    const copy = await readFile(at(2).image);
+    await rm(at(2).digests);
+    await rot(2, BLOCK);
+    await validate(ds, chain, DEEP);
+    await writeFile(at(2).image, copy);
+    await validate(ds, chain);
+    expect((await healths(ds, chain)).backups).to.equal('ok damaged suspect suspect');
+    expect(codes(chain, await validate(ds, chain, DEEP))).to.include('2:digests_rebuilt');
+    expect((await healths(ds, chain)).backups).to.equal('ok ok ok ok');
+    const row = await ds.getRepository(BackupJob).findOneByOrFail({ id: at(2).id });
+    expect(row.contentWrongAt).to.equal(null);
   });
 
   it('says where a restore went wrong that no check had explained, and that it was the restore', async () => {
