@@ -1,16 +1,14 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { DataSource } from 'typeorm';
 import { BackupJob } from '../../src/entities/index.js';
 import { attemptBackup } from '../helpers/backupService.js';
 import { buildChain, type ChainFixture } from '../helpers/chainFixture.js';
-import { addBackup, openSuiteDatabase } from '../helpers/chainJobs.js';
+import { addBackup } from '../helpers/chainJobs.js';
 import { runTool } from '../helpers/runTool.js';
-import { createSuite, type Suite } from '../helpers/suite.js';
+import { type KillableAttempt, operationsOf, runAttempt } from '../helpers/killAttempt.js';
+import { type DatabaseSuite, openDatabaseSuite } from '../helpers/openSuite.js';
 import { placeOf } from '../integration/services/validation/deep/places.js';
 import { flip } from '../integration/services/validation/faultTools.js';
 import { validate } from '../integration/services/validation/support.js';
@@ -26,20 +24,15 @@ const ROT = [
   { number: 4, offset: 12 * MIB },
 ];
 
-const compiled = (name: string) => fileURLToPath(new URL(`../helpers/${name}`, import.meta.url));
-
 describe('A healing that is killed', function () {
   this.timeout(STRIDE === 1 ? 7_200_000 : 240_000);
-  let suite: Suite;
+  let suite: DatabaseSuite;
   let ds: DataSource;
   before(async () => {
-    suite = await createSuite();
-    ds = await openSuiteDatabase(suite);
+    suite = await openDatabaseSuite();
+    ({ ds } = suite);
   });
-  after(async () => {
-    await ds.destroy();
-    await suite.close();
-  });
+  after(() => suite.close());
 
   const openRound = async () => {
     const chain = await buildChain(ds, suite.tempDir);
@@ -54,18 +47,13 @@ describe('A healing that is killed', function () {
     return { chain, now, jobId: await addBackup(ds, chain, disk) };
   };
 
-  /** An attempt in a process of its own; killed right before or after an operation, or never. */
-  const attempt = async (chain: ChainFixture, jobId: string, env: Record<string, string>) => {
-    const { databaseSocketPath, databaseUser, databaseName, tempDir } = suite;
-    const args = [databaseSocketPath, databaseUser, databaseName, jobId, tempDir];
-    const program = [process.execPath, '--import', compiled('killAt.js'), compiled('healAttempt.js')];
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program, ...args], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-      env: { ...process.env, STRATA_TEST_KILL_ROOT: chain.root, ...env },
-    });
-    const [, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
-    return signal;
-  };
+  /** Of the backup, in a process of its own. */
+  const attempt = (chain: ChainFixture, jobId: string): KillableAttempt => ({
+    suite,
+    root: chain.root,
+    program: 'healAttempt.js',
+    args: [jobId, suite.tempDir],
+  });
 
   const readPoint = async (image: string): Promise<Buffer> => {
     const raw = join(suite.tempDir, 'point.raw');
@@ -102,10 +90,8 @@ describe('A healing that is killed', function () {
   };
 
   it('before or after any operation makes no point worse, and the next attempt finishes it', async () => {
-    const log = join(suite.tempDir, 'operations');
     const first = await openRound();
-    expect(await attempt(first.chain, first.jobId, { STRATA_TEST_KILL_LOG: log })).to.equal(null);
-    const operations = (await readFile(log, 'utf8')).trim().split('\n');
+    const operations = await operationsOf(attempt(first.chain, first.jobId));
     const points = operations.flatMap((operation, n) =>
       (['before', 'after'] as const).map((when) => ({ operation, at: n + 1, when })),
     );
@@ -114,9 +100,9 @@ describe('A healing that is killed', function () {
       const { operation, at, when } = points[turn] ?? { operation: '', at: 0, when: 'before' };
       const round = await openRound();
       const env = { STRATA_TEST_KILL_AT: String(at), STRATA_TEST_KILL_WHEN: when };
-      const signal = await attempt(round.chain, round.jobId, env);
+      const signal = await runAttempt(attempt(round.chain, round.jobId), env);
       // The last ones come by the clock in part: an attempt may have fewer of them.
-      if (signal === null) break;
+      if (signal === '') break;
       const context = `killed ${when} ${operation}`;
       expect(signal, context).to.equal('SIGKILL');
       killed++;

@@ -5,7 +5,6 @@ import type { DataSource } from 'typeorm';
 import { Repository } from '../../src/entities/index.js';
 import type { Strategy } from '../../src/services/consolidation/strategy.js';
 import { runRebuild } from '../../src/services/repository/rebuild/index.js';
-import { openSuiteDatabase } from '../helpers/chainJobs.js';
 import { type CloningFileSystem, openCloningFileSystem } from '../helpers/cloningFileSystem.js';
 import type { MergeBench } from '../helpers/mergeBench.js';
 import {
@@ -21,7 +20,7 @@ import {
   WHOLE,
 } from '../helpers/mergeSweep.js';
 import { startVictim } from '../helpers/mergeVictim.js';
-import { createSuite, type Suite } from '../helpers/suite.js';
+import { type DatabaseSuite, openDatabaseSuite } from '../helpers/openSuite.js';
 
 /** What is left of that which was not flushed: nothing, or by chance, from this seed on. */
 const SEED = Number(process.env.STRATA_MERGE_SEED ?? 1 + (Date.now() % 1_000_000));
@@ -29,17 +28,16 @@ const SEED = Number(process.env.STRATA_MERGE_SEED ?? 1 + (Date.now() % 1_000_000
 describe('A merge that is cut by a loss of power', function () {
   this.timeout(WHOLE ? 7_200_000 : 600_000);
   let cloning: CloningFileSystem | undefined;
-  let suite: Suite;
+  let suite: DatabaseSuite;
   let ds: DataSource;
   const benches = createBenches(() => cloning?.directory);
   before(async () => {
     cloning = await openCloningFileSystem();
-    suite = await createSuite();
-    ds = await openSuiteDatabase(suite);
+    suite = await openDatabaseSuite();
+    ({ ds } = suite);
   });
   after(async () => {
     await benches.close();
-    await ds.destroy();
     await suite.close();
     await cloning?.close();
   });

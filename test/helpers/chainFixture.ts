@@ -52,6 +52,13 @@ export interface ChainFixture {
   backups: FixtureBackup[];
 }
 
+/** The backup with this number in the chain, from 1. */
+export function nthBackup({ backups }: Pick<ChainFixture, 'backups'>, number: number): FixtureBackup {
+  const backup = backups[number - 1];
+  if (!backup) throw new Error(`There is no backup ${number}.`);
+  return backup;
+}
+
 const MIB = 1024 ** 2;
 const FIRST_SECONDS = 1_790_000_000;
 

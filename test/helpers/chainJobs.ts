@@ -1,6 +1,4 @@
 import type { DataSource } from 'typeorm';
-import { MIGRATIONS } from '../../migrations/index.js';
-import { openDatabase } from '../../src/db/dataSource.js';
 import { acquireLease } from '../../src/db/jobs/acquire.js';
 import { assertLease } from '../../src/db/jobs/lease.js';
 import { takePosition } from '../../src/db/jobs/position.js';
@@ -18,19 +16,8 @@ import {
 import type { HeldLease } from '../../src/services/chain/holdLease.js';
 import { newId } from '../../src/shared/ids.js';
 import type { ChainFixture } from './chainFixture.js';
-import type { Suite } from './suite.js';
 
 const LEASE_MS = 60_000;
-
-/** The suite's database with all tables. The caller destroys it. */
-export async function openSuiteDatabase(suite: Suite): Promise<DataSource> {
-  const ds = await openDatabase({
-    address: { socketPath: suite.databaseSocketPath, user: suite.databaseUser, name: suite.databaseName },
-    migrations: MIGRATIONS,
-  });
-  await ds.runMigrations();
-  return ds;
-}
 
 /** A validation of the chain, ready to be run. */
 export async function addValidation(

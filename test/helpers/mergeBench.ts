@@ -13,10 +13,16 @@ import type { Strategy } from '../../src/services/consolidation/strategy.js';
 import { runConsolidation, runSyntheticFull, settleSwitch } from '../../src/services/consolidation/index.js';
 import { systemClock } from '../../src/shared/clock.js';
 import { newId } from '../../src/shared/ids.js';
-import { buildChain, type ChainFixture, type ChainStep, type FixtureBackup } from './chainFixture.js';
-import { hold, openSuiteDatabase } from './chainJobs.js';
+import {
+  buildChain,
+  type ChainFixture,
+  type ChainStep,
+  type FixtureBackup,
+  nthBackup,
+} from './chainFixture.js';
+import { hold } from './chainJobs.js';
 import { expectDone, expectRebuildable } from './mergeVerdict.js';
-import { createSuite, type Suite } from './suite.js';
+import { type DatabaseSuite, openDatabaseSuite } from './openSuite.js';
 
 export type MergeRun = Awaited<ReturnType<typeof runConsolidation>>['result'];
 export type FullRun = Awaited<ReturnType<typeof runSyntheticFull>>['result'];
@@ -30,7 +36,7 @@ export interface How {
 }
 
 export interface MergeBench {
-  suite: Suite;
+  suite: DatabaseSuite;
   ds: DataSource;
   chain: ChainFixture;
   /** By number, from 1. */
@@ -93,8 +99,8 @@ export async function openMergeBench(
   baseDir?: string,
   virtualSize = SIZE,
 ): Promise<MergeBench> {
-  const suite = await createSuite();
-  const ds = await openSuiteDatabase(suite);
+  const suite = await openDatabaseSuite();
+  const { ds } = suite;
   const chain = await buildChain(ds, baseDir ?? suite.tempDir, steps, virtualSize);
   const saved = join(suite.tempDir, 'saved');
   await cp(chain.directory, saved, { recursive: true, preserveTimestamps: true });
@@ -111,11 +117,7 @@ export async function openMergeBench(
     return held;
   };
   const lost = `${chain.root}.lost`;
-  const at = (number: number): FixtureBackup => {
-    const backup = chain.backups.at(number - 1);
-    if (!backup) throw new Error(`There is no backup ${number}.`);
-    return backup;
-  };
+  const at = (number: number): FixtureBackup => nthBackup(chain, number);
   const comparePoints: MergeBench['comparePoints'] = async (kept, context, root = chain.root) => {
     for (const { id, path } of kept) {
       const { identical, message } = await compareImages(
@@ -160,7 +162,6 @@ export async function openMergeBench(
     expectRebuildable: (kept, context, root = chain.root) => expectRebuildable(chain, kept, context, root),
     expectDone: (kept, context) => expectDone(ds, chain, kept, context),
     close: async () => {
-      await ds.destroy();
       await suite.close();
     },
   };

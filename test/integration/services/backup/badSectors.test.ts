@@ -6,10 +6,10 @@ import { readSteps } from '../../../../src/db/jobs/journal.js';
 import { BackupJob } from '../../../../src/entities/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
 import { attemptBackup } from '../../../helpers/backupService.js';
-import { buildChain, type ChainFixture } from '../../../helpers/chainFixture.js';
-import { addBackup, openSuiteDatabase } from '../../../helpers/chainJobs.js';
+import { buildChain, type ChainFixture, nthBackup } from '../../../helpers/chainFixture.js';
+import { addBackup } from '../../../helpers/chainJobs.js';
 import { type FailingDisk, openFailingDisk } from '../../../helpers/failingDisk.js';
-import { createSuite, type Suite } from '../../../helpers/suite.js';
+import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
 import { placeOf, tablesOf } from '../validation/deep/places.js';
 import { codes, healths, validate } from '../validation/support.js';
 
@@ -18,15 +18,15 @@ const MIB = 1024 ** 2;
 
 describe('The backup of a disk whose repository has bad sectors', function () {
   this.timeout(120_000);
-  let suite: Suite;
+  let suite: DatabaseSuite;
   let ds: DataSource;
   let disk: FailingDisk;
   let chain: ChainFixture;
   let source: string;
 
   before(async () => {
-    suite = await createSuite();
-    ds = await openSuiteDatabase(suite);
+    suite = await openDatabaseSuite();
+    ({ ds } = suite);
   });
 
   beforeEach(async () => {
@@ -38,16 +38,9 @@ describe('The backup of a disk whose repository has bad sectors', function () {
 
   afterEach(() => disk.remove());
 
-  after(async () => {
-    await ds.destroy();
-    await suite.close();
-  });
+  after(() => suite.close());
 
-  const at = (number: number) => {
-    const backup = chain.backups[number - 1];
-    if (!backup) throw new Error(`There is no backup ${number}.`);
-    return backup;
-  };
+  const at = (number: number) => nthBackup(chain, number);
   /** The disk as it is now: one block has changed since the latest backup. */
   const content = () => Buffer.from(at(4).content).fill(0x5a, 5 * MIB, 5 * MIB + BLOCK);
   const failBlock = async (number: number, offset: number) =>

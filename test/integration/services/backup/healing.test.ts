@@ -7,10 +7,10 @@ import { BackupJob } from '../../../../src/entities/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
 import { StrataError } from '../../../../src/shared/errors.js';
 import { attemptBackup } from '../../../helpers/backupService.js';
-import { buildChain, type ChainFixture } from '../../../helpers/chainFixture.js';
-import { addBackup, openSuiteDatabase } from '../../../helpers/chainJobs.js';
+import { buildChain, type ChainFixture, nthBackup } from '../../../helpers/chainFixture.js';
+import { addBackup } from '../../../helpers/chainJobs.js';
 import { codeOf } from '../../../helpers/codeOf.js';
-import { createSuite, type Suite } from '../../../helpers/suite.js';
+import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
 import { placeOf, tablesOf } from '../validation/deep/places.js';
 import { flip, overwriteBytes } from '../validation/faultTools.js';
 import { codes, healths, validate } from '../validation/support.js';
@@ -21,14 +21,14 @@ const DEEP = { level: 'deep' } as const;
 
 describe('The backup after damage was found', function () {
   this.timeout(60_000);
-  let suite: Suite;
+  let suite: DatabaseSuite;
   let ds: DataSource;
   let chain: ChainFixture;
   let disk: string;
 
   before(async () => {
-    suite = await createSuite();
-    ds = await openSuiteDatabase(suite);
+    suite = await openDatabaseSuite();
+    ({ ds } = suite);
   });
 
   beforeEach(async () => {
@@ -37,16 +37,9 @@ describe('The backup after damage was found', function () {
     await writeFile(disk, content());
   });
 
-  after(async () => {
-    await ds.destroy();
-    await suite.close();
-  });
+  after(() => suite.close());
 
-  const at = (number: number) => {
-    const backup = chain.backups[number - 1];
-    if (!backup) throw new Error(`There is no backup ${number}.`);
-    return backup;
-  };
+  const at = (number: number) => nthBackup(chain, number);
   /** The disk as it is now: one block has changed since the latest backup. */
   const content = () => Buffer.from(at(4).content).fill(0x5a, 5 * MIB, 5 * MIB + BLOCK);
   const rot = async (number: number, offset: number) =>

@@ -13,9 +13,10 @@ import {
   type ChainFixture,
   type ChainStep,
   type FixtureBackup,
+  nthBackup,
 } from '../../../helpers/chainFixture.js';
-import { addRestore, hold, openSuiteDatabase } from '../../../helpers/chainJobs.js';
-import { createSuite, type Suite } from '../../../helpers/suite.js';
+import { addRestore, hold } from '../../../helpers/chainJobs.js';
+import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
 
 export interface RestoreWish {
   /** Number of the backup, from 1; the latest by default. */
@@ -34,7 +35,7 @@ export interface RestoreWish {
 /** A chain, a directory to restore to, and what a worker does with a restore job. */
 export interface RestoreBench {
   ds: DataSource;
-  suite: Suite;
+  suite: DatabaseSuite;
   chain: ChainFixture;
   /** The one directory that restores may write to. */
   target: string;
@@ -47,17 +48,13 @@ export interface RestoreBench {
 }
 
 export async function openBench(steps?: readonly ChainStep[], virtualSize?: number): Promise<RestoreBench> {
-  const suite = await createSuite();
-  const ds = await openSuiteDatabase(suite);
+  const suite = await openDatabaseSuite();
+  const { ds } = suite;
   const chain = await buildChain(ds, suite.tempDir, steps, virtualSize);
   const target = join(suite.tempDir, 'restored');
   await mkdir(target);
   const scratchDir = await mkdtemp(join(suite.tempDir, 's-'));
-  const at = (number: number): FixtureBackup => {
-    const backup = chain.backups.at(number - 1);
-    if (!backup) throw new Error(`There is no backup ${number}.`);
-    return backup;
-  };
+  const at = (number: number): FixtureBackup => nthBackup(chain, number);
   const add = ({ number, path, format = 'raw', verify = true, allowDamaged = false }: RestoreWish) => {
     const backupId = at(number ?? chain.backups.length).id;
     return addRestore(ds, chain, { backupId, path, format, verify, allowDamaged });
@@ -89,7 +86,6 @@ export async function openBench(steps?: readonly ChainStep[], virtualSize?: numb
       }
     },
     close: async () => {
-      await ds.destroy();
       await suite.close();
     },
   };

@@ -1,10 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import type { DataSource } from 'typeorm';
-import { buildChain } from '../../../helpers/chainFixture.js';
-import { openSuiteDatabase } from '../../../helpers/chainJobs.js';
+import { buildChain, nthBackup } from '../../../helpers/chainFixture.js';
 import { createRandom } from '../../../helpers/random.js';
-import { createSuite, type Suite } from '../../../helpers/suite.js';
+import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
 import { canBeNobody } from './faultTable/asNobody.js';
 import { expectContained, expectFound, expectNoHarm } from './faultTable/expect.js';
 import { FAULT_KINDS, type FaultKind } from './faultTable/kinds.js';
@@ -21,30 +20,23 @@ const DAY = new Date().getDate();
 
 describe('A fault in a repository', function () {
   this.timeout(120_000);
-  let suite: Suite;
+  let suite: DatabaseSuite;
   let ds: DataSource;
   const rows: string[] = [];
   let skipped = false;
 
   before(async () => {
-    suite = await createSuite();
-    ds = await openSuiteDatabase(suite);
+    suite = await openDatabaseSuite();
+    ({ ds } = suite);
   });
 
-  after(async () => {
-    await ds.destroy();
-    await suite.close();
-  });
+  after(() => suite.close());
 
   const meet = async (kind: FaultKind, layer: LayerName, seed: number): Promise<string> => {
     const random = createRandom(seed);
     const chain = await buildChain(ds, suite.tempDir);
     const number = { base: 1, middle: random.integer(2, 3), tip: 4 }[layer];
-    const at = (wanted: number) => {
-      const backup = chain.backups[wanted - 1];
-      if (!backup) throw new Error(`There is no backup ${wanted}.`);
-      return backup;
-    };
+    const at = (wanted: number) => nthBackup(chain, wanted);
     const place = { chain, number, at, random, tempDir: suite.tempDir };
     const seen = await observe(ds, kind, place);
     const context = `${kind.title}, ${layer}, seed ${seed}`;

@@ -1,36 +1,28 @@
 import { expect } from 'chai';
 import { rm } from 'node:fs/promises';
 import type { DataSource } from 'typeorm';
-import { buildChain, PLAIN_CHAIN } from '../../../helpers/chainFixture.js';
-import { openSuiteDatabase } from '../../../helpers/chainJobs.js';
-import { createSuite, type Suite } from '../../../helpers/suite.js';
+import { buildChain, PLAIN_CHAIN, nthBackup } from '../../../helpers/chainFixture.js';
+import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
 import { FAULTS } from './faults.js';
 import { swap } from './faultTools.js';
 import { codes, healths, validate } from './support.js';
 
 describe('quick validation of chains with one fault', function () {
   this.timeout(120_000);
-  let suite: Suite;
+  let suite: DatabaseSuite;
   let ds: DataSource;
 
   before(async () => {
-    suite = await createSuite();
-    ds = await openSuiteDatabase(suite);
+    suite = await openDatabaseSuite();
+    ({ ds } = suite);
   });
 
-  after(async () => {
-    await ds.destroy();
-    await suite.close();
-  });
+  after(() => suite.close());
 
   for (const fault of FAULTS) {
     it(`names ${fault.title}, and calls nothing else damaged`, async () => {
       const chain = await buildChain(ds, suite.tempDir);
-      await fault.inflict(chain, (number) => {
-        const backup = chain.backups[number - 1];
-        if (!backup) throw new Error(`There is no backup ${number}.`);
-        return backup;
-      });
+      await fault.inflict(chain, (number) => nthBackup(chain, number));
       const report = await validate(ds, chain);
       expect(codes(chain, report)).to.deep.equal(fault.codes.toSorted());
       expect(await healths(ds, chain)).to.deep.equal({ backups: fault.backups, chain: fault.chain });

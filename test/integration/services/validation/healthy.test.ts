@@ -4,24 +4,20 @@ import { join } from 'node:path';
 import type { DataSource } from 'typeorm';
 import { BackupChain } from '../../../../src/entities/index.js';
 import { buildChain, PLAIN_CHAIN } from '../../../helpers/chainFixture.js';
-import { openSuiteDatabase } from '../../../helpers/chainJobs.js';
-import { createSuite, type Suite } from '../../../helpers/suite.js';
+import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
 import { codes, healths, validate } from './support.js';
 
 describe('quick validation of healthy chains', function () {
   this.timeout(120_000);
-  let suite: Suite;
+  let suite: DatabaseSuite;
   let ds: DataSource;
 
   before(async () => {
-    suite = await createSuite();
-    ds = await openSuiteDatabase(suite);
+    suite = await openDatabaseSuite();
+    ({ ds } = suite);
   });
 
-  after(async () => {
-    await ds.destroy();
-    await suite.close();
-  });
+  after(() => suite.close());
 
   it('finds nothing in a chain that is as it was published', async () => {
     const chain = await buildChain(ds, suite.tempDir);

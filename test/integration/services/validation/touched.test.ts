@@ -2,10 +2,9 @@ import { chmod, link } from 'node:fs/promises';
 import { expect } from 'chai';
 import type { DataSource } from 'typeorm';
 import { buildChain, type ChainFixture } from '../../../helpers/chainFixture.js';
-import { openSuiteDatabase } from '../../../helpers/chainJobs.js';
 import { openSmallDisk, type SmallDisk } from '../../../helpers/mounts.js';
 import { runTool } from '../../../helpers/runTool.js';
-import { createSuite, type Suite } from '../../../helpers/suite.js';
+import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
 import { placeOf } from './deep/places.js';
 import { flip } from './faultTools.js';
 import { codes, validate } from './support.js';
@@ -14,14 +13,14 @@ const MIB = 1024 ** 2;
 
 describe('A file of a repository that somebody else has touched', function () {
   this.timeout(60_000);
-  let suite: Suite;
+  let suite: DatabaseSuite;
   let ds: DataSource;
   let disk: SmallDisk;
   let chain: ChainFixture;
 
   before(async () => {
-    suite = await createSuite();
-    ds = await openSuiteDatabase(suite);
+    suite = await openDatabaseSuite();
+    ({ ds } = suite);
   });
 
   /** A chain that was published long ago: no program can set a change time, so that this is done below the file system. */
@@ -42,10 +41,7 @@ describe('A file of a repository that somebody else has touched', function () {
 
   afterEach(() => disk.remove());
 
-  after(async () => {
-    await ds.destroy();
-    await suite.close();
-  });
+  after(() => suite.close());
 
   const image = (number: number): string => chain.backups[number - 1]?.image ?? '';
   const found = async (level: 'quick' | 'deep' = 'quick') =>

@@ -8,30 +8,27 @@ import { MARKER_NAME } from '../../../../src/services/repository/marker.js';
 import { runValidation } from '../../../../src/services/validation/index.js';
 import { StrataError } from '../../../../src/shared/errors.js';
 import { buildChain, type ChainFixture } from '../../../helpers/chainFixture.js';
-import { addValidation, hold, openSuiteDatabase } from '../../../helpers/chainJobs.js';
+import { addValidation, hold } from '../../../helpers/chainJobs.js';
 import { codeOf } from '../../../helpers/codeOf.js';
-import { createSuite, type Suite } from '../../../helpers/suite.js';
+import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
 import { codes, depsOf, healths, validate } from './support.js';
 
 describe('quick validation in trouble that is no damage', function () {
   this.timeout(120_000);
-  let suite: Suite;
+  let suite: DatabaseSuite;
   let ds: DataSource;
   let chain: ChainFixture;
 
   before(async () => {
-    suite = await createSuite();
-    ds = await openSuiteDatabase(suite);
+    suite = await openDatabaseSuite();
+    ({ ds } = suite);
   });
 
   beforeEach(async () => {
     chain = await buildChain(ds, suite.tempDir);
   });
 
-  after(async () => {
-    await ds.destroy();
-    await suite.close();
-  });
+  after(() => suite.close());
 
   const image = (number: number): string => chain.backups[number - 1]?.image ?? '';
 

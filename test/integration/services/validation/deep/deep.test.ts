@@ -3,9 +3,8 @@ import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { DataSource } from 'typeorm';
 import { BackupJob, LayerProof } from '../../../../../src/entities/index.js';
-import { buildChain, type ChainFixture } from '../../../../helpers/chainFixture.js';
-import { openSuiteDatabase } from '../../../../helpers/chainJobs.js';
-import { createSuite, type Suite } from '../../../../helpers/suite.js';
+import { buildChain, type ChainFixture, nthBackup } from '../../../../helpers/chainFixture.js';
+import { type DatabaseSuite, openDatabaseSuite } from '../../../../helpers/openSuite.js';
 import { flip, overwriteBytes } from '../faultTools.js';
 import { codes, healths, validate } from '../support.js';
 import { placeOf, tablesOf } from './places.js';
@@ -16,34 +15,27 @@ const DEEP = { level: 'deep' } as const;
 
 describe('deep validation', function () {
   this.timeout(60_000);
-  let suite: Suite;
+  let suite: DatabaseSuite;
   let ds: DataSource;
   let chain: ChainFixture;
 
   before(async () => {
-    suite = await createSuite();
-    ds = await openSuiteDatabase(suite);
+    suite = await openDatabaseSuite();
+    ({ ds } = suite);
   });
 
   beforeEach(async () => {
     chain = await buildChain(ds, suite.tempDir);
   });
 
-  after(async () => {
-    await ds.destroy();
-    await suite.close();
-  });
+  after(() => suite.close());
 
   /** A bit of the file that holds this byte of the guest's disk flips. */
   const rot = async (number: number, offset: number) => {
     const { image } = at(number);
     await flip(image, await placeOf(image, offset), 0x04);
   };
-  const at = (number: number) => {
-    const backup = chain.backups[number - 1];
-    if (!backup) throw new Error(`There is no backup ${number}.`);
-    return backup;
-  };
+  const at = (number: number) => nthBackup(chain, number);
 
   it('proves every file of a healthy chain', async () => {
     const report = await validate(ds, chain, DEEP);
