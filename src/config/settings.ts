@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { StrataError } from '../shared/errors.js';
-import { type PushSettings, readPush } from './push.js';
+import type { PushSettings } from '../shared/pushSettings.js';
+import { readPush } from './push.js';
 import { Reader } from './reader.js';
 
 /** Everything that can be set from outside; `.env.example` lists the variables with their meaning. */

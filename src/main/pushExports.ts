@@ -1,4 +1,4 @@
-import type { PushSettings } from '../config/push.js';
+import type { PushSettings } from '../shared/pushSettings.js';
 import { readGateCredentials, removeDeadSockets } from '../datapath/index.js';
 
 /**

@@ -3,6 +3,7 @@ import type { Delivery } from '../db/jobs/kinds.js';
 import type { JobProgress } from '../entities/index.js';
 import type { StrataError } from '../shared/errors.js';
 import type { Clock } from '../shared/clock.js';
+import type { PushSettings } from '../shared/pushSettings.js';
 
 /** What every service is built with. */
 export interface ServiceDeps {
@@ -29,23 +30,9 @@ export interface AuditSettings {
 }
 
 /** How agents reach the exports that they push backups to. */
-export interface PushRules {
+export interface PushRules extends PushSettings {
   /** Names this host: its workers share one pool of ports. */
   node: string;
-  /** IP address that exports listen on. */
-  address: string;
-  /** Name or address of this host in the URIs that agents are given. */
-  host: string;
-  /** Both included. */
-  ports: { first: number; last: number };
-  /** Exports listen on unix sockets in this directory instead. */
-  socketDir: string | undefined;
-  tls: 'none' | 'psk' | 'x509';
-  tlsDir: string;
-  /** Connections to one export at a time. */
-  connections: number;
-  /** How long an agent may be silent, in ms. */
-  silenceMs: number;
 }
 
 /** Tells how far a job is; called often, the receiver thins it out. */

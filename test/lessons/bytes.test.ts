@@ -9,6 +9,7 @@ import { BLOCK_SIZE } from '../../src/shared/extents.js';
 import { overwrite, writeAt } from '../helpers/disks.js';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';
 import { type NbdServer, startNbdkit, startQemuNbd } from '../helpers/nbdServers.js';
+import { useNbdServers } from '../helpers/nbdSuite.js';
 import { runTool } from '../helpers/runTool.js';
 import {
   createVmOfDisks,
@@ -35,21 +36,17 @@ function stopped(pid: number): boolean {
 
 describe('The bytes of a backup', () => {
   let fleet: TestFleet;
-  const servers: NbdServer[] = [];
+  const nbd = useNbdServers();
   before(async () => {
     fleet = await openFleet();
     fleet.work(4);
-  });
-  afterEach(async () => {
-    for (const server of servers.splice(0)) await server.stop();
   });
   after(() => fleet.close());
 
   const vmOf = (name: string, sizeBytes = SIZE): Promise<VmOfDisks> =>
     createVmOfDisks(fleet, { name, ids: [0], sizeBytes });
   const served = async (server: Promise<NbdServer>) => {
-    servers.push(await server);
-    return { type: 'nbd' as const, uri: (await server).uri() };
+    return { type: 'nbd' as const, uri: (await nbd.keep(server)).uri() };
   };
   const row = (id: string) => fleet.suite.ds.getRepository(BackupJob).findOneByOrFail({ id });
   /** Accepts a backup of disk 0 and does not wait for it. */

@@ -5,19 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connectNbd } from '../../../../src/datapath/nbd/index.js';
 import { StrataError } from '../../../../src/shared/errors.js';
 import { codeOf } from '../../../helpers/codeOf.js';
-import { type NbdServer, startNbdkit } from '../../../helpers/nbdServers.js';
+import { useNbdServers } from '../../../helpers/nbdSuite.js';
 
-const servers: NbdServer[] = [];
+const nbd = useNbdServers();
 
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.stop();
-});
-
-async function slowServer(): Promise<NbdServer> {
-  const server = await startNbdkit('--filter=delay', 'memory', '64M', 'delay-read=30');
-  servers.push(server);
-  return server;
-}
+const slowServer = () => nbd.nbdkit('--filter=delay', 'memory', '64M', 'delay-read=30');
 
 const manyReads = (client: { read(offset: number, length: number): Promise<Buffer> }) =>
   Array.from({ length: 40 }, (_, i) => codeOf(client.read(i * 4096, 4096)));
@@ -34,8 +26,7 @@ describe('A server that goes away', () => {
   });
 
   it('stopped by SIGSTOP is given up after requestTimeoutMs', async () => {
-    const server = await startNbdkit('memory', '64M');
-    servers.push(server);
+    const server = await nbd.nbdkit('memory', '64M');
     const client = await connectNbd(server.uri(), { requestTimeoutMs: 300 });
     await client.read(0, 4096);
     server.child.kill('SIGSTOP');
@@ -57,8 +48,7 @@ describe('A server that goes away', () => {
   });
 
   it('is left when it has answered what it was sent, and nothing more is sent', async () => {
-    const server = await startNbdkit('--filter=delay', 'memory', '64M', 'rdelay=100ms');
-    servers.push(server);
+    const server = await nbd.nbdkit('--filter=delay', 'memory', '64M', 'rdelay=100ms');
     const client = await connectNbd(server.uri());
     const reason = new StrataError('cancelled', 'not wanted any more');
     const codes = manyReads(client);
@@ -141,8 +131,7 @@ describe('An abort', () => {
   });
 
   it('of one request keeps what was not sent yet from being sent, and the connection alive', async () => {
-    const server = await startNbdkit('memory', '64M');
-    servers.push(server);
+    const server = await nbd.nbdkit('memory', '64M');
     const client = await connectNbd(server.uri());
     expect(await codeOf(client.read(0, 512, { signal: AbortSignal.abort() }))).to.equal('cancelled');
     expect((await client.read(0, 512)).length).to.equal(512);
@@ -160,8 +149,7 @@ describe('destroy and close', () => {
   });
 
   it('close waits for what is outstanding and queued, and refuses what comes after it', async () => {
-    const server = await startNbdkit('--filter=delay', 'memory', '1M', 'delay-write=50ms');
-    servers.push(server);
+    const server = await nbd.nbdkit('--filter=delay', 'memory', '1M', 'delay-write=50ms');
     const client = await connectNbd(server.uri(), { maxInFlight: 2 });
     const writes = Array.from({ length: 6 }, (_, i) => codeOf(client.write(i * 512, Buffer.alloc(512))));
     const closed = [client.close(), client.close()];

@@ -1,8 +1,6 @@
 import { expect } from 'chai';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
 import {
   BASE_ALLOCATION,
   type BlockStatus,
@@ -10,26 +8,10 @@ import {
   listExports,
 } from '../../../../src/datapath/nbd/index.js';
 import { codeOf } from '../../../helpers/codeOf.js';
-import { type NbdServer, startNbdkit } from '../../../helpers/nbdServers.js';
+import { useNbdServers } from '../../../helpers/nbdSuite.js';
 
 const MIB = 1024 * 1024;
-const servers: NbdServer[] = [];
-let folder: string;
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'strata-nbd-test-'));
-});
-
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.stop();
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function serve(...args: string[]): Promise<NbdServer> {
-  const server = await startNbdkit(...args);
-  servers.push(server);
-  return server;
-}
+const nbd = useNbdServers();
 
 /** nbdkit's pattern plugin: each 8 bytes hold their own offset. */
 function pattern(offset: number, length: number): Buffer {
@@ -53,7 +35,15 @@ describe('NBD client with nbdkit', () => {
   ];
   for (const [what, args] of dialects) {
     it(`reads a pattern with 16 requests in flight that are answered out of order, over ${what}`, async () => {
-      const server = await serve(...args, '--filter=delay', 'pattern', '16M', 'delay-read=50ms', '-t', '16');
+      const server = await nbd.nbdkit(
+        ...args,
+        '--filter=delay',
+        'pattern',
+        '16M',
+        'delay-read=50ms',
+        '-t',
+        '16',
+      );
       const client = await connectNbd(server.uri(), { metaContexts: [BASE_ALLOCATION] });
       expect(client.metaContexts).to.deep.equal(args.length === 0 ? [BASE_ALLOCATION] : client.metaContexts);
       const begun = performance.now();
@@ -70,12 +60,12 @@ describe('NBD client with nbdkit', () => {
   }
 
   it('refuses an oldstyle server as nbd_protocol_error', async () => {
-    const server = await serve('-o', 'memory', '1M');
+    const server = await nbd.nbdkit('-o', 'memory', '1M');
     expect(await codeOf(connectNbd(server.uri()))).to.equal('nbd_protocol_error');
   });
 
   it('keeps to the limits of a server that refuses whatever is beyond them', async () => {
-    const server = await serve(
+    const server = await nbd.nbdkit(
       '--filter=blocksize-policy',
       'memory',
       '8M',
@@ -102,8 +92,8 @@ describe('NBD client with nbdkit', () => {
   });
 
   it('falls back to smaller requests when a server refuses long ones without data', async () => {
-    const log = join(folder, 'log');
-    const server = await serve(
+    const log = nbd.file('log');
+    const server = await nbd.nbdkit(
       'eval',
       'get_size=echo 1G',
       'can_write=exit 0',
@@ -126,9 +116,9 @@ describe('NBD client with nbdkit', () => {
   });
 
   it('writes zeros itself to a server that cannot zero', async () => {
-    const path = join(folder, 'disk');
+    const path = nbd.file('disk');
     await writeFile(path, randomBytes(4 * MIB));
-    const server = await serve('--filter=nozero', 'file', path);
+    const server = await nbd.nbdkit('--filter=nozero', 'file', path);
     const client = await connectNbd(server.uri());
     expect(client.flags.canWriteZeroes).to.equal(false);
     expect(await codeOf(client.writeZeroes(0, 512, { fast: true }))).to.equal('nbd_refused');
@@ -138,8 +128,8 @@ describe('NBD client with nbdkit', () => {
   });
 
   it('flushes after a write that must be on stable storage when the server has no FUA', async () => {
-    const log = join(folder, 'log');
-    const server = await serve(
+    const log = nbd.file('log');
+    const server = await nbd.nbdkit(
       'eval',
       'get_size=echo 1M',
       'can_write=exit 0',
@@ -162,7 +152,7 @@ describe('NBD client with nbdkit', () => {
       [[], 4],
       [['--filter=noextents'], 1],
     ] as const) {
-      const server = await serve(...filters, 'data', '@1048576 1*65536 @4194304 0');
+      const server = await nbd.nbdkit(...filters, 'data', '@1048576 1*65536 @4194304 0');
       const client = await connectNbd(server.uri(), { metaContexts: [BASE_ALLOCATION] });
       expect(await collect(client.statusExtents(BASE_ALLOCATION))).to.have.length(count);
       await client.close();
@@ -170,7 +160,7 @@ describe('NBD client with nbdkit', () => {
   });
 
   it('walks the status of a heavily fragmented disk, in bounded replies, without a gap', async () => {
-    const server = await serve('sparse-random', '1G', 'seed=5', 'percent=50', 'runlength=16384');
+    const server = await nbd.nbdkit('sparse-random', '1G', 'seed=5', 'percent=50', 'runlength=16384');
     const client = await connectNbd(server.uri(), { metaContexts: [BASE_ALLOCATION] });
     let end = 0;
     let last = -1;
@@ -189,7 +179,7 @@ describe('NBD client with nbdkit', () => {
 
   it('takes what the multi-conn filter says for the flag', async () => {
     for (const mode of ['emulate', 'disable']) {
-      const server = await serve('--filter=multi-conn', 'memory', '1M', `multi-conn-mode=${mode}`);
+      const server = await nbd.nbdkit('--filter=multi-conn', 'memory', '1M', `multi-conn-mode=${mode}`);
       const client = await connectNbd(server.uri());
       expect(client.flags.canMultiConn).to.equal(mode === 'emulate');
       await client.close();
@@ -197,7 +187,7 @@ describe('NBD client with nbdkit', () => {
   });
 
   it('lists the exports of the exportname filter, and is refused all others', async () => {
-    const server = await serve(
+    const server = await nbd.nbdkit(
       '--filter=exportname',
       'memory',
       '1M',

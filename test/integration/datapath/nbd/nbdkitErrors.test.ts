@@ -1,34 +1,21 @@
 import { expect } from 'chai';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { connectNbd } from '../../../../src/datapath/nbd/index.js';
 import { codeOf } from '../../../helpers/codeOf.js';
-import { type NbdServer, startNbdkit } from '../../../helpers/nbdServers.js';
+import { useNbdServers } from '../../../helpers/nbdSuite.js';
 
 const MIB = 1024 * 1024;
-const servers: NbdServer[] = [];
-let folder: string;
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'strata-nbd-test-'));
-});
-
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.stop();
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function serve(...args: string[]): Promise<NbdServer> {
-  const server = await startNbdkit(...args);
-  servers.push(server);
-  return server;
-}
+const nbd = useNbdServers();
 
 describe('An error that the server reports', () => {
   it('reports an error of the server with its number, and goes on with the connection', async () => {
-    const server = await serve('--filter=error', 'memory', '4M', 'error-pread=EIO', 'error-pread-rate=100%');
+    const server = await nbd.nbdkit(
+      '--filter=error',
+      'memory',
+      '4M',
+      'error-pread=EIO',
+      'error-pread-rate=100%',
+    );
     const client = await connectNbd(server.uri());
     let caught: unknown;
     await client.read(0, 4096).catch((error: unknown) => (caught = error));
@@ -47,7 +34,7 @@ describe('An error that the server reports', () => {
   ];
   for (const [errno, operation, code] of errors) {
     it(`maps ${errno} of ${operation} to ${code}`, async () => {
-      const server = await serve(
+      const server = await nbd.nbdkit(
         '--filter=error',
         'memory',
         '4M',
@@ -66,7 +53,7 @@ describe('An error that the server reports', () => {
   }
 
   it('a read of many pieces of which one fails rejects, and touches the target no more', async () => {
-    const server = await serve(
+    const server = await nbd.nbdkit(
       '--filter=error',
       '--filter=blocksize-policy',
       '--filter=delay',
@@ -89,8 +76,8 @@ describe('An error that the server reports', () => {
   });
 
   it('outlasts a source that fails for a while behind the retry filter', async () => {
-    const once = join(folder, 'failed-once');
-    const server = await serve(
+    const once = nbd.file('failed-once');
+    const server = await nbd.nbdkit(
       '--filter=retry',
       'eval',
       'retry-delay=1',

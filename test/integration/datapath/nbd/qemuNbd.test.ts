@@ -1,8 +1,6 @@
 import { expect } from 'chai';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import {
   type BlockStatus,
   BASE_ALLOCATION,
@@ -11,30 +9,17 @@ import {
   listMetaContexts,
 } from '../../../../src/datapath/nbd/index.js';
 import { codeOf } from '../../../helpers/codeOf.js';
-import { type NbdServer, startQemuNbd, startStorageDaemon } from '../../../helpers/nbdServers.js';
+import { startQemuNbd, startStorageDaemon } from '../../../helpers/nbdServers.js';
+import { useNbdServers } from '../../../helpers/nbdSuite.js';
 import { runTool } from '../../../helpers/runTool.js';
 
 const MIB = 1024 * 1024;
-let folder: string;
-const servers: NbdServer[] = [];
+const nbd = useNbdServers();
 
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'strata-nbd-test-'));
-});
-
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.stop();
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function serve(image: string, ...args: string[]): Promise<NbdServer> {
-  const server = await startQemuNbd(image, ...args);
-  servers.push(server);
-  return server;
-}
+const serve = (image: string, ...args: string[]) => nbd.keep(startQemuNbd(image, ...args));
 
 async function createImage(name: string, format: string, size: number): Promise<string> {
-  const path = join(folder, name);
+  const path = nbd.file(name);
   await runTool('qemu-img', 'create', '-q', '-f', format, path, String(size));
   return path;
 }
@@ -49,7 +34,7 @@ describe('NBD client with qemu-nbd', () => {
   for (const format of ['raw', 'qcow2']) {
     it(`writes random data that qemu-img finds identical in a ${format} image, and reads it back`, async () => {
       const content = randomBytes(16 * MIB);
-      const expected = join(folder, 'expected.raw');
+      const expected = nbd.file('expected.raw');
       await writeFile(expected, content);
       const image = await createImage('image', format, 16 * MIB);
       const server = await serve(image, '-f', format);
@@ -191,17 +176,18 @@ describe('NBD client with qemu-storage-daemon', () => {
   it('writes to one export and reads allocation and bitmap of another', async () => {
     const image = await createImage('image', 'qcow2', 8 * MIB);
     await runTool('qemu-img', 'bitmap', '--add', '-f', 'qcow2', image, 'tracker');
-    const server = await startStorageDaemon(
-      '--blockdev',
-      `driver=file,node-name=file,filename=${image}`,
-      '--blockdev',
-      'driver=qcow2,node-name=disk,file=file',
-      '--export',
-      'type=nbd,id=one,node-name=disk,name=writable,writable=on',
-      '--export',
-      'type=nbd,id=two,node-name=disk,name=tracked,writable=on,bitmaps.0=tracker,allocation-depth=on',
+    const server = await nbd.keep(
+      startStorageDaemon(
+        '--blockdev',
+        `driver=file,node-name=file,filename=${image}`,
+        '--blockdev',
+        'driver=qcow2,node-name=disk,file=file',
+        '--export',
+        'type=nbd,id=one,node-name=disk,name=writable,writable=on',
+        '--export',
+        'type=nbd,id=two,node-name=disk,name=tracked,writable=on,bitmaps.0=tracker,allocation-depth=on',
+      ),
     );
-    servers.push(server);
     const writer = await connectNbd(server.uri('writable'));
     const content = randomBytes(MIB);
     await writer.write(3 * MIB, content, { fua: true });
