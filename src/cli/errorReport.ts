@@ -1,5 +1,7 @@
 import { ERRORS, type ErrorCode } from '../shared/errorCodes.js';
 import type { StrataError } from '../shared/errors.js';
+import { isKnownDamage } from '../shared/knownDamage.js';
+import { renderKnownDamage } from './render/knownDamage.js';
 import { printableLines } from './render/printable.js';
 
 /** What to do next, where it is known. */
@@ -22,7 +24,8 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
 };
 
 /**
- * An error for a person: `error: <detail> [code]`, a line `field: message` per field, and a hint what to do next.
+ * An error for a person: `error: <detail> [code]`, a line `field: message` per field, the ranges that are known to be
+ * damaged, and a hint what to do next.
  * A `file_exists` and the like tell all in their detail; a cause is for logs.
  */
 export function renderError(error: StrataError): string {
@@ -34,9 +37,11 @@ export function renderError(error: StrataError): string {
       : `  ${printableLines(`${field}: ${message}`)}`,
   );
   const hint = HINTS[error.code];
+  const { damage } = error.details;
   const lines = [
     `error: ${detail} [${error.code}]`,
     ...fields,
+    ...(isKnownDamage(damage) ? renderKnownDamage(damage) : []),
     ...(hint === undefined ? [] : [`hint: ${hint}`]),
   ];
   return `${lines.join('\n')}\n`;
@@ -44,6 +49,7 @@ export function renderError(error: StrataError): string {
 
 /** The same as one line of problem JSON (RFC 9457, as the API's). */
 export function renderProblem(error: StrataError): string {
+  const { damage } = error.details;
   const problem = {
     type: 'about:blank',
     title: ERRORS[error.code].title,
@@ -52,6 +58,7 @@ export function renderProblem(error: StrataError): string {
     code: error.code,
     exit_code: error.exitCode,
     errors: error.fields,
+    ...(isKnownDamage(damage) ? { damage } : {}),
   };
   return `${JSON.stringify(problem)}\n`;
 }

@@ -1,9 +1,11 @@
 import { isErrorCode } from '../shared/errorCodes.js';
 import { type FieldError, StrataError } from '../shared/errors.js';
+import { isKnownDamage } from '../shared/knownDamage.js';
 
 /**
  * Makes a StrataError of a response that is not 2xx: the problem's own code, `internal` for one that this client does
- * not know. `details.status` is the HTTP status, `details.retry_after_seconds` the server's advice if it gave any.
+ * not know. `details.status` is the HTTP status, `details.retry_after_seconds` the server's advice if it gave any,
+ * `details.damage` what it knows of a damaged backup.
  */
 export function problemToError(response: Response, body: string): StrataError {
   const problem = parseObject(body);
@@ -20,6 +22,7 @@ export function problemToError(response: Response, body: string): StrataError {
       details: {
         status: response.status,
         ...(code === undefined || isErrorCode(code) ? {} : { unknown_code: code }),
+        ...(isKnownDamage(problem['damage']) ? { damage: problem['damage'] } : {}),
         ...(Number.isFinite(retryAfter) ? { retry_after_seconds: retryAfter } : {}),
       },
     },

@@ -90,6 +90,28 @@ export interface Page<T> {
   next_cursor: string | null;
 }
 
+/** What deep validations know of a backup that is refused. */
+export const KnownDamage = closed(
+  {
+    located: Type.Boolean({
+      description:
+        'The ranges are all that was found wrong. False: a file is wrong as a whole, or no deep validation has told where.',
+    }),
+    count: Type.Integer({ minimum: 0, description: 'How many ranges are known.' }),
+    bytes: Bytes('All of them together'),
+    ranges: Type.Array(
+      closed({
+        offset: Bytes('Beginning of the range on the disk'),
+        length: Bytes('Its length'),
+        in_backup: Type.String({ description: 'The backup whose file holds it.' }),
+        unreadable: Type.Boolean({ description: 'The disk below the repository does not give it.' }),
+      }),
+      { maxItems: 10, description: 'The first of them.' },
+    ),
+  },
+  'What of the disk a restore would have wrong.',
+);
+
 /** Problem details (RFC 9457), the body of every error. */
 export const Problem = closed(
   {
@@ -105,6 +127,7 @@ export const Problem = closed(
       }),
       { description: 'The fields that are wrong.' },
     ),
+    damage: Type.Optional(KnownDamage),
     request_id: Type.String({ description: "Found again in the API's log." }),
   },
   'Problem details (RFC 9457).',

@@ -6,7 +6,7 @@ import { action, type CommandContext, type Output } from '../command.js';
 import type { CliIo } from '../io.js';
 import { findRepository } from '../lookUp.js';
 import { parseCount, parseSize } from '../numbers.js';
-import { cadenceFields } from '../render/cadence.js';
+import { cadenceFields, cadenceText } from '../render/cadence.js';
 import { renderFields, renderTable } from '../render/table.js';
 import { formatTime } from '../render/time.js';
 import { addSetCommand } from './repoSet.js';
@@ -80,6 +80,7 @@ async function listRepositories(context: CommandContext): Promise<Output> {
     { title: 'STATE', value: (row: Repository) => (row.enabled ? 'enabled' : 'disabled') },
     { title: 'USED', value: (row: Repository) => context.size(row.used_bytes), align: 'right' as const },
     { title: 'FREE', value: (row: Repository) => context.size(row.available_bytes), align: 'right' as const },
+    { title: 'VALIDATED, DEEPLY', value: cadenceText },
     { title: 'DIRECTORY', value: (row: Repository) => row.root_path },
     { title: 'ID', value: (row: Repository) => row.id },
   ];

@@ -42,6 +42,14 @@ function dueText({
   return `${overdue} overdue, the longest wait is ${age}`;
 }
 
+/** `24 h, 30 days`: how often the chains of a repository are validated quickly, and deeply. */
+export function cadenceText({
+  validate_quick_hours: hours,
+  validate_deep_days: days,
+}: Pick<Repository, 'validate_quick_hours' | 'validate_deep_days'>): string {
+  return `${hours === 0 ? 'never' : `${hours} h`}, ${days === 0 ? 'never' : `${days} days`}`;
+}
+
 /** Draws how the repositories are: what is ill, and what was not validated for too long (`-`: that level is off). */
 export function renderRepositories(repositories: readonly RepositoryState[]): string {
   const count = (title: string, value: (row: RepositoryState) => number | null) => ({

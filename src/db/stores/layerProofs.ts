@@ -23,6 +23,17 @@ export async function readProofs(ds: DataSource, chainId: string): Promise<Map<s
   return new Map(proofs.map((proof) => [proof.backupId, proof]));
 }
 
+/** What of a restore point is damaged, as the last deep validation has told. */
+export async function readReach(
+  db: Pick<EntityManager, 'getRepository'>,
+  backupId: string,
+): Promise<DamageReach | null> {
+  const proof = await read(() =>
+    db.getRepository(LayerProof).findOne({ where: { backupId }, select: { backupId: true, reach: true } }),
+  );
+  return proof?.reach ?? null;
+}
+
 /** Notes how far the reading of a file is. @throws lease_lost */
 export async function savePass(
   ds: DataSource,

@@ -1,6 +1,7 @@
 import type { EntityManager } from '../../db/database.js';
 import { IS_LAYER } from '../../db/jobs/layers.js';
 import { takePosition } from '../../db/jobs/position.js';
+import { readReach } from '../../db/stores/layerProofs.js';
 import type { Health, JobStatus, RestoreFormat, RestoreTarget } from '../../entities/index.js';
 import { checkRestorable, type RestoreWish } from '../../services/restore/plan.js';
 import { byId, lineageOf } from '../../services/validation/lineage.js';
@@ -117,5 +118,6 @@ async function assertRestorable(
     damageLocated: Number(row.damage_located) === 1,
     contentWrongAt: row.content_wrong_at,
   }));
-  checkRestorable({ id, status, ...lineageOf(byId(links), id) }, wish);
+  const reach = await readReach(tx, id);
+  checkRestorable({ id, status, ...lineageOf(byId(links), id), reach }, wish);
 }

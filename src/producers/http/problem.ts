@@ -3,6 +3,7 @@ import type { Problem } from '../../contract/index.js';
 import { asDatabaseError } from '../../db/transaction.js';
 import { ERRORS, type ErrorCode } from '../../shared/errorCodes.js';
 import { StrataError } from '../../shared/errors.js';
+import { isKnownDamage } from '../../shared/knownDamage.js';
 
 const MEDIA_TYPE = 'application/problem+json; charset=utf-8';
 /** Seconds after which a caller that was turned away may try again. */
@@ -33,6 +34,7 @@ export function toStrataError(error: unknown): StrataError {
 export function toProblem(error: StrataError, requestId: string): Problem {
   const { status, title } = ERRORS[error.code];
   const hidden = error.code === 'internal';
+  const { damage } = error.details;
   return {
     type: `urn:strata:error:${error.code}`,
     title,
@@ -40,6 +42,8 @@ export function toProblem(error: StrataError, requestId: string): Problem {
     detail: hidden ? `See the log of the API for request ${requestId}.` : error.message,
     code: error.code,
     errors: hidden ? [] : error.fields.slice(0, MOST_FIELDS),
+    // Of the details nothing else: they are for the log, and name paths of the host.
+    ...(isKnownDamage(damage) ? { damage } : {}),
     request_id: requestId,
   };
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import type { Health, JobStatus, RestoreFormat } from '../../entities/index.js';
+import type { DamageReach, Health, JobStatus, RestoreFormat } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
+import { describeReach, tellReach } from './tellReach.js';
 import type { TargetFacts } from './target.js';
 
 export interface RestorableLayer {
@@ -20,6 +21,8 @@ export interface RestorableFacts {
   layers: readonly RestorableLayer[];
   /** Why the catalogue does not lead to a full; undefined where it does. */
   broken: string | undefined;
+  /** What deep validations know of the ranges that a restore would have wrong. */
+  reach: DamageReach | null;
 }
 
 /** How somebody wants a backup back. */
@@ -35,7 +38,8 @@ export interface RestoreWish {
  * be sound (one read that failed makes it so), and a restore that verifies proves it by its content id.
  * @throws invalid_request for `allowDamaged` without `verify`; wrong_state when the backup is not completed
  * @throws backup_damaged when the catalogue does not lead to a full; when it, or a backup below it, is `damaged` and the
- *   wish does not allow that; or `suspect`, or once read wrong, and nothing would prove the content
+ *   wish does not allow that; or `suspect`, or once read wrong, and nothing would prove the content. `details.damage` is
+ *   what is known of the bad ranges
  */
 export function checkRestorable(backup: RestorableFacts, { verify, allowDamaged }: RestoreWish): void {
   if (allowDamaged && !verify) {
@@ -65,16 +69,30 @@ export function checkRestorable(backup: RestorableFacts, { verify, allowDamaged 
   const counting = backup.layers.filter(({ id, damageLocated }) => id === backup.id || !damageLocated);
   const damaged = counting.find(({ health }) => health === 'damaged');
   const bad = damaged ?? (verify ? undefined : unproved(backup.layers, counting));
-  if (!bad) return;
+  if (bad) throw refusalOf(backup, counting, bad);
+}
+
+/** Names the backup that is bad, and what is known of the ranges that a restore would have wrong. */
+function refusalOf(
+  { id, layers, reach }: RestorableFacts,
+  counting: readonly RestorableLayer[],
+  bad: RestorableLayer,
+): StrataError {
+  const damaged = counting.some(({ health }) => health === 'damaged');
   const next = damaged
     ? 'validate its chain for the findings, or restore what can be read of it with allow_damaged'
     : 'it can be restored with verify, or once a validation of its chain has cleared it';
   const how = damaged || bad.health === 'suspect' ? `is ${bad.health}` : 'was once read with wrong content';
-  const which = bad.id === backup.id ? how : `stands on ${bad.id}, which ${how}`;
-  throw new StrataError('backup_damaged', `Backup ${backup.id} ${which}; ${next}.`, {
-    field: 'backup_id',
-    details: { backup_id: bad.id, health: bad.health },
-  });
+  const which = bad.id === id ? how : `stands on ${bad.id}, which ${how}`;
+  const located =
+    counting.every(({ health, damageLocated }) => health === 'ok' || damageLocated === true) &&
+    !layers.some(({ contentWrongAt }) => contentWrongAt);
+  const damage = tellReach(reach, located);
+  return new StrataError(
+    'backup_damaged',
+    `Backup ${id} ${which}: ${describeReach(reach, damage)}; ${next}.`,
+    { field: 'backup_id', details: { backup_id: bad.id, health: bad.health, damage } },
+  );
 }
 
 /** What nobody can say to hold its content; a located damage below says nothing of the file as a whole. */

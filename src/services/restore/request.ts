@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { DataSource } from '../../db/database.js';
+import { readReach } from '../../db/stores/layerProofs.js';
 import { asDatabaseError } from '../../db/transaction.js';
 import { BackupJob, Repository, type RestoreFormat, RestoreJob } from '../../entities/index.js';
 import { chainInfo } from '../../qcow2/index.js';
@@ -37,7 +38,8 @@ export async function loadRequest(ds: DataSource, jobId: string): Promise<Restor
   const { job, backup, repository } = await loadRows(ds, jobId);
   const rows = byId(await loadBackupRows(ds, job.chainId));
   const { layers, broken } = lineageOf(rows, backup.id);
-  checkRestorable({ id: backup.id, status: backup.status, layers, broken }, job);
+  const reach = await readReach(ds, backup.id);
+  checkRestorable({ id: backup.id, status: backup.status, layers, broken, reach }, job);
   const top = layers[0];
   if (!top) throw new StrataError('internal', `Backup ${backup.id} has no layer.`);
   return {

@@ -1,13 +1,9 @@
-import type { Extent } from '../../shared/extents.js';
-import { totalLength } from '../../shared/extents.js';
 import type { BackupFacts } from './facts.js';
 import { type Finding, finding, type FindingCode } from './findings.js';
 import type { ReachedRange } from './deep/knownDamage.js';
+import { nameRanges } from './nameRanges.js';
 
 type Say = (code: FindingCode, message: string) => Finding;
-
-/** Ranges that a message names. */
-const MOST_NAMED = 4;
 
 /** Findings on the content: what this deep validation or one before has read. Pure. */
 export function judgeContent(facts: BackupFacts): Finding[] {
@@ -18,8 +14,11 @@ export function judgeContent(facts: BackupFacts): Finding[] {
   if (row.expired) return judgeReading(facts, say);
   const { wrong, unproved } = proof.damage;
   if (wrong.length > 0)
-    findings.push(say('data_damaged', `The file holds other content than was written: ${name(wrong)}.`));
-  if (unproved.length > 0) findings.push(say('data_unreadable', `The disk does not give ${name(unproved)}.`));
+    findings.push(
+      say('data_damaged', `The file holds other content than was written: ${nameRanges(wrong)}.`),
+    );
+  if (unproved.length > 0)
+    findings.push(say('data_unreadable', `The disk does not give ${nameRanges(unproved)}.`));
   return [...findings, ...judgeReach(facts, say), ...judgeReading(facts, say), ...judgeProof(facts, say)];
 }
 
@@ -31,11 +30,13 @@ function judgeReach({ row, proof }: BackupFacts, say: Say): Finding[] {
   const findings: Finding[] = [];
   if (wrong.length > 0) {
     findings.push(
-      say('data_below_damaged', `A restore has wrong content in ${name(wrong)} of ${filesOf(wrong)}.`),
+      say('data_below_damaged', `A restore has wrong content in ${nameRanges(wrong)} of ${filesOf(wrong)}.`),
     );
   }
   if (unproved.length > 0) {
-    findings.push(say('data_below_unreadable', `A restore needs ${name(unproved)} of ${filesOf(unproved)}.`));
+    findings.push(
+      say('data_below_unreadable', `A restore needs ${nameRanges(unproved)} of ${filesOf(unproved)}.`),
+    );
   }
   return findings;
 }
@@ -68,12 +69,4 @@ function judgeProof({ row, proof, read }: BackupFacts, say: Say): Finding[] {
 
 function filesOf(ranges: readonly ReachedRange[]): string {
   return [...new Set(ranges.map(({ backupId }) => backupId))].join(', ');
-}
-
-/** `3 ranges of 196608 bytes (65536+131072, ...)` */
-function name(ranges: readonly Extent[]): string {
-  const named = ranges.slice(0, MOST_NAMED).map(({ offset, length }) => `${offset}+${length}`);
-  const more = ranges.length > MOST_NAMED ? ', ...' : '';
-  const count = ranges.length === 1 ? 'the range' : `${ranges.length} ranges`;
-  return `${count} of ${totalLength(ranges)} bytes (${named.join(', ')}${more})`;
 }

@@ -1,10 +1,10 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { RepositoryValidation } from '../../../src/contract/index.js';
+import { Problem, Repository, RepositoryValidation } from '../../../src/contract/index.js';
 import { BackupJob } from '../../../src/entities/index.js';
-import { openApi, type TestApi } from '../producers/http/support.js';
+import { fits, openApi, type TestApi } from '../producers/http/support.js';
 import { placeOf } from '../services/validation/deep/places.js';
 import { flip } from '../services/validation/faultTools.js';
 import { type Ended, runMain } from './system.js';
@@ -82,6 +82,40 @@ describe('What an operator sees of validations and damage', function () {
     await said('repo', 'set', 'main', '--validate-deep-days', '7');
   });
 
+  it('is the cadence that a repository was registered with', async () => {
+    const add = async (name: string, ...options: string[]) => {
+      const directory = join(dataDir, name);
+      await mkdir(directory);
+      const done = await said('repo', 'add', name, directory, ...options);
+      expect(done).to.match(new RegExp(`^Registered repository ${name} \\(repo_[0-9a-z]+\\)\\.\n$`));
+      return directory;
+    };
+    const own = ['--validate-quick-hours', '6', '--validate-deep-days', '14'];
+    const directories = [
+      await add('own', ...own, '--validate-bytes-per-hour', '100GiB'),
+      await add('unwatched', '--validate-quick-hours', '0', '--validate-deep-days', '0'),
+    ];
+    const stored = {
+      validate_quick_hours: 6,
+      validate_deep_days: 14,
+      validate_bytes_per_hour: 100 * 1024 ** 3,
+    };
+    const shown = JSON.parse(await said('repo', 'show', 'own', '--json'));
+    expect(shown).to.deep.include(stored);
+    expect(await api.read(`repositories/${shown.id}`, Repository)).to.deep.include(stored);
+    expect(await said('repo', 'show', 'own')).to.contain(
+      '\nvalidated quickly every 6 h: 0 overdue, the longest wait is 0 h\n' +
+        'validated deeply every 14 days, 100.0 GiB an hour at most: 0 overdue, the longest wait is 0 h\n',
+    );
+    const listed = await said('repo', 'list');
+    for (const [i, cadence] of ['6 h, 14 days', 'never, never'].entries())
+      expect(listed).to.contain(` ${cadence} ${directories[i]} `);
+    const refused = await strata('repo', 'add', 'x', dataDir, '--validate-bytes-per-hour', '1MiB');
+    expect([refused.code, refused.out]).to.deep.equal([2, '']);
+    expect(refused.err).to.contain('validate_bytes_per_hour');
+    for (const name of ['own', 'unwatched']) await said('repo', 'remove', name);
+  });
+
   it('is where the damage is and what to do, of one chain and of many, with exit code 6', async () => {
     expect(await said('validate', '--vm', 'web', '--wait')).to.contain('1 of 1 chains are healthy.\n');
     const row = await api.fleet.suite.ds.getRepository(BackupJob).findOneByOrFail({ id: backupId });
@@ -128,6 +162,13 @@ describe('What an operator sees of validations and damage', function () {
     expect(alone.out).to.contain('The API does not answer: how the repositories are is not known.\n');
   });
 
+  /** What a refusal says. */
+  const known = () => ({
+    located: true,
+    count: ROT.length,
+    bytes: ROT.length * BLOCK,
+    ranges: ROT.map((offset) => ({ offset, length: BLOCK, in_backup: backupId, unreadable: false })),
+  });
   const damage = {
     ranges: ROT.map((offset) => ({ offset, length: BLOCK })),
     bytes: ROT.length * BLOCK,
@@ -149,6 +190,11 @@ describe('What an operator sees of validations and damage', function () {
     const refused = await api.call('POST', 'restores', { body });
     expect([refused.status, refused.body.code]).to.deep.equal([409, 'backup_damaged']);
     expect(refused.body.detail).to.contain(backupId).and.to.contain('allow_damaged');
+    expect(refused.body.detail).to.contain(
+      `2 ranges of ${2 * BLOCK} bytes (${ROT[0]}+${BLOCK}, ${ROT[1]}+${BLOCK})`,
+    );
+    fits(Problem, refused.body);
+    expect(refused.body.damage).to.deep.equal(known());
     const unproved = await api.call('POST', 'restores', {
       body: { ...body, allow_damaged: true, verify: false },
     });
@@ -164,12 +210,15 @@ describe('What an operator sees of validations and damage', function () {
 
   it('is the same on the command line', async () => {
     const path = join(api.fleet.restores, 'cli.raw');
-    const refused = await strata('restore', backupId, path, '--wait', '--json');
-    expect([refused.code, refused.out, JSON.parse(refused.err).code]).to.deep.equal([
-      3,
-      '',
-      'backup_damaged',
-    ]);
+    const refused = await strata('restore', backupId, path, '--wait');
+    expect([refused.code, refused.out]).to.deep.equal([3, '']);
+    expect(refused.err).to.contain(
+      '\n  damaged ranges: 2, 128.0 KiB in all (offset, length in bytes):\n' +
+        ROT.map((offset) => `    ${offset} ${BLOCK} in ${backupId}\n`).join(''),
+    );
+    const inJson = await strata('restore', backupId, path, '--json');
+    expect([inJson.code, inJson.out]).to.deep.equal([3, '']);
+    expect(JSON.parse(inJson.err)).to.deep.include({ code: 'backup_damaged', damage: known() });
     const { code, out } = await strata('restore', backupId, path, '--allow-damaged', '--wait');
     expect([code, out]).to.deep.equal([
       0,

@@ -24,8 +24,11 @@ export interface Reach {
 export const NO_DAMAGE: Damage = { wrong: [], unproved: [] };
 export const NO_REACH: Reach = { wrong: [], unproved: [] };
 
-/** Ranges that are kept of one file. A disk that is worse is told by one last range that reaches to its end. */
-const MOST_RANGES = 4096;
+/**
+ * Ranges that are kept of one file, of which one last range reaches to the end where there are more; and of a restore point,
+ * where the rest is left out.
+ */
+export const MOST_RANGES = 4096;
 
 /** What is known to be wrong with a file: of a reading that is under way, and from there on of the one before. Pure. */
 export function knownDamage(proof: Pick<LayerProof, 'damage' | 'pass'> | undefined): Damage {

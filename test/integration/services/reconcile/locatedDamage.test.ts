@@ -25,7 +25,7 @@ describe('A reconciliation after a deep validation', () => {
     ]);
     const layers = async () => {
       const rows = byId(await loadBackupRows(suite.ds, chain.chainId));
-      return { id: tip ?? '', status: 'completed' as const, ...lineageOf(rows, tip ?? '') };
+      return { id: tip ?? '', status: 'completed' as const, ...lineageOf(rows, tip ?? ''), reach: null };
     };
     const wish = { verify: true, allowDamaged: false };
     checkRestorable(await layers(), wish);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Health } from '../../../../src/entities/index.js';
+import type { DamageReach, Health } from '../../../../src/entities/index.js';
 import {
   checkRestorable,
   planRestore,
@@ -8,10 +8,14 @@ import {
 } from '../../../../src/services/restore/index.js';
 import { partialName, partialsOf } from '../../../../src/services/restore/plan.js';
 import { recognise } from '../../../../src/services/restore/publish.js';
+import { isStrataError } from '../../../../src/shared/errors.js';
+import type { KnownDamage } from '../../../../src/shared/knownDamage.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 
 /** The wish of a restore that allows no damage. */
 const wish = (verify: boolean) => ({ verify, allowDamaged: false });
+
+type StoredReach = DamageReach['wrong'][number];
 
 const refusal = (work: () => unknown): Promise<string> => codeOf(Promise.resolve().then(work));
 
@@ -24,6 +28,7 @@ describe('the plan of a restore', () => {
       { id: 'b1', health: 'ok' },
     ],
     broken: undefined,
+    reach: null,
   };
 
   it('is made for a completed backup that stands on healthy ones', async () => {
@@ -78,8 +83,52 @@ describe('the plan of a restore', () => {
     });
     expect(await refusal(() => checkRestorable(on('ok'), wish(false)))).to.equal('no error');
     expect(await refusal(() => checkRestorable(on('damaged'), wish(true)))).to.equal('backup_damaged');
-    const itself = { id: 'b1', status: 'completed', layers: [below], broken: undefined } as const;
+    const itself = { ...good, id: 'b1', layers: [below] };
     expect(await refusal(() => checkRestorable(itself, wish(true)))).to.equal('backup_damaged');
+  });
+
+  describe('that is refused', () => {
+    const damaged = { id: 'b2', health: 'damaged', damageLocated: true } as const;
+    const reason = (facts: Partial<RestorableFacts>) => {
+      try {
+        checkRestorable({ ...good, layers: [damaged], ...facts }, wish(true));
+      } catch (error) {
+        if (isStrataError(error))
+          return { text: error.message, damage: error.details['damage'] as KnownDamage };
+        throw error;
+      }
+      throw new Error('It was not refused.');
+    };
+
+    it('says in which ranges, the first ten of them, how many there are and how many bytes', () => {
+      const wrong = Array.from({ length: 12 }, (_, i) => [i * 131_072, 65_536, 'b1'] as StoredReach);
+      const refused = reason({ reach: { wrong, unproved: [[65_536, 512, 'b2']] } });
+      expect(refused.text).to.match(
+        /^Backup b2 is damaged: a restore of it is not right in 13 ranges of 786944 bytes \(0\+65536, 65536\+512, 131072\+65536, 262144\+65536, \.\.\.\); validate/,
+      );
+      expect(refused.damage).to.deep.include({ located: true, count: 13, bytes: 786_944 });
+      const { ranges } = refused.damage;
+      expect(ranges).to.have.length(10);
+      expect(ranges.slice(0, 2)).to.deep.equal([
+        { offset: 0, length: 65_536, in_backup: 'b1', unreadable: false },
+        { offset: 65_536, length: 512, in_backup: 'b2', unreadable: true },
+      ]);
+    });
+
+    it('does not say that these are all where a file is wrong as a whole, or there are too many to keep', () => {
+      const reach = { wrong: [[0, 65_536, 'b2'] as StoredReach], unproved: [] };
+      const whole = reason({ layers: [{ ...damaged, damageLocated: false }], reach });
+      expect(whole.text).to.contain('in the range of 65536 bytes (0+65536), and perhaps elsewhere;');
+      expect(whole.damage).to.deep.include({ located: false, count: 1 });
+      const wrong = Array.from({ length: 4096 }, (_, i) => [i * 131_072, 65_536, 'b2'] as StoredReach);
+      expect(reason({ reach: { wrong, unproved: [] } }).damage).to.deep.include({
+        located: false,
+        count: 4096,
+      });
+      const unknown = reason({});
+      expect(unknown.text).to.contain('no deep validation has told in which ranges;');
+      expect(unknown.damage).to.deep.equal({ located: false, count: 0, bytes: 0, ranges: [] });
+    });
   });
 
   const free: TargetFacts = { kind: 'free', path: '/r/d.vmdk', parent: '/r', name: 'd.vmdk' };

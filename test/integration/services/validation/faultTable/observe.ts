@@ -123,7 +123,10 @@ async function restorableOf(ds: DataSource, { chain }: Place): Promise<Observati
   const ask = (id: string, verify: boolean) =>
     codeOf(
       Promise.resolve().then(() =>
-        checkRestorable({ id, status: 'completed', ...lineageOf(rows, id) }, { verify, allowDamaged: false }),
+        checkRestorable(
+          { id, status: 'completed', ...lineageOf(rows, id), reach: null },
+          { verify, allowDamaged: false },
+        ),
       ),
     );
   return Promise.all(
