@@ -1,7 +1,7 @@
 import { StrataError } from '../../shared/errors.js';
 import type { NbdAddress } from '../nbd/index.js';
 import { parseNbdUri } from '../nbd/index.js';
-import { isUnder } from './paths.js';
+import { isUnder } from '../../shared/files.js';
 
 const DEFAULT_PORT = 10809;
 const HOST_PATTERN = /^(\*|(?:\*\.)?[A-Za-z0-9_-][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?$/;

@@ -1,13 +1,8 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
-import { dirname, isAbsolute, resolve, sep } from 'node:path';
+import { dirname, isAbsolute, resolve } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
+import { isUnder } from '../../shared/files.js';
 import { sourceReadError } from '../../shared/sourceReadError.js';
-
-/** True when `path` is `root` or lies below it. Both are absolute and free of symbolic links. */
-export function isUnder(path: string, root: string): boolean {
-  const folder = resolve(root);
-  return path === folder || path.startsWith(folder === sep ? sep : folder + sep);
-}
 
 /**
  * The path with all symbolic links resolved, if that lies under a root.

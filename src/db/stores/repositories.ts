@@ -30,9 +30,11 @@ export async function listRepositories(ds: DataSource, page: PageRequest): Promi
   return pageById(query, 'r.id', page, (row) => row.id);
 }
 
-/** Id and name of every repository, in the order of their ids. */
-export async function allRepositories(ds: DataSource): Promise<{ id: string; name: string }[]> {
-  return select(ds, 'SELECT id, name FROM repositories ORDER BY id');
+/** Id, name and root of every repository, in the order of their ids. */
+export async function allRepositories(
+  ds: DataSource,
+): Promise<{ id: string; name: string; rootPath: string }[]> {
+  return select(ds, 'SELECT id, name, root_path AS rootPath FROM repositories ORDER BY id');
 }
 
 /** @throws not_found */

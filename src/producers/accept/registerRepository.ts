@@ -1,12 +1,18 @@
 import { normalize } from 'node:path';
+import { allRepositories } from '../../db/stores/repositories.js';
 import { isDuplicate } from '../../db/transaction.js';
 import { Repository, type RepositoryType } from '../../entities/index.js';
 import { readImmutableDays, writeImmutableDays } from '../../services/repository/immutability.js';
 import { checkRoot, createMarker, markedRepositoryId } from '../../services/repository/marker.js';
+import { assertSeparate } from '../../services/repository/separate.js';
+import { withDeadline } from '../../shared/abort.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
 import { checkSimpleName } from '../../shared/names.js';
 import type { AcceptDeps } from './deps.js';
+
+/** A client waits for the file systems of other repositories for so long at most. */
+const OTHERS_MS = 5_000;
 
 export interface RepositoryBody {
   name: string;
@@ -60,6 +66,8 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryBody)
     throw explainTaken(error, body.name, rootPath);
   }
   try {
+    // After the row: of two that are registered at a time, one in the other, at least one sees the other.
+    await checkSeparate(deps, repository);
     // Before the marker: a directory with a marker and without a row could not be registered again.
     const marked = await markedRepositoryId(rootPath);
     const isOurs = marked === undefined || marked === id;
@@ -71,6 +79,16 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryBody)
     throw error;
   }
   return rows.findOneByOrFail({ id: repository.id });
+}
+
+async function checkSeparate({ ds }: AcceptDeps, { id, rootPath }: Repository): Promise<void> {
+  const others = (await allRepositories(ds)).filter((other) => other.id !== id);
+  const deadline = withDeadline(undefined, OTHERS_MS, 'The real paths of other repositories');
+  try {
+    await assertSeparate(rootPath, others, deadline.signal);
+  } finally {
+    deadline.clear();
+  }
 }
 
 /** Which of the names that must be unique is taken; anything else is left as it is. */

@@ -78,7 +78,7 @@ export async function assertRepository(root: string, repositoryId: string): Prom
   }
 }
 
-/** Checks that a directory could become a repository: absolute, a directory if it exists, writable, not inside a repository. */
+/** Checks that a directory could become a repository: a directory if it exists, writable. */
 export async function checkRoot(root: string): Promise<void> {
   try {
     const found = await stat(root);

@@ -1,6 +1,7 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { basename, dirname, isAbsolute, join, sep } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
+import { isUnder } from '../../shared/files.js';
 
 /** What is at the target's path. `path` has no symbolic links in its directory. */
 export type TargetFacts =
@@ -88,14 +89,14 @@ async function assertInside(
 ): Promise<void> {
   const allowed: string[] = [];
   for (const root of roots) allowed.push(...(await realPathIfAny(root)));
-  if (!allowed.some((root) => isInside(directory, root))) {
+  if (!allowed.some((root) => isUnder(directory, root))) {
     throw new StrataError(
       'path_not_allowed',
       `${directory} is not below a directory that restores may write to.`,
       FIELD,
     );
   }
-  if (isInside(directory, await realpath(repositoryRoot))) {
+  if (isUnder(directory, await realpath(repositoryRoot))) {
     throw new StrataError('path_not_allowed', `${directory} is in the repository itself.`, FIELD);
   }
 }
@@ -107,12 +108,6 @@ async function realPathIfAny(path: string): Promise<string[]> {
     if (errnoOf(error) === 'ENOENT') return [];
     throw error;
   }
-}
-
-/** True for the root itself and what is below it. Both paths are real ones. */
-function isInside(path: string, root: string): boolean {
-  const way = relative(root, path);
-  return way === '' || !(way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way));
 }
 
 async function lstatIfAny(path: string) {
