@@ -95,6 +95,7 @@ function createServer(deps: HttpDeps): Api {
     clientErrorHandler: answerGarbage,
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.removeContentTypeParser('text/plain');
+  takeEmptyBodies(app);
   app.setValidatorCompiler(compileValidator);
   // Answers are typed by their schemas when they are built, and checked against them by the tests.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
@@ -107,6 +108,15 @@ function createServer(deps: HttpDeps): Api {
     ),
   );
   return app;
+}
+
+/** Many clients name JSON in every request: one without a body has none, as if it named nothing. */
+function takeEmptyBodies(app: Api): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body: string, done) => {
+    if (body === '') done(null, undefined);
+    else void parse(request, body, done);
+  });
 }
 
 /** What Node's parser refuses never becomes a request. */
