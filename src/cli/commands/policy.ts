@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import {
   allItems,
   type KeepRules,
@@ -8,6 +8,7 @@ import {
 } from '../../client/index.js';
 import { action, collect, type CommandContext, type Output } from '../command.js';
 import type { CliIo } from '../io.js';
+import { keepText, parseKeep } from '../keepRules.js';
 import { findPolicy, findVm } from '../lookUp.js';
 import { parseCount } from '../numbers.js';
 import { verifyOption } from '../verifyOption.js';
@@ -90,7 +91,9 @@ async function addPolicy(context: CommandContext, name: string, options: AddOpti
   };
   const made = await client.policies.create(body, { signal });
   const due = made.next_run_at === null ? 'runs only on request' : `is due ${formatTime(made.next_run_at)}`;
-  return { json: made, text: `Policy ${made.name} (${made.id}) with ${made.vms.length} VMs ${due}.\n` };
+  const vmCount = `with ${made.vms.length} VMs`;
+  const text = `Policy ${made.name} (${made.id}) ${vmCount} ${due}, and keeps ${keepText(made.keep)}.\n`;
+  return { json: made, text };
 }
 
 async function listPolicies(context: CommandContext): Promise<Output> {
@@ -152,24 +155,4 @@ async function removePolicy(context: CommandContext, idOrName: string): Promise<
   const { id, name } = await findPolicy(client, idOrName, signal);
   await client.policies.remove(id, { signal });
   return { json: { id, removed: true }, text: `Removed policy ${name}; its restore points stay.\n` };
-}
-
-function keepText(keep: KeepRules | null): string {
-  const rules = Object.entries(keep ?? {}).filter(([, value]) => value !== 0);
-  return rules.length === 0 ? 'all' : rules.map(([name, value]) => `${name}=${value}`).join(',');
-}
-
-const RULES = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
-
-function parseKeep(text: string): KeepRules {
-  const rules: KeepRules = {};
-  for (const part of text.split(',')) {
-    const [name = '', value = ''] = part.split('=');
-    const rule = RULES.find((each) => each === name);
-    if (name === 'within') rules.within = value;
-    else if (rule && /^\d{1,5}$/.test(value)) rules[rule] = Number(value);
-    else
-      throw new InvalidArgumentError(`"${part}" is not such as daily=7; rules: ${RULES.join(', ')}, within.`);
-  }
-  return rules;
 }

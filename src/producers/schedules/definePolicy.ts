@@ -1,4 +1,4 @@
-import type { PolicyCreate, PolicyPatch } from '../../contract/index.js';
+import type { KeepRules, PolicyCreate, PolicyPatch } from '../../contract/index.js';
 import type { PolicyFacts } from '../../db/stores/policies.js';
 import { readRules } from '../../services/retention/index.js';
 import { StrataError } from '../../shared/errors.js';
@@ -21,7 +21,7 @@ const NEW: PolicyFacts = {
 /**
  * The facts of a policy after a change, or of a new one.
  * @param now the database's clock: the schedule goes on behind it
- * @throws invalid_request for a schedule, a time zone or a `keep.within` that means nothing
+ * @throws invalid_request for a schedule, a time zone or a `keep` that means nothing
  */
 export function definePolicy(
   body: PolicyCreate | PolicyPatch,
@@ -43,6 +43,7 @@ export function definePolicy(
   };
   checkTimeZone(facts.timeZone);
   readRules(facts.keep);
+  checkKeepsSomething(body.keep ?? {});
   checkFulls(facts);
   // A change of anything else must not put a run off that is due.
   const sameTimes =
@@ -59,4 +60,17 @@ function checkFulls({ backupType, fullEvery, fullAfterDays }: PolicyFacts): void
   if (backupType === 'auto' || (fullEvery === null && fullAfterDays === null)) return;
   const field = fullEvery === null ? 'full_after_days' : 'full_every';
   throw new StrataError('invalid_request', `${field} is for backup_type "auto".`, { field });
+}
+
+/**
+ * Nothing but noughts may be meant as "keep nothing", and yet all would stay. Beside another rule a nought says that its
+ * own rule is off. Policies of before may hold such rules, and stay as they are until theirs are changed.
+ */
+function checkKeepsSomething(keep: KeepRules): void {
+  const values = Object.values(keep);
+  if (values.length === 0 || values.some((value) => value !== 0)) return;
+  const message = 'must be 1 or more, or another rule must be; without `keep` everything stays';
+  throw new StrataError('invalid_request', 'Nothing but noughts would keep everything.', {
+    fields: Object.keys(keep).map((rule) => ({ field: `keep.${rule}`, message })),
+  });
 }
