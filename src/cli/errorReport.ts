@@ -5,12 +5,13 @@ import { renderKnownDamage } from './render/knownDamage.js';
 import { printableLines } from './render/printable.js';
 
 /** What to do next, where it is known. */
-const HINTS: Partial<Record<ErrorCode, string>> = {
+const HINTS: Partial<Record<ErrorCode, string | ((error: StrataError) => string | undefined)>> = {
   api_unreachable: 'Is it running? Start it with: strata up. Look with: strata status.',
   unauthorized: 'A token comes from --token, STRATA_TOKEN or cli.json, which `strata up` writes.',
   forbidden: 'An admin can make a token with a higher role: strata token add NAME --role operator.',
-  path_not_allowed:
-    'Allow a source with: strata up --allow PATH (or STRATA_SOURCE_ROOTS). Restores go below STRATA_RESTORE_ROOTS.',
+  path_not_allowed: pathHint,
+  deadline_exceeded: ({ details }) =>
+    details['no_answer'] === true ? 'Look with: strata status, and in the log of the API.' : undefined,
   nbd_not_allowed: 'Allow the server with: strata up --allow-nbd HOST:PORT (or STRATA_NBD_ALLOW).',
   source_references_other_file: 'Flatten the image first: qemu-img convert -O qcow2 IMAGE FLAT.qcow2.',
   chain_broken: 'Take a full: strata backup VM --type full, or allow it with --on-broken-chain full.',
@@ -22,6 +23,17 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   backlog_full: 'Try again later.',
   tool_missing: 'Install it, or run scripts/setup.sh.',
 };
+
+/** What the path is for decides which roots it has to be below. */
+function pathHint({ fields }: StrataError): string | undefined {
+  const source = 'Allow a source with: strata up --allow PATH (or STRATA_SOURCE_ROOTS).';
+  const target =
+    'Restores write below STRATA_RESTORE_ROOTS only: by default the directory `restores` in the data directory.';
+  const field = fields[0]?.field;
+  if (field === undefined) return `${source} ${target}`;
+  if (field.startsWith('target')) return target;
+  return /(^|\.)source\b/.test(field) ? source : undefined;
+}
 
 /**
  * An error for a person: `error: <detail> [code]`, a line `field: message` per field, the ranges that are known to be
@@ -36,7 +48,8 @@ export function renderError(error: StrataError): string {
       ? `  field: ${printableLines(field)}`
       : `  ${printableLines(`${field}: ${message}`)}`,
   );
-  const hint = HINTS[error.code];
+  const known = HINTS[error.code];
+  const hint = typeof known === 'function' ? known(error) : known;
   const { damage } = error.details;
   const lines = [
     `error: ${detail} [${error.code}]`,

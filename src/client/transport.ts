@@ -69,7 +69,7 @@ export function createTransport(options: ClientOptions): Transport {
       const deadline = withDeadline(
         signal,
         request.timeoutMs ?? timeoutMs,
-        `${request.method} ${request.path}`,
+        noAnswer(base, request, request.timeoutMs ?? timeoutMs),
       );
       try {
         return await withRetries(request, clock, deadline.signal, async () => {
@@ -83,8 +83,7 @@ export function createTransport(options: ClientOptions): Transport {
     open: async (request, { signal } = {}) => {
       const own = new AbortController();
       const both = signal ? AbortSignal.any([signal, own.signal]) : own.signal;
-      const late = () => own.abort(new StrataError('deadline_exceeded', `${request.path} did not answer.`));
-      const timer = setTimeout(late, timeoutMs);
+      const timer = setTimeout(() => own.abort(noAnswer(base, request, timeoutMs)), timeoutMs);
       try {
         const response = await send(request, both);
         if (!response.ok) await readBody(response, both);
@@ -94,6 +93,17 @@ export function createTransport(options: ClientOptions): Transport {
       }
     },
   };
+}
+
+/** What a call's deadline throws. The server may have done what it was asked to: only the answer is missing. */
+function noAnswer(base: string, { method, path: at }: ApiRequest, ms: number): StrataError {
+  const seconds = ms / 1000;
+  const unknown = method === 'GET' ? '' : ' Whether it was done is not known: look before you ask again.';
+  return new StrataError(
+    'deadline_exceeded',
+    `The API at ${base} did not answer ${method} ${at} within ${seconds} s.${unknown}`,
+    { details: { no_answer: true } },
+  );
 }
 
 /** Encodes the parts of a path: `path('backups', id)` is `/backups/<id>`. */

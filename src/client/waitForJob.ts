@@ -65,5 +65,5 @@ function isPassing(error: unknown): boolean {
 /** A look that got no answer in its time must not read as if the job had not ended in its time. */
 function afterPatience(error: unknown): unknown {
   if (!isStrataError(error, 'deadline_exceeded')) return error;
-  return new StrataError('api_unreachable', `The API does not answer: ${error.message}`, { cause: error });
+  return new StrataError('api_unreachable', error.message, { cause: error });
 }

@@ -1,4 +1,12 @@
-import { type Static, type TObject, type TProperties, type TSchema, Type } from 'typebox';
+import {
+  type Static,
+  type TObject,
+  type TProperties,
+  type TSchema,
+  type TStringOptions,
+  Type,
+} from 'typebox';
+import type { IdPrefix } from '../shared/ids.js';
 
 /** An object whose unknown properties are refused: a misspelt option must not be ignored. */
 export function closed<P extends TProperties>(properties: P, description?: string): TObject<P> {
@@ -15,15 +23,28 @@ export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Ty
 export const oneOf = <Words extends string[]>(words: readonly [...Words], description?: string) =>
   Type.Enum<Words>(words, description === undefined ? {} : { description });
 
-/** Prefix, underscore, characters of the id alphabet; what does not look like this cannot exist. */
-export const Id = (prefix: string, what: string) =>
-  Type.String({ pattern: `^${prefix}_[0-9a-z]{1,58}$`, maxLength: 64, description: `Id of a ${what}.` });
+/**
+ * A text that fits an expression. Callers are told its form in words (`x-form`, a sentence's end after "must be"), never the
+ * expression: see schemaErrors.ts of the API.
+ */
+export const Formed = (pattern: string, form: string, options: TStringOptions = {}) =>
+  Type.String({ ...options, pattern, 'x-form': form });
 
-export const VmContextId = Type.String({
-  pattern: '^[A-Za-z0-9._-]{1,191}$',
-  maxLength: 191,
-  description: 'Id of a VM as seen by one repository.',
-});
+/** Prefix, underscore, characters of the id alphabet; what does not look like this cannot exist. */
+export const Id = (prefix: IdPrefix | readonly IdPrefix[], what: string) => {
+  const prefixes = [prefix].flat();
+  const examples = prefixes.map((each) => `${each}_...`).join(', ');
+  return Formed(`^(${prefixes.join('|')})_[0-9a-z]{1,58}$`, `the id of a ${what} (${examples})`, {
+    maxLength: 64,
+    description: `Id of a ${what}.`,
+  });
+};
+
+export const VmContextId = Formed(
+  '^[A-Za-z0-9._-]{1,191}$',
+  'the id of a VM: 1 to 191 of A-Z a-z 0-9 . _ -',
+  { maxLength: 191, description: 'Id of a VM as seen by one repository.' },
+);
 
 /** An id or a name; which of the two it is, the database tells. */
 export const RepositoryRef = Type.String({
@@ -33,10 +54,9 @@ export const RepositoryRef = Type.String({
 });
 
 export const VmName = Type.String({ minLength: 1, maxLength: 128, description: 'Name of the VM.' });
-export const UpstreamId = Type.String({
+// Databases compare text as if it were padded with blanks.
+export const UpstreamId = Formed('^(|.*\\S)$', 'one line without a blank at its end', {
   maxLength: 191,
-  // Databases compare text as if it were padded with blanks.
-  pattern: '^(|.*\\S)$',
   description: "The upstream's own id of the VM, where two VMs may have one name.",
 });
 export const DiskId = Type.Integer({

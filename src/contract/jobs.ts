@@ -23,10 +23,10 @@ export const Job = closed({
 });
 export type Job = Static<typeof Job>;
 
-export const JobParams = closed({ id: Id('(bkp|mnt|rst)', 'job') });
+export const JobParams = closed({ id: Id(['bkp', 'mnt', 'rst'], 'job') });
 
 export const EventsQuery = closed({
-  job_id: Type.Optional(Id('(bkp|mnt|rst)', 'job')),
+  job_id: Type.Optional(Id(['bkp', 'mnt', 'rst'], 'job')),
 });
 export type EventsQuery = Static<typeof EventsQuery>;
 

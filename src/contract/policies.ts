@@ -1,6 +1,17 @@
 import { type Static, Type } from 'typebox';
 import { RequestedType } from './backups.js';
-import { closed, Id, nullable, oneOf, PageQuery, pageOf, Time, VerifyBackup, VmContextId } from './common.js';
+import {
+  closed,
+  Formed,
+  Id,
+  nullable,
+  oneOf,
+  PageQuery,
+  pageOf,
+  Time,
+  VerifyBackup,
+  VmContextId,
+} from './common.js';
 
 const Name = Type.String({ minLength: 1, maxLength: 63, description: 'A-Z a-z 0-9 _ . -' });
 const Periods = (what: string) =>
@@ -15,13 +26,12 @@ export const KeepRules = closed(
     monthly: Periods('For months'),
     yearly: Periods('For years'),
     within: Type.Optional(
-      Type.String({
-        pattern: '^[1-9][0-9]{0,5}[hdwmy]$',
+      Formed('^[1-9][0-9]{0,5}[hdwmy]$', 'a duration such as 36h, 30d, 8w, 6m or 2y', {
         description: 'All that is not older, counted from the newest: 36h, 30d, 8w, 6m, 2y.',
       }),
     ),
   },
-  'A point stays if one of these keeps it. Nothing but noughts keeps everything.',
+  'A point stays if one of these keeps it. Without a rule everything stays; nothing but noughts is refused.',
 );
 export type KeepRules = Static<typeof KeepRules>;
 

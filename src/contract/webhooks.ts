@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { EVENT_TYPES } from '../shared/eventTypes.js';
-import { closed, Id, nullable, oneOf, PageQuery, pageOf, Time } from './common.js';
+import { closed, Formed, Id, nullable, oneOf, PageQuery, pageOf, Time } from './common.js';
 
 const Name = Type.String({ minLength: 1, maxLength: 63, description: 'A-Z a-z 0-9 _ . -' });
 const Url = Type.String({
@@ -22,10 +22,9 @@ export const WebhookCreate = closed({
   url: Url,
   events: Type.Optional(nullable(Events)),
   secret: Type.Optional(
-    Type.String({
+    Formed('^[\\x21-\\x7e]+$', 'printable ASCII without blanks', {
       minLength: 16,
       maxLength: 191,
-      pattern: '^[\\x21-\\x7e]+$',
       description: 'Key of the signatures; left out: one of 256 random bits is made.',
     }),
   ),

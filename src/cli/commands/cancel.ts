@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { action, type CommandContext, type Output } from '../command.js';
+import { checkId } from '../idArgument.js';
 import type { CliIo } from '../io.js';
 
 /** `strata cancel JOB` */
@@ -11,6 +12,7 @@ export function addCancelCommand(program: Command, io: CliIo): void {
 }
 
 async function cancel(context: CommandContext, id: string): Promise<Output> {
+  checkId(id, 'job', ['backup', 'restore', 'maintenance']);
   const client = await context.client();
   const result = await client.jobs.cancel(id, { signal: context.io.signal });
   const text = result.accepted

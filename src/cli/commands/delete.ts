@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Consolidation, StrataClient } from '../../client/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { action, type CommandContext, type Output } from '../command.js';
+import { checkId } from '../idArgument.js';
 import type { CliIo } from '../io.js';
 import { findRepository, findVm } from '../lookUp.js';
 import { finishRemoval } from '../removal.js';
@@ -66,6 +67,7 @@ async function ask(
     const { vm_context_id } = await findVm(client, what, { repo: options.repo, signal });
     return client.vms.removeBackups(vm_context_id, query, { signal });
   }
+  checkId(what, 'what', ['restorePoint', 'backup'], 'All of a VM go with --all-of-vm.');
   return what.startsWith('rp_')
     ? client.restorePoints.remove(what, query, { signal })
     : client.backups.remove(what, query, { signal });

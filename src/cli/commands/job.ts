@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Job } from '../../client/index.js';
 import { action, type CommandContext, type Output } from '../command.js';
 import { failureOf, followJob } from '../followJob.js';
+import { checkId } from '../idArgument.js';
 import type { CliIo } from '../io.js';
 import { renderPlain } from '../render/progressLine.js';
 import { renderFields } from '../render/table.js';
@@ -18,6 +19,7 @@ export function addJobCommand(program: Command, io: CliIo): void {
 }
 
 async function showJob(context: CommandContext, id: string, options: { follow?: true }): Promise<Output> {
+  checkId(id, 'job', ['backup', 'restore', 'maintenance']);
   const client = await context.client();
   if (!options.follow) {
     const job = await client.jobs.get(id, { signal: context.io.signal });

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { StrataError } from '../../shared/errors.js';
 import { action, type CommandContext, type Output } from '../command.js';
+import { checkId } from '../idArgument.js';
 import type { CliIo } from '../io.js';
 import { parseTime } from '../parseTime.js';
 import { formatTime } from '../render/time.js';
@@ -23,6 +24,7 @@ export function addProtectCommand(program: Command, io: CliIo): void {
 async function protect(context: CommandContext, what: string, { until, none }: Options): Promise<Output> {
   if ((until === undefined) === (none === undefined))
     throw new StrataError('invalid_request', 'Say --until TIME or --none.', { field: '--until' });
+  checkId(what, 'what', ['restorePoint', 'backup']);
   const client = await context.client();
   const body = { protected_until: until ?? null };
   const { signal } = context.io;

@@ -5,6 +5,7 @@ import { StrataError } from '../../shared/errors.js';
 import { action, type CommandContext, type Output } from '../command.js';
 import { formatOf } from '../diskSpec.js';
 import { failureOf, followJob } from '../followJob.js';
+import { checkId } from '../idArgument.js';
 import type { CliIo } from '../io.js';
 import { jobLimits, type JobLimits } from '../jobLimits.js';
 import { parseCount, parseSize } from '../numbers.js';
@@ -47,7 +48,7 @@ async function restore(
 ): Promise<Output> {
   const path = resolve(target);
   const body: RestoreCreate = {
-    backup_id: backupId,
+    backup_id: checkId(backupId, 'backup', ['backup']),
     target: { type: 'file', path },
     format: options.format ?? formatOfTarget(path),
     verify: options.verify,

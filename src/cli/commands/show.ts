@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Backup } from '../../client/index.js';
 import { action, type CommandContext, type Output } from '../command.js';
+import { checkId } from '../idArgument.js';
 import type { CliIo } from '../io.js';
 import { formatRate } from '../render/bytes.js';
 import { renderFields } from '../render/table.js';
@@ -13,7 +14,7 @@ export function addShowCommand(program: Command, io: CliIo): void {
 
 async function showBackup(context: CommandContext, id: string): Promise<Output> {
   const client = await context.client();
-  const backup = await client.backups.get(id, { signal: context.io.signal });
+  const backup = await client.backups.get(checkId(id, 'backup', ['backup']), { signal: context.io.signal });
   return { json: backup, text: renderBackup(backup, context.size) };
 }
 

@@ -61,7 +61,7 @@ function explainShort(
   return errors.flatMap((error): FieldError[] => {
     const at = error.schemaPath.indexOf('/anyOf');
     const inChoice = at >= 0 || error.keyword === 'anyOf';
-    if (!inChoice) return explainOne(error, fieldOf(value, error.instancePath, prefix));
+    if (!inChoice) return explainOne(schema, error, fieldOf(value, error.instancePath, prefix));
     const choicePath = at >= 0 ? error.schemaPath.slice(0, at) : error.schemaPath;
     const where = locate(schema, value, choicePath, error.instancePath);
     if (choices.has(where.pointer)) return [];
@@ -70,7 +70,11 @@ function explainShort(
   });
 }
 
-function explainOne({ keyword, schemaPath, params, message }: SchemaError, field: string): FieldError[] {
+function explainOne(
+  schema: TSchema,
+  { keyword, schemaPath, params, message }: SchemaError,
+  field: string,
+): FieldError[] {
   const facts = params as Json;
   switch (keyword) {
     case 'required':
@@ -87,9 +91,18 @@ function explainOne({ keyword, schemaPath, params, message }: SchemaError, field
       return [{ field, message: `must be ${String(facts['type'])}` }];
     case 'enum':
       return [{ field, message: `must be one of ${(facts['allowedValues'] as string[]).join(', ')}` }];
+    case 'pattern':
+      return [{ field, message: `must be ${formAt(schema, schemaPath) ?? 'of another form'}` }];
     default:
       return [{ field, message }];
   }
+}
+
+/** The words for the expression that a text has to fit (`Formed` of the contract). */
+function formAt(schema: TSchema, schemaPath: string): string | undefined {
+  const steps = schemaPath.split('/').slice(1).map(unescape);
+  const at = steps.reduce<Json | undefined>((here, step) => here?.[step] as Json | undefined, schema as Json);
+  return at?.['x-form'] as string | undefined;
 }
 
 /** A union is either `T | null`, or objects that differ in the constant of their property `type`. */

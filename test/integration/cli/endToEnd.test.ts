@@ -171,6 +171,8 @@ describe('the whole system, from the command line', function () {
       [2, 'invalid_request', ['validate', 'web 01', '--repository', 'main']],
       [4, 'not_found', ['validate', '--vm', 'nobody']],
       [2, 'invalid_request', ['backup', 'web 01', '--max-bytes-per-second', '1KiB']],
+      [2, 'invalid_request', ['delete', 'nope']],
+      [2, 'invalid_request', ['policy', 'add', 'none', '--keep', 'last=0']],
       [5, 'unauthorized', ['list', '--token', 'wrong']],
     ];
     for (const [exit, problem, args] of cases) {

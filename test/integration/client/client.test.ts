@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { createClient, eachItem, type Job, type JobEvent, StrataError } from '../../../src/client/index.js';
+import { renderError } from '../../../src/cli/errorReport.js';
 import { type FakeApi, fakeApi, sendJson } from './fakeApi.js';
 
 async function errorOf(work: Promise<unknown>): Promise<StrataError> {
@@ -99,7 +100,16 @@ describe('client', () => {
   it('gives up at its deadline and at the caller’s signal', async () => {
     await serve(() => undefined);
     const client = createClient({ baseUrl: api?.baseUrl ?? '', timeoutMs: 100 });
-    expect((await errorOf(client.readyz())).code).to.equal('deadline_exceeded');
+    const late = await errorOf(client.readyz());
+    expect([late.code, late.message]).to.deep.equal([
+      'deadline_exceeded',
+      `The API at ${api?.baseUrl} did not answer GET /readyz within 0.1 s.`,
+    ]);
+    const unknown = await errorOf(client.backups.remove('bkp_1'));
+    expect(unknown.message).to.match(
+      /DELETE .* Whether it was done is not known: look before you ask again\.$/,
+    );
+    expect(renderError(unknown)).to.match(/\nhint: Look with: strata status, /);
     const patient = createClient({ baseUrl: api?.baseUrl ?? '' });
     const signal = AbortSignal.timeout(50);
     const outcome: unknown = await patient.readyz({ signal }).catch((error: unknown) => error);

@@ -6,6 +6,8 @@ import { diskRequests } from '../../../src/cli/backupDisks.js';
 import { parseDiskSource, parseSource } from '../../../src/cli/diskSpec.js';
 import { renderError, renderProblem } from '../../../src/cli/errorReport.js';
 import { readExtentFile } from '../../../src/cli/extentFile.js';
+import { checkId } from '../../../src/cli/idArgument.js';
+import { keepText, parseKeep } from '../../../src/cli/keepRules.js';
 import { parseSize } from '../../../src/cli/numbers.js';
 import { completionScript } from '../../../src/cli/render/completion.js';
 import { isStrataError, StrataError } from '../../../src/shared/errors.js';
@@ -114,6 +116,73 @@ describe('arguments of the CLI', () => {
       exit_code: 7,
       status: 503,
     });
+  });
+
+  it('says of a path that is not allowed what it was for', () => {
+    const hint = (field?: string) =>
+      renderError(new StrataError('path_not_allowed', 'No.', field === undefined ? {} : { field })).split(
+        'hint: ',
+      )[1];
+    expect(hint('disks[0].source.path'))
+      .to.match(/^Allow a source with/)
+      .and.not.to.contain('RESTORE');
+    expect(hint('source.path')).to.match(/^Allow a source with/);
+    expect(hint('target.path'))
+      .to.match(/^Restores write below STRATA_RESTORE_ROOTS/)
+      .and.not.to.contain('SOURCE');
+    expect(hint('root_path')).to.equal(undefined);
+    // Of a job's error the field is not known.
+    expect(hint()).to.contain('SOURCE').and.to.contain('RESTORE');
+  });
+
+  it('says of what is no id what may be given, and how it is listed', () => {
+    const message = (work: () => unknown): string => {
+      try {
+        work();
+        return '';
+      } catch (error) {
+        return (error as StrataError).message;
+      }
+    };
+    expect(message(() => checkId('nope', 'what', ['restorePoint', 'backup'], 'More.'))).to.equal(
+      '"nope" is not the id of a restore point (rp_...) or a backup (bkp_...). ' +
+        'List them with: strata points VM, strata list. More.',
+    );
+    expect(message(() => checkId('rp_1', 'job', ['backup', 'restore', 'maintenance']))).to.match(
+      /List them with: strata list, strata jobs\.$/,
+    );
+    expect(checkId('rp_01jd3k', 'what', ['restorePoint', 'backup'])).to.equal('rp_01jd3k');
+    for (const text of ['', 'bkp_', 'bkp_A', 'bkp_1 ', 'xbkp_1', 'bkp_1/../rp_1']) {
+      expect(
+        codeOf(() => checkId(text, 'what', ['backup'])),
+        text,
+      ).to.equal('invalid_request');
+    }
+  });
+
+  it('reads the rules of a policy, and refuses what is not one, or is there twice', () => {
+    expect(parseKeep('last=3,daily=0,within=2d')).to.deep.equal({ last: 3, daily: 0, within: '2d' });
+    for (const text of [
+      '',
+      'last',
+      'last=',
+      'last=-1',
+      'last=1.5',
+      'last=3=4',
+      'last=3,',
+      'lst=3',
+      'last=1e3',
+    ]) {
+      expect(() => parseKeep(text), text).to.throw('is not such as daily=7');
+    }
+    expect(() => parseKeep('last=3,last=5')).to.throw('given twice');
+    expect(() => parseKeep('toString=1')).to.throw('is not such as');
+    expect([
+      keepText(null),
+      keepText({}),
+      keepText({ last: 0 }),
+      keepText({ last: 3, daily: 0 }),
+    ]).to.deep.equal(['all', 'all', 'all', 'last=3']);
   });
 
   it('makes a completion script that offers subcommands and options', () => {

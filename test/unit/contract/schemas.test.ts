@@ -27,6 +27,21 @@ describe('The contract', () => {
     }
   });
 
+  it('has words for every form that a text must have: callers are not shown expressions', () => {
+    const bare: string[] = [];
+    let formed = 0;
+    const walk = (name: string, schema: unknown): void => {
+      if (typeof schema !== 'object' || schema === null) return;
+      const { pattern, 'x-form': form } = schema as Record<string, unknown>;
+      if (typeof pattern === 'string') formed++;
+      if (typeof pattern === 'string' && typeof form !== 'string') bare.push(name);
+      for (const [key, inner] of Object.entries(schema)) walk(`${name}.${key}`, inner);
+    };
+    for (const [name, schema] of schemas) walk(name, schema);
+    expect(formed).to.be.greaterThan(10);
+    expect(bare).to.deep.equal([]);
+  });
+
   it('takes the requests of the documentation', () => {
     const source = { type: 'nbd', uri: 'nbd://127.0.0.1:10809/disk', bitmap: 'b0' };
     const file = { type: 'file', path: '/srv/disk.qcow2', format: 'qcow2' };

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { isProblem, openApi, type TestApi } from './support.js';
+import { type Answer, isProblem, openApi, type TestApi } from './support.js';
 
 describe('Bodies that the API refuses or can only just take', () => {
   let api: TestApi;
@@ -8,7 +8,7 @@ describe('Bodies that the API refuses or can only just take', () => {
   });
   after(() => api.close());
 
-  const post = (body: unknown) => api.call('POST', 'backups', { body });
+  const post = (body: unknown, path = 'backups') => api.call('POST', path, { body });
   const backup = (more: object = {}) => ({
     vm_name: 'a',
     repository_id: 'main',
@@ -26,6 +26,20 @@ describe('Bodies that the API refuses or can only just take', () => {
     isProblem(await api.call('PUT', 'vms', { raw: big }), 413, 'body_too_large');
     const huge = JSON.stringify({ pad: ' '.repeat(17 << 20) });
     isProblem(await api.call('POST', 'backups', { raw: huge }), 413, 'body_too_large');
+  });
+
+  it('takes an empty body that is called JSON for none', async () => {
+    const json = { 'content-type': 'application/json' };
+    const send = (method: 'DELETE' | 'POST' | 'GET', path: string) =>
+      api.call(method, path, { raw: '', headers: json });
+    isProblem(await send('DELETE', 'backups/bkp_0'), 404, 'not_found');
+    isProblem(await send('DELETE', 'policies/pol_0'), 404, 'not_found');
+    isProblem(await send('POST', 'backups/bkp_0/cancel'), 404, 'not_found');
+    expect((await send('GET', 'backups')).status).to.equal(200);
+    const { body } = await api.call('POST', 'policies', { body: { name: 'short-lived' } });
+    expect((await send('DELETE', `policies/${body.id}`)).status).to.equal(204);
+    // Where a body is needed it is missing, as without a media type.
+    expect(isProblem(await send('POST', 'policies'), 400, 'invalid_request')).to.deep.equal(['']);
   });
 
   it('reads a change list of 200,000 extents, and refuses one more', async () => {
@@ -74,6 +88,28 @@ describe('Bodies that the API refuses or can only just take', () => {
       expect((performance.now() - parsed) / (parsed - begun + 200), field).to.be.lessThan(8);
       expect(fields, field).to.include(field);
       expect(fields.length, field).to.be.at.most(20);
+    }
+  });
+
+  it('says in words what form a text has to have, and never shows an expression', async () => {
+    const cases: [Promise<Answer>, RegExp][] = [
+      [api.call('DELETE', 'backups/nope'), /^must be the id of a backup \(bkp_\.\.\.\)$/],
+      [api.call('DELETE', 'restore-points/bkp_0'), /^must be the id of a restore point \(rp_\.\.\.\)$/],
+      [api.call('GET', 'jobs/nope'), /^must be the id of a job \(bkp_\.\.\., mnt_\.\.\., rst_\.\.\.\)$/],
+      [api.call('GET', 'vms/a%20b'), /^must be the id of a VM: /],
+      [post(backup({ upstream_id: 'x ' })), /^must be one line without a blank at its end$/],
+      [post({ name: 'p', keep: { within: '3 days' } }, 'policies'), /^must be a duration such as 36h, /],
+      [post({ keep: ['nope'] }, 'chains/chn_0/consolidate'), /^must be the id of a backup/],
+      [
+        post({ name: 'w', url: 'http://a.test/', secret: 'blanks are in here' }, 'webhooks'),
+        /^must be printable/,
+      ],
+    ];
+    for (const [call, message] of cases) {
+      const answer = await call;
+      isProblem(answer, 400, 'invalid_request');
+      expect(answer.body.errors[0].message).to.match(message);
+      expect(answer.text).not.to.match(/pattern|\^/);
     }
   });
 });
