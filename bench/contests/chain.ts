@@ -60,8 +60,8 @@ async function validationContest(bed: Bed, sizes: Sizes, { chainId, images }: Lo
       theirs,
       goal: 1.1,
       bounds:
-        'Not the checks but the content ids: the id of every point is computed from the digest indexes of all its ' +
-        'layers, one point after the other, in the worker’s own process (the time before the first `qemu-img check` below).',
+        'The digest indexes: the worker’s own process reads each to its end for its checksum, and all once more for the ' +
+        'content id of the tip, beside the checks.',
     },
   ];
 }
