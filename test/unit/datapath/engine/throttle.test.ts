@@ -101,16 +101,16 @@ describe('A tool that cannot be slowed down', () => {
     expect(await ran).to.equal(true);
   });
 
-  it('that takes a limit at its beginning is begun again where less than half of that is left, and not for less', async () => {
+  /** The limits with which a tool is begun while they change, each as soon as the one before was seen. */
+  const begunWith = async (first: number | undefined, change: (number | undefined)[], share = 0) => {
     const limits: (number | undefined)[] = [];
-    let rate: number | undefined;
-    const change = [100, 60, 20, 200];
+    let rate = first;
     await underLimit(
       () => rate,
       new AbortController().signal,
-      async (limit, signal) => {
+      async (limit, signal, onShare) => {
         limits.push(limit);
-        // Begun without one, stopped for 100; let go on at 60, stopped for 20; let go on at 200.
+        onShare(share);
         while (!signal.aborted && change.length > 0) {
           rate = change.shift();
           await new Promise((resolve) => setTimeout(resolve, 600));
@@ -118,8 +118,27 @@ describe('A tool that cannot be slowed down', () => {
         signal.throwIfAborted();
       },
     );
-    expect(limits).to.deep.equal([undefined, 100, 20]);
+    return limits;
+  };
+
+  it('that takes a limit at its beginning is begun again for less than half of it, or more than twice as much, and for no less', async () => {
+    // Begun without one, stopped for 100; let go on at 60 and at 150, stopped for 20; let go on at 40, stopped for none.
+    expect(await begunWith(undefined, [100, 60, 150, 20, 40, undefined])).to.deep.equal([
+      undefined,
+      100,
+      20,
+      undefined,
+    ]);
   });
+
+  it('that has done half of its work is let finish at the limit of its beginning', async () => {
+    expect(await begunWith(100, [1, undefined], 0.5)).to.deep.equal([100]);
+  });
+
+  it('is not begun again for ever by a limit that goes up and down', async () => {
+    const upAndDown = Array.from({ length: 3 }, () => [100, 10]).flat();
+    expect(await begunWith(10, upAndDown)).to.deep.equal([10, 100, 10, 100, 10]);
+  }).timeout(10_000);
 
   it('gives its own failure, and that of the scope, to the caller', async () => {
     const failure = new Error('no room');
