@@ -1,4 +1,5 @@
-import { stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
 import { errnoOf } from './errors.js';
 
@@ -10,6 +11,35 @@ export async function fileExists(path: string): Promise<boolean> {
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return false;
     throw error;
+  }
+}
+
+/**
+ * Opens a file for reading without waiting: `open(2)` of a FIFO that has come to its name would wait for a writer for ever, in a
+ * thread that nothing can stop. A FIFO reads as empty or fails with EAGAIN.
+ */
+export function openAtOnce(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+}
+
+/**
+ * The text of a small file. What is longer is cut, so that neither a device nor a huge file in its place fills the memory: only
+ * for text of which the reader can tell that it is whole.
+ * @param mostBytes no more is read
+ */
+export async function readSmallText(path: string, mostBytes: number): Promise<string> {
+  const file = await openAtOnce(path);
+  try {
+    const buffer = Buffer.allocUnsafe(mostBytes);
+    let length = 0;
+    while (length < mostBytes) {
+      const { bytesRead } = await file.read(buffer, length, mostBytes - length, null);
+      if (bytesRead === 0) break;
+      length += bytesRead;
+    }
+    return buffer.toString('utf8', 0, length);
+  } finally {
+    await file.close();
   }
 }
 

@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises';
 import { StrataError, errnoOf } from '../../shared/errors.js';
+import { openAtOnce } from '../../shared/files.js';
 import { isZeroDigest } from './block.js';
 import {
   CHECKSUM_BYTES,
@@ -70,7 +70,7 @@ export async function* readDigestIndex(path: string): AsyncGenerator<DigestRun, 
 
 async function openFile(path: string) {
   try {
-    return await open(path, 'r');
+    return await openAtOnce(path);
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
     throw new StrataError('file_missing', `The digest index ${path} is missing.`, { cause: error });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { BackupType, RequestedType, Tracker } from '../../entities/index.js';
 import { errnoOf, StrataError } from '../../shared/errors.js';
+import { readSmallText } from '../../shared/files.js';
 
 /**
  * What holds once the image that the manifest stands beside is the merged one: it refers to `parent_file`, or to nothing.
@@ -117,10 +117,13 @@ export function resolveManifest(
   return { manifest: switched ? { ...manifest, ...next } : manifest, switched };
 }
 
+/** Far more than a manifest has; what is longer is none. */
+const MOST_BYTES = 256 * 1024;
+
 /** Reads the manifest at `path`; undefined when there is certainly none. */
 export async function readManifest(path: string): Promise<Manifest | undefined> {
   try {
-    return parseManifest(await readFile(path, 'utf8'), path);
+    return parseManifest(await readSmallText(path, MOST_BYTES), path);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;

@@ -1,10 +1,14 @@
-import { access, constants, readFile, stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
+import { readSmallText } from '../../shared/files.js';
 import { makeDirectory, publishFile, removeFiles, syncDirectory, writeDurably } from './durable.js';
 
 /** A directory without this file is not a repository: perhaps its file system is not mounted (invariant 6). */
 export const MARKER_NAME = '.strata-repository.json';
+
+/** Far more than a marker has; what is longer is none. */
+const MOST_BYTES = 64 * 1024;
 
 interface Marker {
   format: 'strata-repository';
@@ -103,7 +107,7 @@ export async function markedRepositoryId(root: string): Promise<string | undefin
 async function readMarker(root: string): Promise<Marker | undefined> {
   let text: string;
   try {
-    text = await readFile(join(root, MARKER_NAME), 'utf8');
+    text = await readSmallText(join(root, MARKER_NAME), MOST_BYTES);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;

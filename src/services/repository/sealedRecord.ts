@@ -1,8 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { readFile, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
+import { readSmallText } from '../../shared/files.js';
 import { makeDirectory, syncDirectory, writeDurably } from './durable.js';
+
+/** Far more than a record has; what is longer does not match its checksum. */
+const MOST_BYTES = 64 * 1024;
 
 /**
  * A small JSON file that carries its own checksum (docs/on-disk-format.md, "Protections").
@@ -12,7 +16,7 @@ import { makeDirectory, syncDirectory, writeDurably } from './durable.js';
 export async function readSealed(path: string): Promise<Record<string, unknown> | 'invalid' | undefined> {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readSmallText(path, MOST_BYTES);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw new StrataError('repository_unavailable', `${path} cannot be read.`, { cause: error });

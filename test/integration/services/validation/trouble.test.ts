@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import type { DataSource } from 'typeorm';
 import { BackupChain, MaintenanceJob } from '../../../../src/entities/index.js';
 import { serveImage } from '../../../../src/qcow2/index.js';
+import { sidecarsOf } from '../../../../src/services/repository/layout.js';
 import { MARKER_NAME } from '../../../../src/services/repository/marker.js';
 import { runValidation } from '../../../../src/services/validation/index.js';
 import { StrataError } from '../../../../src/shared/errors.js';
@@ -11,6 +12,7 @@ import { buildChain, type ChainFixture } from '../../../helpers/chainFixture.js'
 import { addValidation, hold } from '../../../helpers/chainJobs.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
+import { runTool } from '../../../helpers/runTool.js';
 import { codes, depsOf, healths, validate } from './support.js';
 
 describe('quick validation in trouble that is no damage', function () {
@@ -98,6 +100,24 @@ describe('quick validation in trouble that is no damage', function () {
       chain: 'suspect',
     });
     expect((await validate(ds, chain)).healthy).to.equal(true);
+    expect((await healths(ds, chain)).backups).to.equal('ok ok ok ok');
+  });
+
+  it('does not wait for a FIFO, and reads no device, in the place of a sidecar', async () => {
+    const [first, second, third] = chain.backups.map((one) => sidecarsOf(one.image));
+    for (const path of [first?.manifest ?? '', second?.digests ?? '']) {
+      await rm(path);
+      await runTool('mkfifo', path);
+    }
+    await rm(third?.manifest ?? '');
+    await symlink('/dev/zero', third?.manifest ?? '');
+    expect(codes(chain, await validate(ds, chain))).to.deep.equal([
+      '1:manifest_invalid',
+      '2:digests_invalid',
+      '3:manifest_invalid',
+    ]);
+    const deep = codes(chain, await validate(ds, chain, { level: 'deep' }));
+    expect(deep).to.deep.equal(['1:manifest_invalid', '2:digests_rebuilt', '3:manifest_invalid']);
     expect((await healths(ds, chain)).backups).to.equal('ok ok ok ok');
   });
 
