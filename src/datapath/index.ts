@@ -21,7 +21,7 @@ export { type RecoverBlocks, recoverBlocks } from './engine/recoverBlocks.js';
 export { extentOf } from './engine/blockRange.js';
 export { createHashPool, type HashPool } from './engine/hashPool.js';
 export { type ProofStep, type ProveLayer, proveLayer } from './engine/proveLayer.js';
-export type { RateLimit } from './engine/throttle.js';
+export { createThrottle, type RateLimit, type Throttle } from './engine/throttle.js';
 export { underLimit } from './engine/whileUnlimited.js';
 export { type IndexLayer, indexLayer } from './engine/indexLayer.js';
 export type { LayerJob, LayerResult, Progress } from './engine/types.js';

@@ -75,7 +75,7 @@ async function copyFile({ deps, context, held }: Repair, from: string, to: strin
   const { repository } = context;
   const { availableBytes } = await recordCapacity(deps.ds, repository, deps.clock.now());
   if (availableBytes - (await allocatedBytes(from)) < repository.minFreeBytes) return false;
-  await copyReadable(from, to, held.signal);
+  await copyReadable({ from, to, rate: held.rate, signal: held.signal });
   return true;
 }
 

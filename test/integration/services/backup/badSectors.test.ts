@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { readdirSync, statSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataSource } from 'typeorm';
@@ -45,11 +46,18 @@ describe('The backup of a disk whose repository has bad sectors', function () {
   const content = () => Buffer.from(at(4).content).fill(0x5a, 5 * MIB, 5 * MIB + BLOCK);
   const failBlock = async (number: number, offset: number) =>
     disk.failAt(at(number).image, await placeOf(at(number).image, offset));
-  const backUp = async () => {
+  const backUp = async (rate?: () => number) => {
     const id = await addBackup(ds, chain, source);
-    await attemptBackup(ds, id, suite.tempDir);
+    await attemptBackup(ds, id, suite.tempDir, (held) => (rate ? { ...held, rate } : held));
     return ds.getRepository(BackupJob).findOneByOrFail({ id });
   };
+  /** Copies of the chain's images that have their length already, and no content yet. */
+  const emptyPartials = () =>
+    readdirSync(chain.directory).filter((name) => {
+      if (!/\.qcow2\.\d+\.partial$/.test(name)) return false;
+      const { size, blocks } = statSync(join(chain.directory, name));
+      return size > 0 && blocks === 0;
+    });
   const stepOf = async ({ id }: BackupJob) =>
     (await readSteps(ds, id)).find(({ step }) => step === 'healed')?.data;
   const expectRight = async (path: string, was: Buffer) => {
@@ -74,7 +82,12 @@ describe('The backup of a disk whose repository has bad sectors', function () {
     const report = await validate(ds, chain, { level: 'deep' });
     expect(codes(chain, report)).to.include.members(['1:data_unreadable', '4:data_unreadable']);
     expect((await healths(ds, chain)).backups).to.equal('suspect suspect suspect suspect');
-    const newest = await backUp();
+    const copied = new Set<string>();
+    const newest = await backUp(() => {
+      for (const name of emptyPartials()) copied.add(name);
+      return 1024 * MIB;
+    });
+    expect(copied.size, 'copies that were asked for their bandwidth before they had a byte').to.equal(2);
     expect(newest).to.include({ backupType: 'incremental', demotedReason: null, parentBackupId: at(4).id });
     expect(await stepOf(newest)).to.deep.equal({ backup_ids: [at(1).id, at(4).id], failed: null });
     for (const { path, content: was } of chain.backups) await expectRight(path, was);
