@@ -148,6 +148,7 @@ function memoryTable(memory: readonly WorkerMemory[]): string[] {
     '|---|---|---|---|---|---|',
     line('a full and a comparison of a sparse disk', ({ peakBytes }) => peakBytes),
     line('a deep validation of the two', ({ validationPeakBytes }) => validationPeakBytes),
+    line('one that builds both digest indexes anew', ({ rebuildPeakBytes }) => rebuildPeakBytes),
     '',
   ];
 }

@@ -1,8 +1,9 @@
-import { readFile, rm } from 'node:fs/promises';
+import { access, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackupJob } from '../../src/entities/index.js';
 import { acceptBackup, acceptValidation } from '../../src/producers/accept/index.js';
 import type { QueueKind } from '../../src/queue/catalogue.js';
+import { sidecarsOf } from '../../src/services/repository/layout.js';
 import { makeDisk } from '../../test/helpers/disks.js';
 import { openFleet, type TestFleet } from '../../test/helpers/fleet.js';
 import { startWorkerProcess } from '../../test/helpers/workerProcess.js';
@@ -13,13 +14,14 @@ const PIECES = 200;
 const PIECE_BYTES = 4096;
 
 /**
- * Peak memory, in bytes, of a worker process after a full and a comparison of a sparse disk, and of another after a deep
- * validation of the two.
+ * Peak memory, in bytes, of a worker process after a full and a comparison of a sparse disk, of another after a deep
+ * validation of the two, and of a third after one that had to build both digest indexes anew.
  */
 export interface WorkerMemory {
   diskBytes: number;
   peakBytes: number;
   validationPeakBytes: number;
+  rebuildPeakBytes: number;
 }
 
 /** What a whole job needs in memory, for a disk of a usual size and for one a thousand times as large. */
@@ -47,11 +49,11 @@ async function peaksOf(fleet: TestFleet, diskBytes: number): Promise<Omit<Worker
       for (const type of ['full', 'incremental'] as const)
         chainId = await backUp(fleet, path, diskBytes, type);
     });
-    const validationPeakBytes = await peakOf(fleet, 'maintenance', async () => {
-      const { job_id } = await acceptValidation(fleet.accept, { chainId, level: 'deep' });
-      await completed(fleet, job_id);
-    });
-    return { peakBytes, validationPeakBytes };
+    const validationPeakBytes = await peakOf(fleet, 'maintenance', () => validate(fleet, chainId));
+    await removeIndexes(fleet, chainId);
+    const rebuildPeakBytes = await peakOf(fleet, 'maintenance', () => validate(fleet, chainId));
+    await assertRebuilt(fleet, chainId);
+    return { peakBytes, validationPeakBytes, rebuildPeakBytes };
   } finally {
     await rm(path);
   }
@@ -73,6 +75,27 @@ async function backUp(
   const id = answer.disk_results[0]?.backup_id ?? '';
   await completed(fleet, id);
   return (await fleet.suite.ds.getRepository(BackupJob).findOneByOrFail({ id })).chainId;
+}
+
+async function validate(fleet: TestFleet, chainId: string): Promise<void> {
+  const { job_id } = await acceptValidation(fleet.accept, { chainId, level: 'deep' });
+  await completed(fleet, job_id);
+}
+
+async function indexesOf(fleet: TestFleet, chainId: string): Promise<string[]> {
+  const rows = await fleet.suite.ds.getRepository(BackupJob).findBy({ chainId });
+  return rows.map(({ repositoryPath }) =>
+    join(fleet.repositoryRoot, sidecarsOf(repositoryPath ?? '').digests),
+  );
+}
+
+async function removeIndexes(fleet: TestFleet, chainId: string): Promise<void> {
+  for (const path of await indexesOf(fleet, chainId)) await rm(path);
+}
+
+/** A validation that leaves them away would need little memory, too. */
+async function assertRebuilt(fleet: TestFleet, chainId: string): Promise<void> {
+  for (const path of await indexesOf(fleet, chainId)) await access(path);
 }
 
 /** Peak memory of a new worker process that did this work. */
