@@ -1,6 +1,6 @@
 import type { DamageReach, LayerDamage, LayerProof, StoredRange } from '../../../entities/index.js';
 import { BLOCK_SIZE, type Extent } from '../../../shared/extents.js';
-import { joinRanges } from '../../../shared/ranges.js';
+import { joinRanges, subtractRanges } from '../../../shared/ranges.js';
 
 /** Ranges of the guest disk in bytes, in order, that do not touch. */
 export interface Damage {
@@ -33,11 +33,11 @@ export const MOST_RANGES = 4096;
 /** What is known to be wrong with a file: of a reading that is under way, and from there on of the one before. Pure. */
 export function knownDamage(proof: Pick<LayerProof, 'damage' | 'pass'> | undefined): Damage {
   const { damage, pass } = proof ?? { damage: null, pass: null };
-  const from = pass ? pass.up_to * BLOCK_SIZE : 0;
+  const passed = [{ offset: 0, length: (pass?.up_to ?? 0) * BLOCK_SIZE }];
   const known = (list: keyof LayerDamage) =>
     joinRanges([
       ...fromStored(pass?.[list] ?? []),
-      ...fromStored(damage?.[list] ?? []).filter(({ offset }) => offset >= from),
+      ...subtractRanges(fromStored(damage?.[list] ?? []), passed),
     ]);
   return { wrong: known('wrong'), unproved: known('unproved') };
 }
