@@ -40,7 +40,9 @@ export interface DigestIndex {
 export async function openDigestIndex(path: string): Promise<DigestIndex> {
   const file = await openFile(path);
   try {
-    const { size } = await file.stat();
+    const found = await file.stat();
+    if (!found.isFile()) throw invalid('There is no regular file in the place of the digest index.');
+    const { size } = found;
     if (size < SMALLEST_FILE) throw invalid(`The digest index has only ${size} bytes.`);
     const reader = createWindowReader(file, size);
     await reader.fill(HEADER_BYTES);
@@ -72,8 +74,14 @@ async function openFile(path: string) {
   try {
     return await openAtOnce(path);
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-    throw new StrataError('file_missing', `The digest index ${path} is missing.`, { cause: error });
+    switch (errnoOf(error)) {
+      case 'ENOENT':
+        throw new StrataError('file_missing', `The digest index ${path} is missing.`, { cause: error });
+      case 'ELOOP':
+        throw invalid('A symbolic link that leads to itself is in the place of the digest index.');
+      default:
+        throw error;
+    }
   }
 }
 

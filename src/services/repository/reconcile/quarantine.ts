@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { link, lstat, unlink } from 'node:fs/promises';
+import { link, lstat, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, StrataError } from '../../../shared/errors.js';
 import { makeDirectory, removeFiles, syncDirectory, writeDurably } from '../durable.js';
@@ -35,12 +35,16 @@ export async function quarantineFile(
   const to = await keepInQuarantine(root, file, reason);
   if (to === undefined) return undefined;
   const from = join(root, file);
-  await unlink(from);
+  // A directory has one name and is there already.
+  await removeFiles([from]);
   await syncDirectory(dirname(from));
   return to;
 }
 
-/** The first half of `quarantineFile`: the file has both names. For one whose name is about to be given to another. */
+/**
+ * The first half of `quarantineFile`: the file has both names. For one whose name is about to be given to another. A directory
+ * in its place, which can have one name only, is moved.
+ */
 export async function keepInQuarantine(
   root: string,
   file: string,
@@ -58,7 +62,8 @@ export async function keepInQuarantine(
   await removeFiles([notePath]);
   await writeDurably(notePath, `${JSON.stringify(reason, null, 2)}\n`);
   const to = join(root, directory, name);
-  await giveName(from, to);
+  if (source.isDirectory()) await rename(from, to);
+  else await giveName(from, to);
   if (!sameFile(source, await statOf(to))) throw new StrataError('file_exists', `${to} was taken meanwhile.`);
   for (let path = directory; path !== '.'; path = dirname(path)) await syncDirectory(join(root, path));
   await syncDirectory(root);

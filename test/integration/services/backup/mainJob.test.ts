@@ -1,4 +1,4 @@
-import { cp, readdir, rm, stat } from 'node:fs/promises';
+import { cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import {
@@ -147,6 +147,7 @@ describe('The main job', () => {
       ['.qcow2', (path) => rm(path)],
       ['.qcow2', (path) => overwrite(path, 0, Buffer.alloc(4096))],
       ['.digests', (path) => overwrite(path, 40, Buffer.alloc(8, 0xee))],
+      ['.digests', (path) => rm(path).then(() => mkdir(path))],
     ];
     for (const [suffix, harm] of harms) {
       await writeAt(disk, 100_000, 10);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { DataSource } from 'typeorm';
 import { BackupJob, LayerProof } from '../../../../../src/entities/index.js';
@@ -137,6 +137,19 @@ describe('deep validation', function () {
     );
     expect(set).to.include(basename(at(1).digests));
     expect(set).to.not.include(basename(at(3).digests));
+  });
+
+  it('builds a digest index anew that has become a directory or a link to itself, and sets that aside', async () => {
+    await rm(at(1).digests);
+    await mkdir(join(at(1).digests, 'inside'), { recursive: true });
+    await rm(at(3).digests);
+    await symlink(basename(at(3).digests), at(3).digests);
+    expect(codes(chain, await validate(ds, chain))).to.deep.equal(['1:digests_invalid', '3:digests_invalid']);
+    const report = await validate(ds, chain, DEEP);
+    expect(codes(chain, report)).to.deep.equal(['1:digests_rebuilt', '3:digests_rebuilt']);
+    expect((await validate(ds, chain, DEEP)).findings).to.deep.equal([]);
+    const aside = await readdir(join(chain.root, '.quarantine'), { recursive: true });
+    expect(aside.map((name) => basename(name))).to.include.members(['inside', basename(at(3).digests)]);
   });
 
   it('calls an image damaged that has neither a usable index nor the recorded content', async () => {
