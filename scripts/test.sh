@@ -57,17 +57,8 @@ stage 'scripts' check_scripts
 stage 'types and build' bash scripts/build.sh
 stage 'import rules' check_imports
 
-# One mocha process: its output to a file of its own, its totals and exit code beside it.
-run_mocha() { # output, files and options...
-  local output=$1 code=0 child
-  shift
-  STRATA_TEST_TOTALS=$output.totals timeout --foreground --kill-after=20 "$deadline" \
-    mocha --require dist/test/helpers/hooks.js --reporter dist/test/helpers/reporter.js "$@" </dev/null &
-  child=$!
-  trap 'kill "$child" 2>/dev/null' INT TERM
-  wait "$child" || code=$?
-  echo "$code" >"$output.code"
-}
+# shellcheck source=scripts/mocha.sh
+source scripts/mocha.sh
 
 # Test files in groups, a line each: much of a test is waiting for a lease, a disk or a process, so several groups run side
 # by side, each with servers of its own. What takes long comes first. To start servers and load the code costs a group
@@ -146,18 +137,7 @@ echo "== tests: $((SECONDS - started)) s"
 
 passed=0 failed=0
 for code_file in "$outputs"/*.code; do
-  output=${code_file%.code} more_passed=0 more_failed=0
-  code=$(<"$code_file")
-  [[ ! -f $output.totals ]] || read -r more_passed more_failed <"$output.totals"
-  if [[ $code != 0 ]]; then
-    echo "Failed: ${output##*/}"
-    # Said again at the end: whoever reads a part of a long output reads its last part.
-    [[ ! -f $output.log ]] || sed -n '/^  [0-9]* failing$/,$p' "$output.log"
-  fi
-  if [[ $code == 124 ]]; then echo "The tests of ${output##*/} did not finish within $deadline s."; fi
-  # No totals (a file that does not load), a hang at the end, a time-out: the run failed whatever was counted.
-  if [[ $code != 0 && ${more_failed:-0} == 0 ]]; then more_failed=1; fi
-  passed=$((passed + more_passed)) failed=$((failed + more_failed))
+  add_up "${code_file%.code}"
 done
 if ((passed + failed == 0)); then failed=1; fi
 finish "$passed" "$failed"

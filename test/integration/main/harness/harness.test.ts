@@ -1,10 +1,11 @@
 import { expect } from 'chai';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runTool } from '../../../helpers/runTool.js';
 import { findRunProcesses } from '../../../helpers/runProcesses.js';
 
 describe('the test run', () => {
@@ -36,6 +37,46 @@ describe('the test run', () => {
     while ((await exists(id)) && performance.now() < deadline) await pause(50);
     expect(await exists(id)).to.equal(false);
     expect(await findRunProcesses(id, [])).to.deep.equal([]);
+  });
+});
+
+describe('the sum of a test run', () => {
+  let dir: string;
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'mocha-'));
+  });
+  after(() => rm(dir, { recursive: true, force: true }));
+
+  /** What scripts/test.sh says of a run whose mocha is this script. */
+  const sumOf = async (mocha: string): Promise<string> => {
+    const fake = join(dir, 'mocha');
+    await writeFile(fake, `#!/bin/sh\n${mocha}\n`, { mode: 0o755 });
+    const output = join(dir, 'group');
+    await Promise.all(['code', 'totals'].map((suffix) => rm(`${output}.${suffix}`, { force: true })));
+    const lines = [
+      'source scripts/mocha.sh; deadline=60 passed=0 failed=0',
+      `PATH="${dir}:$PATH"; (run_mocha "${output}") & wait`,
+      `add_up "${output}"; echo "$passed passed, $failed failed"`,
+    ];
+    return (await runTool('bash', '-c', lines.join('\n'))).trim().replaceAll('\n', '; ');
+  };
+  const tell = (totals: string) => `echo '${totals}' >"$STRATA_TEST_TOTALS"`;
+
+  it('has what mocha counted, and the code of one that failed', async () => {
+    expect(await sumOf(`${tell('3 0')}; exit 0`)).to.equal('3 passed, 0 failed');
+    expect(await sumOf(`${tell('3 2')}; exit 2`)).to.equal('Failed: group (code 2); 3 passed, 2 failed');
+    expect(await sumOf(`${tell('3 0')}; exit 1`)).to.equal('Failed: group (code 1); 3 passed, 1 failed');
+  });
+
+  it('counts as failed what did not come to its end, and names its code and signal', async () => {
+    expect(await sumOf('exit 7')).to.equal('Failed: group (code 7, before its end); 0 passed, 1 failed');
+    expect(await sumOf('kill -KILL $$')).to.equal(
+      'Failed: group (code 137, SIGKILL, before its end); 0 passed, 1 failed',
+    );
+    // The shell that waits for it is its grandparent.
+    expect(await sumOf('kill -KILL "$(ps -o ppid= -p "$PPID")"')).to.equal(
+      'Failed: group (it vanished with its shell); 0 passed, 1 failed',
+    );
   });
 });
 
