@@ -48,6 +48,13 @@ describe('Consolidation', function () {
     const jobId = await bench.add(bench.at(1), bench.at(4));
     expect(await codeOf(bench.attempt(jobId))).to.equal('repository_unavailable');
     await rename(`${marker}.away`, marker);
+    // A file in the place of the disk's directory: there is nothing to list.
+    const { directory } = bench.chain;
+    await rename(directory, `${directory}.away`);
+    await writeFile(directory, '');
+    expect(await codeOf(bench.attempt(jobId))).to.contain('EEXIST');
+    await rm(directory);
+    await rename(`${directory}.away`, directory);
     expect(await readdir(bench.chain.directory)).to.deep.equal(before);
     const rows = await bench.ds.getRepository(BackupJob).find();
     expect(rows.every(({ status }) => status === 'completed')).to.equal(true);
