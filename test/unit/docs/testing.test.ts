@@ -27,12 +27,16 @@ const namesIn = (text: string, pattern: RegExp): string[] => [
 
 describe('The variables of the tests', () => {
   it('are all in docs/testing.md, and nothing else is', async () => {
-    const ofScripts = await Promise.all(['test', 'setup'].map((name) => readFile(`scripts/${name}.sh`, 'utf8')));
+    const ofScripts = await Promise.all(
+      ['test', 'setup'].map((name) => readFile(`scripts/${name}.sh`, 'utf8')),
+    );
     const read = [
       ...(await readByTests()).keys(),
       ...namesIn(ofScripts.join('\n'), /\$\{(STRATA_[A-Z_]+):-/g),
     ];
-    const rows = (await readFile('docs/testing.md', 'utf8')).split('\n').filter((line) => line.startsWith('| `'));
+    const rows = (await readFile('docs/testing.md', 'utf8'))
+      .split('\n')
+      .filter((line) => line.startsWith('| `'));
     const said = namesIn(rows.map((row) => row.split(' | ')[0]).join('\n'), /`(STRATA_[A-Z_]+)`/g);
     expect(said.toSorted()).to.deep.equal([...new Set(read)].toSorted());
   });
