@@ -87,6 +87,7 @@ const PAGE = 200;
 export type * from '../contract/index.js';
 export { ERRORS, type ErrorCode, isErrorCode } from '../shared/errorCodes.js';
 export { asStrataError, isStrataError, StrataError } from '../shared/errors.js';
+export { isKnownDamage, type KnownDamage } from '../shared/knownDamage.js';
 export { readEvents, type ServerSentEvent } from './eventStream.js';
 export type { WrittenExtents } from './calls/backups.js';
 export type { PageRequest, WorkOptions } from './calls/options.js';
