@@ -21,13 +21,15 @@ export function decideRetention(input: RetentionInput): Verdict[] {
   const limit = input.now.getTime() + CLOCK_TOLERANCE_MS;
   const past = points.filter(({ createdAt }) => createdAt.getTime() <= limit);
   const good = past.filter(({ state }) => state === 'good');
-  const wanted = applyRules(good, input);
+  const names = periodNames(input.timeZone);
+  const wanted = applyRules(good, input.rules, names);
   // Two pools: an attempt that brought nothing must not make a damaged point look older than it is.
   const withDamaged = past.filter(({ state }) => state === 'good' || isReadable(state));
-  const asIfGood = applyRules(withDamaged, input);
+  const asIfGood = applyRules(withDamaged, input.rules, names);
   const asIfComplete = applyRules(
     past.filter(({ state }) => state !== 'unfinished'),
-    input,
+    input.rules,
+    names,
   );
   const noRules = Object.values(input.rules).every((value) => !value);
   return points.map((point) => {
@@ -49,19 +51,24 @@ export function decideRetention(input: RetentionInput): Verdict[] {
 }
 
 /** By the rules, the points that each keeps, with its reason. @param points newest first */
-function applyRules(points: readonly PointFacts[], input: RetentionInput): Map<string, string[]> {
+function applyRules(
+  points: readonly PointFacts[],
+  rules: KeepRules,
+  names: ReturnType<typeof periodNames>,
+): Map<string, string[]> {
   const reasons = new Map<string, string[]>();
   const keep = ({ id }: PointFacts, reason: string) => reasons.set(id, [...(reasons.get(id) ?? []), reason]);
-  const { rules } = input;
   for (const [index, point] of points.slice(0, rules.last ?? 0).entries()) keep(point, `last ${index + 1}`);
-  const names = periodNames(input.timeZone);
   for (const period of PERIODS) {
+    const count = rules[period] ?? 0;
     const newest = new Map<string, PointFacts>();
     for (const point of points) {
+      // To name periods is nearly all that a decision takes.
+      if (newest.size >= count) break;
       const name = names[period](point.createdAt);
       if (!newest.has(name)) newest.set(name, point);
     }
-    for (const [name, point] of [...newest].slice(0, rules[period] ?? 0)) keep(point, `${period} ${name}`);
+    for (const [name, point] of newest) keep(point, `${period} ${name}`);
   }
   keepWithin(points, rules, keep);
   return reasons;

@@ -1,3 +1,4 @@
+import { CLOCK_CASES } from './clockCases.js';
 import { DAY, every, HOUR, type RetentionCase, retention } from './makeCase.js';
 import { ZONE_CASES } from './zoneCases.js';
 
@@ -74,6 +75,7 @@ export const CASES: RetentionCase[] = [
     every(8 * HOUR, '2026-01-01T00:00Z', 15),
   ),
   ...ZONE_CASES,
+  ...CLOCK_CASES,
   retention('incomplete points never count', { last: 2 }, [
     '2026-01-01T10:00Z',
     '2026-01-02T10:00Z',
