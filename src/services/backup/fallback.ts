@@ -4,6 +4,7 @@ import { untilAborted } from '../../datapath/untilAborted.js';
 import { chainInfo } from '../../qcow2/index.js';
 import { saysBadSector } from '../../shared/badSector.js';
 import { isStrataError } from '../../shared/errors.js';
+import { isRecordedChain } from '../chain/recordedChain.js';
 import { assertRepository } from '../repository/marker.js';
 import type { BackupContext } from './context.js';
 import type { BackupPlan } from './plan.js';
@@ -39,7 +40,8 @@ async function isUnreadable(context: BackupContext, parentId: string, signal: Ab
   const { rootPath } = context.repository;
   const layers = layersOf(context, parentId);
   try {
-    await chainInfo(join(rootPath, layers[0].path), { signal });
+    const images = layers.map(({ path }) => join(rootPath, path));
+    if (!isRecordedChain(await chainInfo(images[0] ?? '', { signal }), images)) return true;
     for (const path of digestPaths(rootPath, layers))
       for await (const _ of untilAborted(readDigestIndex(path), signal)) continue;
     return false;

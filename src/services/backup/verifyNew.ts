@@ -3,6 +3,7 @@ import { contentId } from '../../datapath/index.js';
 import { chainInfo, checkImage } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
+import { isRecordedChain } from '../chain/recordedChain.js';
 import { syncFile } from '../repository/durable.js';
 import type { BackupFiles } from '../repository/layout.js';
 import type { BackupContext } from './context.js';
@@ -21,7 +22,7 @@ export interface VerifyNew {
 /**
  * Checks the written image before it may be published: flushed, clean, of the right size, on the right parent; and
  * computes its content id.
- * @throws image_corrupt, content_mismatch
+ * @throws image_corrupt, content_mismatch; chain_broken for what the new image stands on
  */
 export async function verifyNew(input: VerifyNew): Promise<{ contentId: string }> {
   const { context, plan, partial, virtualSize, held } = input;
@@ -50,10 +51,12 @@ export async function verifyNew(input: VerifyNew): Promise<{ contentId: string }
       `The new image has the backing file ${top?.backingName ?? 'none'}, not ${expected ?? 'none'}.`,
     );
   }
-  if (chain.length !== below.length + 1) {
+  const recorded = [image, ...below.map(({ path }) => join(root, path))];
+  if (!isRecordedChain(chain, recorded)) {
     throw new StrataError(
-      'content_mismatch',
-      `The new image stands on ${chain.length - 1} files, the catalogue says ${below.length}.`,
+      'chain_broken',
+      'The files that the new image stands on do not stand on each other as the catalogue says.',
+      { details: { recorded, found: chain.map(({ filename }) => filename) } },
     );
   }
   if (top?.virtualSizeBytes !== virtualSize) {

@@ -3,6 +3,7 @@ import { contentId, contentIdOfImage, createHashPool, proveLayer } from '../../d
 import { chainInfo, checkImage, repairLeaks } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
+import { isRecordedChain } from '../chain/recordedChain.js';
 import { syncFile } from '../repository/durable.js';
 import { noteProof } from '../restore/proof.js';
 import type { LayerFact } from './facts.js';
@@ -122,8 +123,7 @@ function assertChain(
   const expected = [image, ...below.map(({ path }) => join(place.root, path))];
   const [first] = chain;
   const same =
-    chain.length === expected.length &&
-    chain.every(({ filename, format }, depth) => filename === expected[depth] && format === 'qcow2') &&
+    isRecordedChain(chain, expected) &&
     first?.virtualSizeBytes === top.virtualSize &&
     first.backingName === (below[0] && basename(below[0].path));
   if (!same)

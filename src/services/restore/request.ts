@@ -5,6 +5,7 @@ import { asDatabaseError } from '../../db/transaction.js';
 import { BackupJob, Repository, type RestoreFormat, RestoreJob } from '../../entities/index.js';
 import { chainInfo } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
+import { isRecordedChain } from '../chain/recordedChain.js';
 import { byId, lineageOf, loadBackupRows } from '../validation/index.js';
 import { checkRestorable } from './plan.js';
 
@@ -80,10 +81,7 @@ async function loadRows(ds: DataSource, jobId: string) {
  */
 export async function assertRecordedChain(images: readonly string[], signal: AbortSignal): Promise<void> {
   const found = await chainInfo(images[0] ?? '', { signal });
-  const same =
-    found.length === images.length &&
-    found.every(({ filename, format }, depth) => filename === images[depth] && format === 'qcow2');
-  if (same) return;
+  if (isRecordedChain(found, images)) return;
   throw new StrataError('backup_damaged', 'The files do not stand on each other as the catalogue says.', {
     details: { recorded: images, found: found.map(({ filename }) => filename) },
   });

@@ -6,20 +6,12 @@ import { assertRepository } from '../repository/marker.js';
 import type { ReportProgress } from '../deps.js';
 import type { ChainCatalogue } from './catalogue.js';
 import { changeTimeOf, listNames, lookAtFile } from './collectFile.js';
+import { collectContents } from './collectContents.js';
 import { checkFile, describeHeaders } from './collectImages.js';
-import { computeContentId, digestsBelong, lookAtDigests, lookAtManifest } from './collectSidecars.js';
+import { lookAtDigests, lookAtManifest } from './collectSidecars.js';
 import { NO_DAMAGE, NO_REACH } from './deep/knownDamage.js';
-import type {
-  BackupFacts,
-  BackupRow,
-  ChainFacts,
-  CheckFact,
-  ContentFact,
-  FileFact,
-  ProofFact,
-} from './facts.js';
+import type { BackupFacts, BackupRow, ChainFacts, CheckFact, FileFact, ProofFact } from './facts.js';
 import { inParallel } from './inParallel.js';
-import { byId, lineageOf, tipsOf } from './lineage.js';
 
 /** qemu-img check waits for the disk most of the time. */
 const CHECKS_AT_ONCE = 4;
@@ -29,6 +21,8 @@ export interface CollectOptions {
   fence: number;
   signal: AbortSignal;
   report: ReportProgress;
+  /** The content id of every point is computed from the indexes, and not only of the tips. */
+  everyPoint?: boolean;
 }
 
 /**
@@ -41,6 +35,7 @@ export async function collectFacts({
   fence,
   signal,
   report,
+  everyPoint = false,
 }: CollectOptions): Promise<ChainFacts> {
   const { rootPath: root, id } = catalogue.repository;
   await assertRepository(root, id);
@@ -49,7 +44,7 @@ export async function collectFacts({
   const files = await lookAtFiles(root, rows, new Set(names), signal);
   refuseSilence(root, files);
   const headers = await describeHeaders(root, rows, files, signal);
-  const { sidecars, checks } = await lookInside(root, rows, files, { signal, report });
+  const { sidecars, checks } = await lookInside(root, rows, files, { signal, report, everyPoint });
   // A repository that went away in the meantime looks as if its files were gone (invariant 6).
   await assertRepository(root, id);
   await refuseReturned(root, rows, files, signal);
@@ -120,30 +115,18 @@ async function lookAtSidecars(
   root: string,
   rows: readonly BackupRow[],
   signal: AbortSignal,
+  everyPoint: boolean,
 ): Promise<Map<string, Sidecars>> {
   const sidecars = new Map<string, Sidecars>();
-  const rowsById = byId(rows);
-  const indexOf = (row: BackupRow) => join(root, sidecarsOf(row.path).digests);
   for (const row of rows) {
     throwIfAborted(signal);
     const path = join(root, sidecarsOf(row.path).manifest);
     const manifest = await lookAtManifest(path);
     const manifestCtimeMs = await changeTimeOf(path, signal);
-    const digests = await lookAtDigests(indexOf(row), signal);
+    const digests = await lookAtDigests(join(root, sidecarsOf(row.path).digests), signal);
     sidecars.set(row.id, { manifest, manifestCtimeMs, digests, content: { state: 'skipped' } });
   }
-  // From the tips every index is reached, and each has its own checksum and its content id in the manifest: computing the
-  // content id of every point would read every index once for each point above it.
-  for (const id of tipsOf(rows)) {
-    const { layers, broken } = lineageOf(rowsById, id);
-    const [row] = layers;
-    const usable = layers.every((layer) =>
-      digestsBelong(layer, (sidecars.get(layer.id) ?? NO_SIDECARS).digests),
-    );
-    if (row === undefined || broken !== undefined || !usable) continue;
-    const content: ContentFact = await computeContentId(layers.map(indexOf), row.virtualSize, signal);
-    sidecars.set(row.id, { ...(sidecars.get(row.id) ?? NO_SIDECARS), content });
-  }
+  await collectContents({ root, rows, signal, everyPoint }, sidecars);
   return sidecars;
 }
 
@@ -157,7 +140,7 @@ async function lookInside(
   root: string,
   rows: readonly BackupRow[],
   files: ReadonlyMap<string, FileFact>,
-  { signal, report }: Pick<CollectOptions, 'signal' | 'report'>,
+  { signal, report, everyPoint = false }: Pick<CollectOptions, 'signal' | 'report' | 'everyPoint'>,
 ): Promise<Insides> {
   const insides: Insides = { sidecars: new Map(), checks: new Map() };
   const present = rows.filter((row) => files.get(row.id)?.state === 'present');
@@ -170,7 +153,7 @@ async function lookInside(
     report({ phase: 'checking', bytes_done: bytesDone, bytes_total: bytesTotal });
   };
   const digest = async () => {
-    insides.sidecars = await lookAtSidecars(root, rows, signal);
+    insides.sidecars = await lookAtSidecars(root, rows, signal, everyPoint);
   };
   const work = [digest, ...present.map((row) => () => check(row))];
   await inParallel(work, CHECKS_AT_ONCE + 1, (each) => each());

@@ -34,8 +34,10 @@ export async function runValidation(
 ): Promise<Outcome & { result: ValidationReport; validation: ValidationSummary }> {
   const job = await loadJob(deps.ds, jobId);
   const catalogue = await loadCatalogue(deps.ds, job.chainId, job.repositoryId);
-  const facts = await collectFacts({ catalogue, fence: held.lease.fence, signal: held.signal, report });
-  const { level } = job.params;
+  const { level, unread_only: unreadOnly } = job.params;
+  const { lease, signal } = held;
+  const everyPoint = level === 'deep' && !unreadOnly;
+  const facts = await collectFacts({ catalogue, fence: lease.fence, signal, report, everyPoint });
   const read = level === 'deep' ? await readDeep(deps, held, job, catalogue, facts, report) : undefined;
   const chain = await addProofs({ ds: deps.ds, signal: held.signal, chain: facts, reads: read?.reads });
   const result = { ...judge(chain, level), ...(read ? { read: whatWasRead(read) } : {}) };

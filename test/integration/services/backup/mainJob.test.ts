@@ -1,3 +1,4 @@
+import { runTool } from '../../../helpers/runTool.js';
 import { cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -148,6 +149,7 @@ describe('The main job', () => {
       ['.qcow2', (path) => overwrite(path, 0, Buffer.alloc(4096))],
       ['.digests', (path) => overwrite(path, 40, Buffer.alloc(8, 0xee))],
       ['.digests', (path) => rm(path).then(() => mkdir(path))],
+      ['.qcow2', (path) => runTool('qemu-img', 'rebase', '-u', '-f', 'qcow2', '-b', '', path)],
     ];
     for (const [suffix, harm] of harms) {
       await writeAt(disk, 100_000, 10);
