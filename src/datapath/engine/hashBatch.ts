@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { errnoOf } from '../../shared/errors.js';
 import { type BlockDigests, digestBlocks } from '../digests/block.js';
 import { DIRECT_ALIGNMENT } from './alignedBuffers.js';
+import type { BlockRange } from './blockRange.js';
 
 /** Reads from a file, and says how many bytes. The one that returns them at once blocks its thread. */
 export type ReadFile = (
@@ -22,17 +23,20 @@ export interface OpenFile {
   direct?: number;
 }
 
-/** Consecutive blocks to digest, and where their bytes lie in files. What no read covers is zero. */
+/**
+ * Blocks to digest, and where their bytes lie in files. What no read covers is zero. The blocks are in order and need not be
+ * neighbours: in the batch they lie one after the other, so that scattered blocks cost no more than others.
+ */
 export interface Batch {
-  /** Number of the first block. */
-  first: number;
-  /** Bytes of the guest disk: whole blocks, but for the end of the disk. */
+  /** None of them empty, with gaps between them. */
+  blocks: BlockRange[];
+  /** Bytes of all its blocks: whole ones, but for the end of the disk. */
   length: number;
   reads: BatchRead[];
 }
 
 export interface BatchRead {
-  /** Offset in the batch. */
+  /** Offset in the batch, in bytes. */
   at: number;
   length: number;
   /** Where the bytes lie; absent where the image does not store them as they are (compressed). */

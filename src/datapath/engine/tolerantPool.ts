@@ -39,18 +39,30 @@ async function hashEach(
       whole.zero[i] = zero[0] ?? 0;
     } catch (error) {
       if (!saysBadSector(error)) throw error;
-      onUnreadable(batch.first + i);
+      onUnreadable(blockAt(batch, i));
     }
   }
   return whole;
 }
 
+/** The number of a batch's block. */
+function blockAt({ blocks }: Batch, index: number): number {
+  let rest = index;
+  for (const { first, end } of blocks) {
+    if (rest < end - first) return first + rest;
+    rest -= end - first;
+  }
+  throw new RangeError(`A batch has no block ${index}.`);
+}
+
 /** The part of a batch that reads one of its blocks. */
-function blockOf({ first, length, reads }: Batch, index: number): Batch {
+function blockOf(batch: Batch, index: number): Batch {
+  const { length, reads } = batch;
+  const block = blockAt(batch, index);
   const start = index * BLOCK_SIZE;
   const end = Math.min(start + BLOCK_SIZE, length);
   return {
-    first: first + index,
+    blocks: [{ first: block, end: block + 1 }],
     length: end - start,
     reads: reads.flatMap(({ at, length: bytes, place }): BatchRead[] => {
       const from = Math.max(at, start);

@@ -32,7 +32,11 @@ describe('The threads of a deep validation', () => {
     const before = new Set((await threads()).map(({ id }) => id));
     try {
       const place = { file: { fd: file.fd }, offset: 0 };
-      await pool.hash({ first: 0, length: LENGTH, reads: [{ at: 0, length: LENGTH, place }] });
+      await pool.hash({
+        blocks: [{ first: 0, end: LENGTH / 65_536 }],
+        length: LENGTH,
+        reads: [{ at: 0, length: LENGTH, place }],
+      });
       const now = await threads();
       const idle = now.filter(({ nice }) => nice === 19);
       expect(idle).to.have.lengthOf(1);

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { expect } from 'chai';
-import { createHashPool, type HashPool } from '../../../../src/datapath/engine/hashPool.js';
+import { createHashPool, type HashPool, INLINE_BATCHES } from '../../../../src/datapath/engine/hashPool.js';
 import { rawReader } from '../../../../src/datapath/sources/rawReader.js';
 import { openSource } from '../../../../src/datapath/index.js';
 import { asStrataError, errnoOf, StrataError } from '../../../../src/shared/errors.js';
@@ -8,8 +8,6 @@ import { sourceReadError } from '../../../../src/shared/sourceReadError.js';
 import { inWorkshop, writeRaw } from '../disks.js';
 
 const MIB = 1024 * 1024;
-/** The batches that a pool digests without a thread. */
-const INLINE = 16;
 
 const failure = (work: Promise<unknown>): Promise<StrataError> =>
   work.then(
@@ -46,11 +44,12 @@ describe('A sector that cannot be read', () => {
 
   const poolFailures = async (pool: HashPool): Promise<StrataError[]> => {
     const place = { file: { fd: bad.fd }, offset: 0 };
-    const batch = { first: 0, length: 65_536, reads: [{ at: 0, length: 65_536, place }] };
+    const reads = [{ at: 0, length: 65_536, place }];
+    const batch = { blocks: [{ first: 0, end: 1 }], length: 65_536, reads };
     try {
       // One after the other; the last is read by a thread.
       const found: StrataError[] = [];
-      for (let n = 0; n <= INLINE; n++) found.push(await failure(pool.hash(batch)));
+      for (let n = 0; n <= INLINE_BATCHES; n++) found.push(await failure(pool.hash(batch)));
       return found;
     } finally {
       await pool.close();

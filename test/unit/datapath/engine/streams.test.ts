@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { alignExtents } from '../../../../src/datapath/engine/align.js';
-import { gatherBatches } from '../../../../src/datapath/engine/batches.js';
 import { planChunks } from '../../../../src/datapath/engine/chunks.js';
 import { differingExtents } from '../../../../src/datapath/engine/differences.js';
 import { orderedMap } from '../../../../src/datapath/engine/orderedMap.js';
@@ -82,32 +81,6 @@ describe('Planned chunks', () => {
         }
       }),
       { numRuns: 100 },
-    ));
-});
-
-describe('Gathered batches', () => {
-  it('hold every byte of the ranges once, at its place, in whole blocks', () =>
-    fc.assert(
-      fc.asyncProperty(arbitraryExtents, async (ranges) => {
-        const file = { fd: 3 };
-        const placed = ranges.map((range) => ({
-          ...range,
-          place: { file, offset: range.offset + 1_000_000 },
-        }));
-        const batches = await collect(gatherBatches(stream(placed), SIZE));
-        const pieces = batches.flatMap(({ first, length, reads }) => {
-          expect(first * BLOCK_SIZE + length === SIZE || length % BLOCK_SIZE === 0).to.equal(true);
-          return reads.map((read) => {
-            expect(read.at + read.length).to.be.at.most(length);
-            expect(read.place?.offset).to.equal(first * BLOCK_SIZE + read.at + 1_000_000);
-            return { offset: first * BLOCK_SIZE + read.at, length: read.length };
-          });
-        });
-        const total = (list: Extent[]) => list.reduce((sum, { length }) => sum + length, 0);
-        expect(total(pieces)).to.equal(total(ranges));
-        const firsts = batches.map(({ first }) => first);
-        expect(firsts).to.deep.equal([...new Set(firsts)].toSorted((a, b) => a - b));
-      }),
     ));
 });
 
