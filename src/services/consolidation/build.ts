@@ -2,6 +2,7 @@ import { link } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { copyFileWhole, copyOut, underLimit } from '../../datapath/index.js';
 import { commitImage, createImage } from '../../qcow2/index.js';
+import { both } from '../../shared/both.js';
 import { StrataError } from '../../shared/errors.js';
 import { recordCapacity } from '../repository/capacity.js';
 import { tryClone } from '../repository/clone.js';
@@ -40,14 +41,18 @@ export async function buildMerged(
   const pathOf = (layer: LayerFact) => join(root, layer.path);
   const base = run.at(-1) ?? run[0];
   const onShare = work.progress.begin('merging', worthOf([top, ...run]) / 2);
-  const strategy = await prepareBase(work, base, target, forced);
-  const into = strategy === 'in_place' ? pathOf(base) : target;
-  const overlay = `${target.replace(/\.partial$/, '')}.over.${work.held.lease.fence}.partial`;
-  await createImage(
-    overlay,
-    { virtualSizeBytes: top.virtualSize, backing: { name: basename(top.path), format: 'qcow2' } },
-    { signal: work.held.signal },
+  const overlay = overlayOf(target, work.held.lease.fence);
+  const [strategy] = await both(
+    prepareBase(work, base, target, forced),
+    createImage(
+      overlay,
+      { virtualSizeBytes: top.virtualSize, backing: { name: basename(top.path), format: 'qcow2' } },
+      { signal: work.held.signal },
+    ),
   );
+  // What comes next changes files: nobody else may have the chain by now.
+  await work.held.assertHeld();
+  const into = strategy === 'in_place' ? pathOf(base) : target;
   const between = [top, ...run.slice(0, -1)].map(pathOf);
   // Stopped for a lower limit and begun again it is what a killed one is: the overlay reads right, and nothing else does yet.
   await underLimit(work.held.rate, work.held.signal, (bytesPerSecond, signal, onDone) =>
@@ -71,6 +76,11 @@ export async function buildMerged(
   // By a name that carries the fence: whoever takes over removes it first, so a worker that wakes up switches nothing.
   if (strategy === 'in_place') await link(into, target);
   return { strategy, path: target };
+}
+
+/** The empty overlay beside the private file of a merge. */
+export function overlayOf(target: string, fence: number): string {
+  return `${target.replace(/\.partial$/, '')}.over.${fence}.partial`;
 }
 
 /** Makes the private base where there is one, and says how. */
@@ -99,8 +109,6 @@ async function prepareBase(
     });
   if (strategy === 'copy')
     await copyFileWhole({ from: path, to: target, rate: held.rate, signal: held.signal });
-  // What comes next changes files: nobody else may have the chain by now.
-  await held.assertHeld();
   return strategy;
 }
 

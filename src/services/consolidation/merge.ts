@@ -1,9 +1,10 @@
 import { join } from 'node:path';
-import { mergeIndexes } from '../../datapath/index.js';
+import { contentId, mergeIndexes } from '../../datapath/index.js';
+import { both } from '../../shared/both.js';
 import { asStrataError } from '../../shared/errors.js';
 import { removePartials } from '../repository/durable.js';
 import { partialFiles, sidecarsOf } from '../repository/layout.js';
-import { type BuiltImage, buildAlone, buildMerged, type Run } from './build.js';
+import { type BuiltImage, buildAlone, buildMerged, overlayOf, type Run } from './build.js';
 import type { LayerFact } from './facts.js';
 import { readOwnManifest } from './manifests.js';
 import { worthOf } from './progress.js';
@@ -63,18 +64,17 @@ async function replaceFile(
   // Without a manifest of its own the file could not be switched: known before any work is done.
   await readOwnManifest(place, top.id, top.path);
   try {
-    const { strategy, path } = await build(join(root, partial.image));
-    const about = { backup_id: top.id, strategy };
     const digests = join(root, partial.digests);
-    await mergeIndexes(
-      digests,
-      { virtualSizeBytes: top.virtualSize, backupId: top.id },
-      { layers: indexesOf(root, merged), alone: below.length === 0, signal: held.signal },
+    // The index is made of indexes alone, while QEMU works.
+    const [{ strategy, path }, byIndex] = await both(
+      build(join(root, partial.image)),
+      buildIndex(work, { top, merged, below }, digests),
     );
+    const about = { backup_id: top.id, strategy };
     await note('merged', about);
     await proveMerged(
       work,
-      { top, image: path, digests, below },
+      { top, image: path, digests, byIndex, below },
       indexesOf(root, below),
       worthOf(merged) / 2,
     );
@@ -84,9 +84,25 @@ async function replaceFile(
     return strategy;
   } catch (failure) {
     const error = asStrataError(failure);
-    await removePartials(root, [partial.image, partial.digests, partial.manifest], error);
+    const overlay = overlayOf(partial.image, held.lease.fence);
+    await removePartials(root, [overlay, partial.image, partial.digests, partial.manifest], error);
     throw error;
   }
+}
+
+/** Writes the merged index, flushed. @returns the content id of the restore point by it and those below */
+async function buildIndex(
+  { place: { root }, held: { signal } }: Work,
+  { top, merged, below }: Omit<Replacement, 'type'>,
+  target: string,
+): Promise<string> {
+  const { virtualSize: virtualSizeBytes } = top;
+  await mergeIndexes(
+    target,
+    { virtualSizeBytes, backupId: top.id },
+    { layers: indexesOf(root, merged), alone: below.length === 0, signal },
+  );
+  return contentId({ layers: [target, ...indexesOf(root, below)], virtualSizeBytes, signal });
 }
 
 function indexesOf(root: string, layers: readonly LayerFact[]): string[] {

@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path';
-import { contentId, contentIdOfImage, createHashPool, proveLayer } from '../../datapath/index.js';
-import { chainInfo, checkImage, repairLeaks } from '../../qcow2/index.js';
+import { contentIdOfImage, createHashPool, proveLayer } from '../../datapath/index.js';
+import { chainInfo, checkImage, type CheckResult, repairLeaks } from '../../qcow2/index.js';
+import { both } from '../../shared/both.js';
 import { StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
 import { isRecordedChain } from '../chain/recordedChain.js';
@@ -14,14 +15,16 @@ export interface Merged {
   /** Absolute paths of the merged image and its index, flushed. */
   image: string;
   digests: string;
+  /** The content id by that index and those below. */
+  byIndex: string;
   /** What the merged image stands on, topmost first. */
   below: readonly LayerFact[];
 }
 
 /**
  * Proves a merged file before anything is given up for it (invariant 8, decision 18): its bytes are read back and are what the
- * merged index says; by that index and those below it is the restore point; its metadata is in order. Where it stands on
- * others, these were not touched, and are not read.
+ * merged index says; by that index and those below it is the restore point; its metadata is in order. What it stands on was
+ * not touched, and is not read.
  * @param worth bytes of progress
  * @throws content_mismatch, image_corrupt, repository_unavailable
  */
@@ -31,19 +34,13 @@ export async function proveMerged(
   digestsOfBelow: readonly string[],
   worth: number,
 ): Promise<void> {
-  const { top, image, digests, below } = merged;
+  const { top, image, byIndex, below } = merged;
   const { signal } = work.held;
   const onShare = work.progress.begin('proving', worth);
-  await checkMetadata(image, signal);
-  const [chain, byIndex] = await Promise.all([
-    chainInfo(image, { signal }),
-    contentId({ layers: [digests, ...digestsOfBelow], virtualSizeBytes: top.virtualSize, signal }),
-  ]);
+  const [check, chain] = await both(checkImage(image, { signal }), chainInfo(image, { signal }));
+  await assertMetadata(image, check, signal);
   assertChain(work, merged, chain);
-  const isRight =
-    below.length === 0
-      ? await readsAs(work, top, image, onShare)
-      : await holdsItsIndex(work, merged, digestsOfBelow, onShare);
+  const isRight = await holdsItsIndex(work, merged, digestsOfBelow, onShare);
   if (isRight && byIndex === top.contentId) return;
   if (!isRight) await blameTop(work, top);
   throw new StrataError(
@@ -54,17 +51,11 @@ export async function proveMerged(
 }
 
 /** Whether an image, read with all that it stands on, has the content of a restore point. */
-async function readsAs(
-  { held, deps }: Pick<Work, 'held' | 'deps'>,
-  top: LayerFact,
-  image: string,
-  onShare: (share: number) => void = () => undefined,
-): Promise<boolean> {
+async function readsAs({ held, deps }: Work, top: LayerFact, image: string): Promise<boolean> {
   const found = await contentIdOfImage({ type: 'file', path: image, format: 'qcow2' }, top.virtualSize, {
     signal: held.signal,
     scratchDir: deps.scratchDir,
     rate: held.rate,
-    onProgress: ({ bytesDone, bytesTotal }) => onShare(bytesDone / bytesTotal),
   });
   return found === top.contentId;
 }
@@ -102,8 +93,8 @@ async function holdsItsIndex(
 }
 
 /** The file is private, or an expired base: what a killed commit has leaked is given back before the bytes are proved. */
-async function checkMetadata(image: string, signal: AbortSignal): Promise<void> {
-  let check = await checkImage(image, { signal });
+async function assertMetadata(image: string, found: CheckResult, signal: AbortSignal): Promise<void> {
+  let check = found;
   if (check.leaks > 0 && check.corruptions === 0) {
     check = await repairLeaks(image, { signal });
     await syncFile(image);
