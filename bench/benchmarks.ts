@@ -96,7 +96,7 @@ async function runContests(
     },
     chain: () => chainContests(bed, sizes, disk),
     deep: () => deepContest(bed, sizes, disk),
-    merge: () => mergeContests(bed, sizes, disk),
+    merge: () => mergeContests(bed, sizes),
     catalogue: () => catalogueContest(sizes),
     memory: async () => {
       memory = await memoryContest(sizes);

@@ -24,7 +24,7 @@ export function report(results: Results): string {
     '# Benchmarks',
     '',
     'Written by `npm run bench`; do not edit. Each line compares two ways of doing one thing, in turns, in one run on one',
-    `machine: medians of ${sizes.runs} rounds, and the ratio of the medians. "Spread" is the smallest and the largest ratio of a`,
+    `machine: medians of ${sizes.runs} rounds (of large merges ${sizes.merges[1].runs}), and the ratio of the medians. "Spread" is the smallest and the largest ratio of a`,
     'single round. Our times run from the request to the moment at which the catalogue says `completed`, everything flushed,',
     'with the default settings; the other side has no catalogue, no digests and no checks.',
     '',

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { ContestName } from './benchmarks.js';
 import { choosePlace } from './place.js';
-import { QUICK, REFERENCE } from './sizes.js';
+import { QUICK, REFERENCE, withRuns } from './sizes.js';
 
 /** Seen from `dist/bench`. */
 const PAGE = fileURLToPath(new URL('../../docs/benchmarks.md', import.meta.url));
@@ -18,7 +18,7 @@ const { values } = parseArgs({
   },
 });
 const chosen = values.quick ? QUICK : REFERENCE;
-const sizes = { ...chosen, runs: values.runs === undefined ? chosen.runs : Number(values.runs) };
+const sizes = values.runs === undefined ? chosen : withRuns(chosen, Number(values.runs));
 if (!Number.isInteger(sizes.runs) || sizes.runs < 1) throw new Error('--runs is a whole number from 1.');
 // The helpers choose their directory when they are loaded: below this one. It is removed however this process ends.
 process.env['TMPDIR'] = await choosePlace(process.env['STRATA_BENCH_DIR'], sizes.roomBytes);

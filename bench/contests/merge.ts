@@ -1,21 +1,32 @@
 import { copyFile, rm, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { BLOCK_SIZE } from '../../src/shared/extents.js';
 import type { Bed, Vm } from '../bed.js';
 import { compete, timed } from '../contest.js';
-import { changeSet, overwrite } from '../disks.js';
+import { changeSet, makeReferenceDisk, overwrite } from '../disks.js';
 import type { Row } from '../row.js';
-import type { Sizes } from '../sizes.js';
+import type { MergeSizes, Sizes } from '../sizes.js';
 import { run } from '../tools.js';
 
-/** Merging one increment into its full, and into another increment, which stands on a full that stays. */
-export async function mergeContests(bed: Bed, sizes: Sizes, disk: string): Promise<Row[]> {
-  const intoFull = await merge(bed, sizes, { name: 'merge', disk, changeId: 0 }, 'full');
-  const intoIncrement = await merge(bed, sizes, { name: 'merge-middle', disk, changeId: 0 }, 'increment');
+/** Merging one increment into its full, and into another increment, which stands on a full that stays; at two sizes. */
+export async function mergeContests(bed: Bed, { merges }: Sizes): Promise<Row[]> {
+  const [small, useful] = merges;
+  return [...(await mergesOf(bed, 'small', small)), ...(await mergesOf(bed, 'useful', useful))];
+}
+
+async function mergesOf(bed: Bed, name: string, sizes: MergeSizes): Promise<Row[]> {
+  const disk = join(bed.fleet.sources, `merge-${name}.raw`);
+  await makeReferenceDisk(disk, sizes);
+  const intoFull = await merge(bed, sizes, { name: `merge-${name}`, disk, changeId: 0 }, 'full');
+  const intoIncrement = await merge(bed, sizes, { name: `middle-${name}`, disk, changeId: 0 }, 'increment');
+  await rm(disk);
   const against = '`qemu-img commit` of the same increment, nothing read back';
+  const mib = (bytes: number) => `${Math.round(bytes / 1024 ** 2)} MiB`;
+  const what = `merge of one increment of ${mib(sizes.changes * BLOCK_SIZE)} on a disk of ${mib(sizes.virtualBytes)}`;
   return [
     {
       ...intoFull,
-      what: `merge of one increment of ${sizes.changes} blocks into its full, request to \`completed\`, proof included`,
+      what: `${what} into its full, request to \`completed\`, proof included`,
       against,
       goal: 1.5,
       bounds:
@@ -24,11 +35,12 @@ export async function mergeContests(bed: Bed, sizes: Sizes, disk: string): Promi
     },
     {
       ...intoIncrement,
-      what: `the same into an increment in the middle of a chain`,
+      what: `${what} into an increment in the middle of a chain`,
       against,
       goal: 1.5,
       bounds:
-        'What the merged file holds is copied, flushed and read back by direct I/O; what lies below is proved by its digests.',
+        'Of little, the fixed cost of a job. Of much, the increment below is copied first, and all that the merged file holds ' +
+        'is read back by direct I/O; what lies below is proved by its digests.',
     },
   ];
 }
@@ -36,13 +48,13 @@ export async function mergeContests(bed: Bed, sizes: Sizes, disk: string): Promi
 /** The backup below is removed in each round: the new increment takes it in, and is below in the next one. */
 async function merge(
   bed: Bed,
-  sizes: Sizes,
+  sizes: MergeSizes,
   vm: Vm,
   into: 'full' | 'increment',
 ): Promise<Pick<Row, 'ours' | 'theirs'>> {
   const { disk } = vm;
   const change = async (seed: number) => {
-    const changes = changeSet(sizes.virtualBytes, sizes.changes, seed);
+    const changes = changeSet(sizes.changingBytes, sizes.changes, seed);
     await overwrite(disk, changes);
     return bed.backup(vm, changes);
   };
