@@ -1,4 +1,5 @@
 import type { LayerFact, MergePlan, PlanStep, RefusalCode } from './facts.js';
+import { lineage } from './lineage.js';
 
 interface Standing {
   byId: ReadonlyMap<string, LayerFact>;
@@ -69,7 +70,7 @@ function refuseUnhealthy(standing: Standing, newestFirst: readonly LayerFact[]):
   for (const top of newestFirst) {
     if (!standing.stay.has(top.id)) continue;
     const run = runBelow(standing, top);
-    if (run.length === 0 || lineageOf(standing, top).every(isSound)) continue;
+    if (run.length === 0 || lineage(standing.byId, top.id).every(isSound)) continue;
     for (const layer of run) refuse(standing, layer, 'damaged');
   }
 }
@@ -78,21 +79,9 @@ function isSound({ health, contentWrong }: LayerFact): boolean {
   return health === 'ok' && !contentWrong;
 }
 
-function lineageOf({ byId }: Standing, top: LayerFact): LayerFact[] {
-  const layers: LayerFact[] = [];
-  for (
-    let at: LayerFact | undefined = top;
-    at;
-    at = at.parentId === null ? undefined : byId.get(at.parentId)
-  ) {
-    layers.push(at);
-  }
-  return layers;
-}
-
 /** What lies between a backup that stays and the next one below it that does, topmost first. */
 function runBelow(standing: Standing, top: LayerFact): LayerFact[] {
-  const [, ...below] = lineageOf(standing, top);
+  const [, ...below] = lineage(standing.byId, top.id);
   const end = below.findIndex(({ id }) => standing.stay.has(id));
   return end === -1 ? below : below.slice(0, end);
 }

@@ -1,6 +1,6 @@
 import type { ReportProgress } from '../deps.js';
 
-export type Phase = 'removing' | 'copying' | 'merging' | 'proving' | 'switching';
+export type Phase = 'checking' | 'removing' | 'copying' | 'merging' | 'proving' | 'switching';
 
 /** How far a job is over all of its phases: the bytes that are done never become fewer, nor more than their total. */
 export interface Progress {

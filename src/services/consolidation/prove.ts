@@ -61,9 +61,9 @@ async function readsAs({ held, deps }: Work, top: LayerFact, image: string): Pro
 }
 
 /** Whether an image itself holds all that its index says, and nothing else that could be told from what lies below. */
-async function holdsItsIndex(
+export async function holdsItsIndex(
   { held, deps }: Work,
-  { top, image, digests }: Merged,
+  { top, image, digests }: Pick<Merged, 'top' | 'image' | 'digests'>,
   below: readonly string[],
   onShare: (share: number) => void,
 ): Promise<boolean> {

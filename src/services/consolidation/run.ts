@@ -14,6 +14,7 @@ import { adoptImmutableDays } from '../repository/immutability.js';
 import { assertRepository } from '../repository/marker.js';
 import { type LayerFact, type MergePlan, type PlanStep, type Refusal, REFUSALS } from './facts.js';
 import { sparingLastSound } from './lastSound.js';
+import { lineage } from './lineage.js';
 import { loadLayers } from './loadLayers.js';
 import { expireManifests } from './manifests.js';
 import { mergeRun, type Note } from './merge.js';
@@ -21,6 +22,7 @@ import { planMerges, removedBy } from './plan.js';
 import { createProgress, type Progress, worthOf } from './progress.js';
 import { readReferences, withStrangers } from './references.js';
 import { removeLayers } from './removeLayers.js';
+import { proveSources, sourcesOf, worthOfSources } from './sources.js';
 import type { Strategy } from './strategy.js';
 import { loadJob, loadPlace, type Work } from './work.js';
 
@@ -41,7 +43,8 @@ export type ConsolidationDeps = Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir'>
  * anew by every attempt; what an attempt before has done is not planned again.
  * @param forced a strategy for every merge instead of the one that fits
  * @throws backup_in_use when none of the wanted backups may go
- * @throws content_mismatch, image_corrupt: a merged file was not proved; the points are as they were
+ * @throws content_mismatch, image_corrupt: what would be merged, or a merged file, was not proved; the points that stay are as
+ *   they were
  * @throws repository_unavailable, manifest_invalid, chain_broken, no_space, lease_lost, database_unavailable
  */
 export async function runConsolidation(
@@ -69,7 +72,9 @@ export async function runConsolidation(
   const plan = planRemoval(layers, remove);
   refuseAll(layers, remove, plan);
   await recordStep(deps.ds, held.lease, 'planned', 'done', { ...plan });
-  const work: Work = { deps, held, progress: progressOf(report, layers, plan), place };
+  const sources = sourcesOf(layers, plan);
+  const work: Work = { deps, held, progress: progressOf(report, layers, plan, sources), place };
+  await proveSources(work, layers, sources);
   const steps = await carryOut(work, layers, plan, forced);
   const after = await recordCapacity(deps.ds, place.repository, deps.clock.now());
   const result: ConsolidationResult = {
@@ -81,9 +86,15 @@ export async function runConsolidation(
   return { next: await completeWithResult(deps.ds, held.lease, { ...result }), result };
 }
 
-function progressOf(report: ReportProgress, layers: readonly LayerFact[], { steps }: MergePlan): Progress {
+function progressOf(
+  report: ReportProgress,
+  layers: readonly LayerFact[],
+  { steps }: MergePlan,
+  sources: readonly LayerFact[],
+): Progress {
   const merged = steps.flatMap((step) => (step.action === 'merge' ? [step.backup_id, ...step.removes] : []));
-  return createProgress(report, worthOf(layers.filter(({ id }) => merged.includes(id))));
+  const worth = worthOf(layers.filter(({ id }) => merged.includes(id)));
+  return createProgress(report, worth + worthOfSources(sources));
 }
 
 /** The plan that removes these and keeps every other restore point. Pure. */
@@ -153,14 +164,4 @@ async function carryOut(
 /** Steps of the journal have the number of the plan's step that they belong to. */
 export function journal({ deps, held }: Work, number: number): Note {
   return (step, data) => recordStep(deps.ds, held.lease, `${number}.${step}`, 'done', data);
-}
-
-/** A layer and all that it stands on, topmost first; empty for none. */
-export function lineage(byId: ReadonlyMap<string, LayerFact>, id: string | null): LayerFact[] {
-  const layers: LayerFact[] = [];
-  for (let at = id === null ? undefined : byId.get(id); at; ) {
-    layers.push(at);
-    at = at.parentId === null ? undefined : byId.get(at.parentId);
-  }
-  return layers;
 }

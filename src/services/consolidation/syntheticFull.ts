@@ -9,7 +9,8 @@ import { assertRepository } from '../repository/marker.js';
 import { loadLayers } from './loadLayers.js';
 import { standAlone } from './merge.js';
 import { createProgress, worthOf } from './progress.js';
-import { type ConsolidationDeps, journal, lineage } from './run.js';
+import { lineage } from './lineage.js';
+import { type ConsolidationDeps, journal } from './run.js';
 import { loadJob, loadPlace, type Work } from './work.js';
 
 /** The `result` of a job. */

@@ -44,7 +44,13 @@ describe('The progress of a consolidation', function () {
   it('is that of the whole job over all of its merges, in phases', async () => {
     const reports: Report[] = [];
     await bench.attempt(await bench.add(...removed()), 'copy', { report: (one) => reports.push(one) });
-    expect(phasesOf(reports)).to.deep.equal(['planning', 'removing', ...OF_A_MERGE, ...OF_A_MERGE]);
+    expect(phasesOf(reports)).to.deep.equal([
+      'planning',
+      'checking',
+      'removing',
+      ...OF_A_MERGE,
+      ...OF_A_MERGE,
+    ]);
     expectToGrow(reports);
     const last = reports.at(-1);
     expect(last?.bytes_done).to.equal(last?.bytes_total);
@@ -63,7 +69,7 @@ describe('The progress of a consolidation', function () {
     expect(reports.at(-1)?.bytes_done).to.equal(reports.at(-1)?.bytes_total);
   });
 
-  for (const phase of ['planning', 'removing', 'merging', 'proving', 'switching']) {
+  for (const phase of ['planning', 'checking', 'removing', 'merging', 'proving', 'switching']) {
     const movesBytes = phase === 'merging' || phase === 'proving';
     for (const strategy of movesBytes ? (['copy', 'in_place'] as const) : (['in_place'] as const)) {
       it(`may be ended in the middle of ${phase} (${strategy}): every point is right, and the next attempt ends it`, async () => {

@@ -1,0 +1,63 @@
+import { join } from 'node:path';
+import { contentId } from '../../datapath/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { sidecarsOf } from '../repository/layout.js';
+import { noteProof } from '../restore/proof.js';
+import type { LayerFact, MergePlan } from './facts.js';
+import { lineage } from './lineage.js';
+import { holdsItsIndex } from './prove.js';
+import type { Work } from './work.js';
+
+/**
+ * The layers whose content the merges of a plan move into another file, where restore points are given up for that: every one
+ * but the base, whose point is among those that go. An expired one may be the base of a merge that was cut, which holds more
+ * than its index says. Pure.
+ */
+export function sourcesOf(layers: readonly LayerFact[], { steps }: Pick<MergePlan, 'steps'>): LayerFact[] {
+  const byId = new Map(layers.map((layer) => [layer.id, layer]));
+  return steps.flatMap((step) => {
+    if (step.action !== 'merge') return [];
+    const merged = [step.backup_id, ...step.removes].flatMap((id) => byId.get(id) ?? []);
+    const givesUp = merged.slice(1).some(({ status }) => status === 'completed');
+    return givesUp ? merged.slice(0, -1).filter(({ status }) => status === 'completed') : [];
+  });
+}
+
+/** What reading them is worth, in bytes of progress. */
+export function worthOfSources(sources: readonly LayerFact[]): number {
+  return sources.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+/**
+ * Reads what is to be merged before any restore point is given up for it: where a kept backup has rotted unseen, the one that
+ * was to go may be the last that is sound (invariant 8). Changes no file.
+ * @throws content_mismatch, and the backup is known to be wrong where it is not its index; digest_index_invalid, repository_unavailable, file_missing
+ */
+export async function proveSources(
+  work: Work,
+  layers: readonly LayerFact[],
+  sources: readonly LayerFact[],
+): Promise<void> {
+  const { root } = work.place;
+  const byId = new Map(layers.map((layer) => [layer.id, layer]));
+  const indexOf = ({ path }: LayerFact) => join(root, sidecarsOf(path).digests);
+  for (const layer of sources) {
+    const onShare = work.progress.begin('checking', worthOfSources([layer]));
+    const below = lineage(byId, layer.parentId).map(indexOf);
+    const file = { top: layer, image: join(root, layer.path), digests: indexOf(layer) };
+    if (await holdsItsIndex(work, file, below, onShare)) continue;
+    await blame(work, layer, [file.digests, ...below]);
+    throw new StrataError(
+      'content_mismatch',
+      `The file of ${layer.id} does not hold what was backed up; nothing was removed for it. A deep validation says where.`,
+      { details: { backup_id: layer.id } },
+    );
+  }
+}
+
+/** Where the indexes are those of the restore point, it is the file that is wrong. @throws digest_index_invalid */
+async function blame({ deps, held }: Work, layer: LayerFact, indexes: readonly string[]): Promise<void> {
+  const { signal } = held;
+  const byIndex = await contentId({ layers: indexes, virtualSizeBytes: layer.virtualSize, signal });
+  if (byIndex === layer.contentId) await noteProof(deps.ds, layer.id, false);
+}

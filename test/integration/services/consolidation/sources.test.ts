@@ -1,0 +1,74 @@
+import { readdir } from 'node:fs/promises';
+import { expect } from 'chai';
+import { BackupJob } from '../../../../src/entities/index.js';
+import { sourcesOf } from '../../../../src/services/consolidation/sources.js';
+import { planRemoval } from '../../../../src/services/consolidation/run.js';
+import { loadLayers } from '../../../../src/services/consolidation/loadLayers.js';
+import { codeOf } from '../../../helpers/codeOf.js';
+import { linearChain, type MergeBench, openMergeBench } from '../../../helpers/mergeBench.js';
+import { placeOf } from '../validation/deep/places.js';
+import { flip } from '../validation/faultTools.js';
+
+const MIB = 1024 ** 2;
+
+describe('A consolidation of a backup that has rotted unseen', function () {
+  this.timeout(120_000);
+  let bench: MergeBench;
+  before(async () => {
+    bench = await openMergeBench(linearChain(2));
+  });
+  beforeEach(() => bench.reset());
+  after(() => bench.close());
+
+  const rows = async () => {
+    const found = await bench.ds.getRepository(BackupJob).find({ order: { seq: 'ASC' } });
+    return found
+      .filter(({ repositoryPath }) => repositoryPath !== null)
+      .map(({ status, contentWrongAt }) => `${status}${contentWrongAt === null ? '' : ' wrong'}`);
+  };
+
+  for (const strategy of ['copy', 'in_place'] as const) {
+    it(`gives up no point for it: one that was to go may be the last that is sound (${strategy})`, async () => {
+      const tip = bench.at(3);
+      const files = await readdir(bench.chain.directory);
+      await flip(tip.image, await placeOf(tip.image, 2 * MIB + 100));
+      const jobId = await bench.add(bench.at(1), bench.at(2));
+      expect(await codeOf(bench.attempt(jobId, strategy))).to.equal('content_mismatch');
+      expect(await rows()).to.deep.equal(['completed', 'completed', 'completed wrong']);
+      expect(await readdir(bench.chain.directory)).to.have.members(files);
+      await bench.comparePoints([bench.at(1), bench.at(2)], 'what was to go');
+      // Known to be wrong it is merged with nothing, and what is sound stays.
+      expect(await codeOf(bench.attempt(jobId, strategy))).to.equal('backup_in_use');
+      expect(await rows()).to.deep.equal(['completed', 'completed', 'completed wrong']);
+    });
+  }
+
+  it('is stopped as well by what lies between, and by an index that cannot be believed', async () => {
+    const middle = bench.at(2);
+    const place = await placeOf(middle.image, 1 * MIB + 100);
+    const jobId = await bench.add(bench.at(1), middle);
+    await flip(middle.image, place);
+    expect(await codeOf(bench.attempt(jobId))).to.equal('content_mismatch');
+    expect(await rows()).to.deep.equal(['completed', 'completed wrong', 'completed']);
+    await bench.reset();
+    await flip(middle.digests, 150);
+    expect(await codeOf(bench.attempt(await bench.add(bench.at(1), middle)))).to.equal(
+      'digest_index_invalid',
+    );
+    expect(await rows()).to.deep.equal(['completed', 'completed', 'completed']);
+  });
+
+  it('reads neither the base nor what an attempt before has expired', async () => {
+    const layers = await loadLayers(bench.ds, bench.chain.chainId);
+    const [first, second, third] = layers;
+    if (!first || !second || !third) throw new Error('The chain is too short.');
+    const read = (known: typeof layers, ...remove: string[]) =>
+      sourcesOf(known, planRemoval(known, remove)).map(({ id }) => id);
+    expect(read(layers, first.id, second.id)).to.deep.equal([third.id, second.id]);
+    expect(read(layers, second.id)).to.deep.equal([third.id]);
+    expect(read(layers, third.id)).to.deep.equal([]);
+    const cut = [first, { ...second, status: 'expired' as const }, third];
+    expect(read(cut)).to.deep.equal([]);
+    expect(read(cut, first.id)).to.deep.equal([third.id]);
+  });
+});
