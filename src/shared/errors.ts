@@ -70,6 +70,7 @@ function systemCode(error: unknown): ErrorCode | undefined {
       return 'no_space';
     case 'ESTALE':
     case 'EIO':
+    case 'EROFS':
     case 'ENOTCONN':
       return 'repository_unavailable';
     default:

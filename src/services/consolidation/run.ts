@@ -12,6 +12,7 @@ import { makeDirectory } from '../repository/durable.js';
 import { adoptHolds } from '../repository/holds.js';
 import { adoptImmutableDays } from '../repository/immutability.js';
 import { assertRepository } from '../repository/marker.js';
+import { assertWritable } from '../repository/writable.js';
 import { type LayerFact, type MergePlan, type PlanStep, type Refusal, REFUSALS } from './facts.js';
 import { sparingLastSound } from './lastSound.js';
 import { lineage } from './lineage.js';
@@ -61,6 +62,8 @@ export async function runConsolidation(
   const directory = join(place.root, place.directory);
   await makeDirectory(place.root, directory);
   await removeDeadPartials(directory, held.lease.fence);
+  // Known before any point is given up.
+  await assertWritable(directory, held.lease.fence);
   const before = await recordCapacity(deps.ds, place.repository, deps.clock.now());
   const { remove: wanted, by_policy: byPolicy } = job.params as ConsolidateParams;
   // The catalogue may be an older copy than what has been protected since.

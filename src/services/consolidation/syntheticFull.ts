@@ -6,6 +6,7 @@ import { removeDeadPartials } from '../backup/leftovers.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ReportProgress } from '../deps.js';
 import { assertRepository } from '../repository/marker.js';
+import { assertWritable } from '../repository/writable.js';
 import { loadLayers } from './loadLayers.js';
 import { standAlone } from './merge.js';
 import { createProgress, worthOf } from './progress.js';
@@ -36,7 +37,9 @@ export async function runSyntheticFull(
   const job = await loadJob(deps.ds, jobId);
   const place = await loadPlace(deps.ds, job.chainId);
   await assertRepository(place.root, place.repository.id);
-  await removeDeadPartials(join(place.root, place.directory), held.lease.fence);
+  const directory = join(place.root, place.directory);
+  await removeDeadPartials(directory, held.lease.fence);
+  await assertWritable(directory, held.lease.fence);
   const rows = await select<{ latest: string | null }>(
     deps.ds,
     'SELECT latest_backup_id AS latest FROM backup_chains WHERE id = ?',
