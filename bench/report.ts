@@ -17,13 +17,16 @@ export interface Results {
   at: Date;
 }
 
-/** The page docs/benchmarks.md. */
-export function report(results: Results): string {
+/**
+ * The page docs/benchmarks.md, or one of a part of the contests.
+ * @param command what has measured it
+ */
+export function report(results: Results, command = 'npm run bench'): string {
   const { sizes, rows, machine, load, at } = results;
   const lines = [
     '# Benchmarks',
     '',
-    'Written by `npm run bench`; do not edit. Each line compares two ways of doing one thing, in turns, in one run on one',
+    `Written by \`${command}\`; do not edit. Each line compares two ways of doing one thing, in turns, in one run on one`,
     `machine: medians of ${sizes.runs} rounds (of large merges ${sizes.merges[1].runs}), and the ratio of the medians. "Spread" is the smallest and the largest ratio of a`,
     'single round. Our times run from the request to the moment at which the catalogue says `completed`, everything flushed,',
     'with the default settings; the other side has no catalogue, no digests and no checks.',
@@ -40,12 +43,7 @@ export function report(results: Results): string {
     ...missed(rows),
     ...callsTable(results.calls),
     ...memoryTable(results.memory),
-    '## The fixed cost, in parts',
-    '',
-    'Medians of the same backup by a worker that notes when each step begins.',
-    '',
     ...partsTable(results.parts),
-    '',
     '## Where the time goes',
     '',
     'The programs that ran during the run nearest to the median: from and to, in seconds since the request. What no program',
@@ -106,7 +104,16 @@ function partsTable(traced: readonly Parts[]): string[] {
     );
     return `| ${name} | ${median(lengths).toFixed(0)} | ${Math.min(...lengths).toFixed(0)} .. ${Math.max(...lengths).toFixed(0)} |`;
   });
-  return ['| part | ms | spread |', '|---|---|---|', ...lines];
+  return [
+    '## The fixed cost, in parts',
+    '',
+    'Medians of the same backup by a worker that notes when each step begins.',
+    '',
+    '| part | ms | spread |',
+    '|---|---|---|',
+    ...lines,
+    '',
+  ];
 }
 
 function callsTable(calls: CallsOfBoth | undefined): string[] {

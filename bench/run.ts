@@ -29,7 +29,11 @@ const { endRun } = await import('../test/helpers/testRun.js');
 
 const only = values.only === undefined ? CONTESTS : values.only.split(',').map(contestName);
 try {
-  const page = report(await runBenchmarks(sizes, only, (line) => console.error(line)));
+  const part = values.only === undefined ? '' : ` -- --only ${values.only}`;
+  const page = report(
+    await runBenchmarks(sizes, only, (line) => console.error(line)),
+    `npm run bench${part}`,
+  );
   console.log(page);
   const whole = sizes.name === 'reference' && only === CONTESTS;
   // A part of the table, or one of another disk, must not stand where the whole is looked for.

@@ -69,7 +69,7 @@ group_of() { # test file
   case $path in
     crash/*) echo crash ;;
     integration/services/consolidation/* | integration/services/limits/* | integration/services/reconcile/* | \
-      integration/services/retention/*) echo integration/services/short ;;
+      integration/services/repository/* | integration/services/retention/*) echo integration/services/short ;;
     integration/bench/* | integration/client/* | integration/db/* | integration/examples/* | integration/qcow2/*)
       echo integration/short ;;
     integration/services/*) echo "${path%/*}" | cut -d/ -f1-3 ;;
