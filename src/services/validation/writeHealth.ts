@@ -81,9 +81,11 @@ async function tellChanges(
   const now = new Map(verdicts.map(({ backup_id, health }) => [backup_id, health]));
   await recordEvents(
     tx,
-    backups.flatMap(({ row }) => {
-      const [was, is] = [row.health === 'damaged', now.get(row.id) === 'damaged'];
-      if (was === is) return [];
+    backups.flatMap(({ row, proof }) => {
+      const isWrong = row.contentWrongAt !== null;
+      const was = row.health === 'damaged' || isWrong;
+      const is = now.get(row.id) === 'damaged' || (isWrong && !proof.settled);
+      if (was === is || row.expired) return [];
       return [{ type: is ? ('backup.damaged' as const) : ('backup.cleared' as const), subjectId: row.id }];
     }),
   );

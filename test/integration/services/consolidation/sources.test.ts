@@ -8,6 +8,7 @@ import { codeOf } from '../../../helpers/codeOf.js';
 import { linearChain, type MergeBench, openMergeBench } from '../../../helpers/mergeBench.js';
 import { placeOf } from '../validation/deep/places.js';
 import { flip } from '../validation/faultTools.js';
+import { validate } from '../validation/support.js';
 
 const MIB = 1024 ** 2;
 
@@ -16,8 +17,14 @@ describe('A consolidation of a backup that has rotted unseen', function () {
   let bench: MergeBench;
   before(async () => {
     bench = await openMergeBench(linearChain(2));
+    await bench.ds.query(
+      `INSERT INTO webhooks (id, name, url, secret, created_at) VALUES ('whk_1', 'w', 'http://x/', 's', UTC_TIMESTAMP(3))`,
+    );
   });
-  beforeEach(() => bench.reset());
+  beforeEach(async () => {
+    await bench.reset();
+    await bench.ds.query('DELETE FROM outbox_events');
+  });
   after(() => bench.close());
 
   const rows = async () => {
@@ -42,6 +49,29 @@ describe('A consolidation of a backup that has rotted unseen', function () {
       expect(await rows()).to.deep.equal(['completed', 'completed', 'completed wrong']);
     });
   }
+
+  it('is told once, is cleared by a deep validation when the file was put right, and is then carried out', async () => {
+    const tip = bench.at(3);
+    const place = await placeOf(tip.image, 2 * MIB + 100);
+    await flip(tip.image, place);
+    const jobId = await bench.add(bench.at(1), bench.at(2));
+    expect(await codeOf(bench.attempt(jobId))).to.equal('content_mismatch');
+    expect(await codeOf(bench.attempt(jobId))).to.equal('backup_in_use');
+    await bench.ds.query(`UPDATE maintenance_jobs SET status = 'failed' WHERE id = ?`, [jobId]);
+    await bench.ds.query('UPDATE backup_chains SET lease_until = NULL');
+    await validate(bench.ds, bench.chain);
+    const told = () =>
+      bench.ds.query<{ type: string }[]>(
+        `SELECT type FROM outbox_events WHERE subject_id = ? AND type LIKE 'backup.%ed' ORDER BY id`,
+        [tip.id],
+      );
+    expect((await told()).map(({ type }) => type)).to.deep.equal(['backup.damaged']);
+    await flip(tip.image, place);
+    await validate(bench.ds, bench.chain, { level: 'deep' });
+    expect((await told()).map(({ type }) => type)).to.deep.equal(['backup.damaged', 'backup.cleared']);
+    await bench.attempt(await bench.add(bench.at(1), bench.at(2)));
+    await bench.expectDone([tip], 'put right');
+  });
 
   it('is stopped as well by what lies between, and by an index that cannot be believed', async () => {
     const middle = bench.at(2);
