@@ -24,6 +24,11 @@ export interface LayerFact {
   path: string;
 }
 
+/** Nothing speaks against its own file or its content. */
+export function isSound({ health, contentWrong }: LayerFact): boolean {
+  return health === 'ok' && !contentWrong;
+}
+
 /** Why a backup that is not to be kept stays, with what it means. Codes are never renamed: scripts match on them. */
 export const REFUSALS = {
   protected: 'It is protected, by a date of its own or by the immutable days of its repository.',

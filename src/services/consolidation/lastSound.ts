@@ -1,4 +1,4 @@
-import type { LayerFact } from './facts.js';
+import { isSound, type LayerFact } from './facts.js';
 
 /**
  * Of what a policy removes, all but the newest backup that can be relied on, where no other such would stay: since the policy
@@ -6,13 +6,13 @@ import type { LayerFact } from './facts.js';
  */
 export function sparingLastSound(layers: readonly LayerFact[], remove: readonly string[]): string[] {
   const byId = new Map(layers.map((layer) => [layer.id, layer]));
-  const isSound = (layer: LayerFact): boolean => {
-    if (layer.health !== 'ok' || layer.contentWrong) return false;
+  const restsOnSound = (layer: LayerFact): boolean => {
+    if (!isSound(layer)) return false;
     if (layer.parentId === null) return true;
     const parent = byId.get(layer.parentId);
-    return parent !== undefined && isSound(parent);
+    return parent !== undefined && restsOnSound(parent);
   };
-  const sound = layers.filter((layer) => layer.status === 'completed' && isSound(layer));
+  const sound = layers.filter((layer) => layer.status === 'completed' && restsOnSound(layer));
   if (sound.some(({ id }) => !remove.includes(id))) return [...remove];
   const [newest] = sound.sort((a, b) => b.seq - a.seq);
   return remove.filter((id) => id !== newest?.id);

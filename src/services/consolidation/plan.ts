@@ -1,4 +1,4 @@
-import type { LayerFact, MergePlan, PlanStep, RefusalCode } from './facts.js';
+import { isSound, type LayerFact, type MergePlan, type PlanStep, type RefusalCode } from './facts.js';
 import { lineage } from './lineage.js';
 
 interface Standing {
@@ -73,10 +73,6 @@ function refuseUnhealthy(standing: Standing, newestFirst: readonly LayerFact[]):
     if (run.length === 0 || lineage(standing.byId, top.id).every(isSound)) continue;
     for (const layer of run) refuse(standing, layer, 'damaged');
   }
-}
-
-function isSound({ health, contentWrong }: LayerFact): boolean {
-  return health === 'ok' && !contentWrong;
 }
 
 /** What lies between a backup that stays and the next one below it that does, topmost first. */

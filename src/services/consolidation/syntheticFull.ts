@@ -7,6 +7,7 @@ import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ReportProgress } from '../deps.js';
 import { assertRepository } from '../repository/marker.js';
 import { assertWritable } from '../repository/writable.js';
+import { isSound } from './facts.js';
 import { loadLayers } from './loadLayers.js';
 import { standAlone } from './merge.js';
 import { createProgress, worthOf } from './progress.js';
@@ -49,7 +50,7 @@ export async function runSyntheticFull(
   const byId = new Map(layers.map((layer) => [layer.id, layer]));
   const [top, ...below] = lineage(byId, rows[0]?.latest ?? null);
   if (!top) throw new StrataError('wrong_state', `Chain ${job.chainId} has no backup.`);
-  const bad = [top, ...below].find(({ health, contentWrong }) => health !== 'ok' || contentWrong);
+  const bad = [top, ...below].find((layer) => !isSound(layer));
   if (bad)
     throw new StrataError('backup_damaged', `Backup ${bad.id} is not healthy: validate the chain first.`);
   if (below.length > 0) {
