@@ -40,9 +40,9 @@ const facts = {
   schedule: Type.Optional(
     nullable(
       Type.String({
-        minLength: 9,
         maxLength: 191,
-        description: 'Five fields of cron, such as `30 2 * * *`; null: only on request.',
+        description:
+          'Minute, hour, day of month, month, day of week (docs/policies.md), such as `30 2 * * *`; null: only on request.',
       }),
     ),
   ),
@@ -84,6 +84,11 @@ export const Policy = closed({
   name: Type.String(),
   enabled: Type.Boolean(),
   schedule: nullable(Type.String()),
+  schedule_problem: nullable(
+    Type.String({
+      description: 'Why the schedule would be refused today; it goes on as it was read when it was taken.',
+    }),
+  ),
   time_zone: Type.String(),
   jitter_seconds: Type.Integer(),
   backup_type: RequestedType,

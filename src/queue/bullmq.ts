@@ -5,4 +5,4 @@ const bullmq = createRequire(import.meta.url)('bullmq') as typeof import('bullmq
 
 export const { DelayedError, ErrorCode, Queue, UnrecoverableError, Worker } = bullmq;
 export type Queue = import('bullmq').Queue;
-export type { Job } from 'bullmq';
+export type { AdvancedOptions, Job } from 'bullmq';

@@ -1,4 +1,4 @@
-import { Queue } from './bullmq.js';
+import { type AdvancedOptions, Queue } from './bullmq.js';
 import { StrataError } from '../shared/errors.js';
 import type { Redis } from './connection.js';
 import { queuePrefix } from './catalogue.js';
@@ -28,8 +28,26 @@ export interface ScheduleSet {
 /** What one page of `getJobSchedulers` holds. */
 const PAGE = 1000;
 
-export function createScheduleSet(redis: Redis, prefix: string): ScheduleSet {
-  const queue = new Queue(SCHEDULE_QUEUE, { connection: redis, prefix: queuePrefix(prefix, SCHEDULE_QUEUE) });
+/** Says when a schedule occurs next; null where it does not any more. */
+export type NextOf = (schedule: string, timeZone: string, after: Date) => Date | null;
+
+/**
+ * How BullMQ finds the next time of a scheduler, in place of its own reading of cron: a queue and the worker that goes on
+ * with its schedulers have the same.
+ */
+export function scheduleSettings(nextOf: NextOf): AdvancedOptions {
+  return {
+    repeatStrategy: (now, { pattern, tz }) =>
+      nextOf(pattern ?? '', tz ?? 'UTC', new Date(now))?.getTime() ?? undefined,
+  };
+}
+
+export function createScheduleSet(redis: Redis, prefix: string, nextOf: NextOf): ScheduleSet {
+  const queue = new Queue(SCHEDULE_QUEUE, {
+    connection: redis,
+    prefix: queuePrefix(prefix, SCHEDULE_QUEUE),
+    settings: scheduleSettings(nextOf),
+  });
   queue.on('error', () => undefined);
   return {
     queue,

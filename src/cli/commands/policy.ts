@@ -57,7 +57,10 @@ function addAddCommand(policy: Command, io: CliIo): void {
   policy
     .command('add <name>')
     .description('make a policy')
-    .option('--schedule <cron>', 'five fields, such as "30 2 * * *"; left out: only on request')
+    .option(
+      '--schedule <cron>',
+      'minute, hour, day of month, month, day of week, such as "30 2 * * *"; left out: only on request',
+    )
     .option('--time-zone <zone>', 'such as Europe/Berlin; default: UTC')
     .option('--jitter <seconds>', 'spread the VMs over so many seconds', parseCount)
     .addOption(new Option('--type <type>', 'kind of backup').choices(types).default('auto'))
@@ -103,7 +106,8 @@ async function listPolicies(context: CommandContext): Promise<Output> {
     { title: 'NAME', value: (row: Policy) => row.name },
     {
       title: 'SCHEDULE',
-      value: (row: Policy) => (row.enabled ? (row.schedule ?? 'on request') : 'disabled'),
+      value: (row: Policy) =>
+        row.enabled ? `${row.schedule ?? 'on request'}${row.schedule_problem ? ' (!)' : ''}` : 'disabled',
     },
     { title: 'ZONE', value: (row: Policy) => row.time_zone },
     { title: 'NEXT', value: (row: Policy) => formatTime(row.next_run_at) },
@@ -127,8 +131,10 @@ async function showPolicy(context: CommandContext, idOrName: string): Promise<Ou
     { title: 'RUN', value: (row: PolicyRun) => row.id },
   ];
   const head = `${policy.name}: ${policy.schedule ?? 'on request'} ${policy.time_zone}, keeps ${keepText(policy.keep)}\n`;
+  const { schedule_problem: problem } = policy;
+  const refused = problem === null ? '' : `  warning: ${problem}\n`;
   const vms = policy.vms.map((vm) => `  ${vm}\n`).join('');
-  const text = `${head}${vms || '  no VMs\n'}\n${renderTable(columns, items, 'It has not run yet.')}`;
+  const text = `${head}${refused}${vms || '  no VMs\n'}\n${renderTable(columns, items, 'It has not run yet.')}`;
   return { json: { policy, runs: items }, text };
 }
 

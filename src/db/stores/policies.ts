@@ -7,8 +7,10 @@ import {
   type VerifyBackup,
 } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
+import type { EventType } from '../../shared/eventTypes.js';
 import { newId } from '../../shared/ids.js';
 import { checkSimpleName } from '../../shared/names.js';
+import { recordEvents } from '../jobs/events.js';
 import { asDatabaseError, inTransaction, isDuplicate } from '../transaction.js';
 import { type PageOf, type PageRequest, pageById, read, select } from './page.js';
 
@@ -108,6 +110,17 @@ export async function deletePolicy(ds: DataSource, id: string): Promise<void> {
     await tx.query('DELETE FROM policy_runs WHERE policy_id = ?', [id]);
     await tx.delete(PolicyMember, { policyId: id });
     await tx.delete(Policy, { id });
+  });
+}
+
+/** Tells the webhooks of a policy, unless the same was told of it and is not forgotten yet. */
+export async function tellOfPolicy(ds: DataSource, id: string, type: EventType): Promise<void> {
+  await inTransaction(ds, async (tx) => {
+    const told = await tx.query<unknown[]>(
+      'SELECT 1 FROM outbox_events WHERE type = ? AND subject_id = ? LIMIT 1',
+      [type, id],
+    );
+    if (told.length === 0) await recordEvents(tx, [{ type, subjectId: id }]);
   });
 }
 

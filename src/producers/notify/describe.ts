@@ -4,12 +4,13 @@ import { getJob } from '../../db/stores/jobs.js';
 import type { DueDelivery } from '../../db/stores/outbox.js';
 import { getRestorePoint } from '../../db/stores/restorePoints.js';
 import { getRestore } from '../../db/stores/restores.js';
+import { getPolicy } from '../../db/stores/policies.js';
 import { getRun } from '../../db/stores/policyRuns.js';
 import { getRepository } from '../../db/stores/repositories.js';
 import { isStrataError } from '../../shared/errors.js';
 import { toBackup } from '../http/views/backup.js';
 import { toJob } from '../http/views/job.js';
-import { toPolicyRunWithVms } from '../http/views/policy.js';
+import { toPolicy, toPolicyRunWithVms } from '../http/views/policy.js';
 import { toRepository } from '../http/views/repository.js';
 import { toRestore } from '../http/views/restore.js';
 import { toRestorePoint } from '../http/views/restorePoint.js';
@@ -50,6 +51,8 @@ async function subject(ds: DataSource, kind: string, id: string): Promise<object
     case 'maintenance':
     case 'validation':
       return toJob(await getJob(ds, id));
+    case 'policy':
+      return toPolicy(await getPolicy(ds, id));
     case 'policy_run':
       return toPolicyRunWithVms(await getRun(ds, id));
     case 'repository':

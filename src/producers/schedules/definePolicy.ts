@@ -2,7 +2,7 @@ import type { KeepRules, PolicyCreate, PolicyPatch } from '../../contract/index.
 import type { PolicyFacts } from '../../db/stores/policies.js';
 import { readRules } from '../../services/retention/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { checkTimeZone, nextTime } from './cron.js';
+import { checkTimeZone, nextTime, nextTimeOfStored } from './cron.js';
 
 const NEW: PolicyFacts = {
   name: '',
@@ -51,8 +51,13 @@ export function definePolicy(
     facts.timeZone === before.timeZone &&
     facts.enabled === before.enabled;
   if (sameTimes) return facts;
+  // What is stored already may be switched off, or moved to another time zone, even if it would not be taken today.
+  const nextOf = (schedule: string) =>
+    schedule === before.schedule
+      ? nextTimeOfStored(schedule, facts.timeZone, now)
+      : nextTime(schedule, facts.timeZone, now);
   const due = facts.enabled && facts.schedule !== null;
-  const next = facts.schedule === null ? null : nextTime(facts.schedule, facts.timeZone, now);
+  const next = facts.schedule === null ? null : nextOf(facts.schedule);
   return { ...facts, nextRunAt: due ? next : null };
 }
 

@@ -11,7 +11,7 @@ import {
 import { asStrataError } from '../../shared/errors.js';
 import { acceptBackup } from '../accept/index.js';
 import type { AcceptDeps } from '../accept/deps.js';
-import { nextTime } from './cron.js';
+import { nextTimeOfStored } from './cron.js';
 
 /** Backups that are accepted in one round. */
 const MOST_AT_ONCE = 500;
@@ -68,7 +68,7 @@ export function nextOf(
   { schedule, timeZone }: Pick<Policy, 'schedule' | 'timeZone'>,
   after: Date,
 ): Date | null {
-  return schedule === null ? null : nextTime(schedule, timeZone, after);
+  return schedule === null ? null : nextTimeOfStored(schedule, timeZone, after);
 }
 
 /** Each VM has its own place within the jitter, the same in every run: days are as far apart as they should be. */

@@ -2,9 +2,11 @@ import { Worker } from '../../queue/bullmq.js';
 import { scheduledPolicies } from '../../db/stores/policies.js';
 import { queuePrefix } from '../../queue/catalogue.js';
 import type { Redis } from '../../queue/connection.js';
-import { createScheduleSet, SCHEDULE_QUEUE } from '../../queue/schedules.js';
+import { createScheduleSet, SCHEDULE_QUEUE, scheduleSettings } from '../../queue/schedules.js';
 import type { AcceptDeps } from '../accept/deps.js';
+import { nextTimeOfStored } from './cron.js';
 import { runPolicies } from './runPolicies.js';
+import { tellRefusedSchedules } from './tellRefused.js';
 
 export interface SchedulesOptions {
   /** A connection of its own for the worker. */
@@ -23,10 +25,12 @@ export interface Schedules {
  * sweep as well, so that nothing is missed while Redis is away or was emptied.
  */
 export function startSchedules(deps: AcceptDeps, { redis, redisPrefix }: SchedulesOptions): Schedules {
-  const schedules = createScheduleSet(redis, redisPrefix);
+  const schedules = createScheduleSet(redis, redisPrefix, nextTimeOfStored);
+  const tell = tellRefusedSchedules(deps);
   const worker = new Worker(SCHEDULE_QUEUE, () => runPolicies(deps), {
     connection: redis,
     prefix: queuePrefix(redisPrefix, SCHEDULE_QUEUE),
+    settings: scheduleSettings(nextTimeOfStored),
   });
   worker.on('error', (error) =>
     deps.log.warn({ err: error, queue: SCHEDULE_QUEUE }, 'the queue reports an error'),
@@ -34,7 +38,9 @@ export function startSchedules(deps: AcceptDeps, { redis, redisPrefix }: Schedul
   return {
     run: async () => {
       await runPolicies(deps);
-      await schedules.sync(await scheduledPolicies(deps.ds));
+      const policies = await scheduledPolicies(deps.ds);
+      await tell(policies);
+      await schedules.sync(policies);
     },
     stop: async () => {
       await worker.close();

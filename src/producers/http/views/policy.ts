@@ -8,6 +8,7 @@ import type { PolicyWithVms } from '../../../db/stores/policies.js';
 import type { RunWithVms } from '../../../db/stores/policyRuns.js';
 import type { PolicyRun } from '../../../entities/index.js';
 import type { Verdict } from '../../../services/retention/index.js';
+import { refusalOf } from '../../schedules/cron.js';
 import { iso, toJobError } from './parts.js';
 
 export function toPolicy({ policy, vms }: PolicyWithVms): PolicyView {
@@ -16,6 +17,7 @@ export function toPolicy({ policy, vms }: PolicyWithVms): PolicyView {
     name: policy.name,
     enabled: policy.enabled,
     schedule: policy.schedule,
+    schedule_problem: policy.schedule === null ? null : (refusalOf(policy.schedule) ?? null),
     time_zone: policy.timeZone,
     jitter_seconds: policy.jitterSeconds,
     backup_type: policy.backupType,
