@@ -1,8 +1,8 @@
 import { StrataError } from '../shared/errors.js';
 import { checkRange } from './checkRange.js';
-import { type BackingRef, backingArgs, QCOW2_OPTIONS, refuseExisting } from './create.js';
+import { type BackingRef, backingArgs, CREATION_OPTIONS, refuseExisting } from './create.js';
 import { type ImageFormat, type ImageRef, openArgs } from './imageRef.js';
-import { escapeCommas } from './paths.js';
+import { checkAbsolutePath, escapeCommas } from './paths.js';
 import { type OnProgress, progressOf } from './progress.js';
 import { runTool } from './runTool.js';
 import type { ToolCall } from './toolCall.js';
@@ -79,7 +79,8 @@ export async function convertImage(
     '-O',
     to.format,
     from.name,
-    to.name,
+    // What is to be created has a plain name: the json: form can only be opened.
+    target.type === 'file' && !existing ? checkAbsolutePath(target.path) : to.name,
   ];
   const call = { tool: 'qemu-img', args, deadlineMs: DEADLINES.wholeImage } as const;
   await runTool({ ...call, ...progress.call, ...stallOf(convert) }, options);
@@ -118,7 +119,8 @@ function creationArgs(format: ImageFormat, { subformatOptions = {} }: ConvertIma
     return `${key}=${escapeCommas(typeof value === 'boolean' ? onOff(value) : String(value))}`;
   });
   // A later option overrides an earlier one of the same name.
-  const all = format === 'qcow2' ? [QCOW2_OPTIONS, ...given] : given;
+  const own = CREATION_OPTIONS[format];
+  const all = own === undefined ? given : [own, ...given];
   return all.length === 0 ? [] : ['-o', all.join(',')];
 }
 

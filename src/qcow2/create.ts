@@ -26,6 +26,15 @@ export interface CreateImage {
 export const QCOW2_OPTIONS = 'cluster_size=65536,compat=1.1,lazy_refcounts=off';
 
 /**
+ * Options with which an image of a format is made. A VHD without its own is as long as whole cylinders, so up to 8 MiB
+ * longer than what is copied into it (block/vpc.c, calculate_geometry).
+ */
+export const CREATION_OPTIONS: Readonly<Partial<Record<ImageFormat, string>>> = {
+  qcow2: QCOW2_OPTIONS,
+  vpc: 'force_size=on',
+};
+
+/**
  * Creates an empty image, or an overlay. QEMU opens the backing file to check that it exists and has its format.
  * @param path absolute; must not exist
  * @throws file_exists, size_not_aligned, invalid_name (backing name), file_missing (backing file), no_space
@@ -36,8 +45,9 @@ export async function createImage(
   options: ToolOptions = {},
 ): Promise<void> {
   refuseExisting(path);
-  const own = format === 'qcow2' ? ['-o', QCOW2_OPTIONS] : [];
-  const args = ['create', '-q', '-f', checkFormat(format), ...own, ...backingArgs(backing)];
+  const own = CREATION_OPTIONS[format];
+  const creation = own === undefined ? [] : ['-o', own];
+  const args = ['create', '-q', '-f', checkFormat(format), ...creation, ...backingArgs(backing)];
   await runTool(
     {
       tool: 'qemu-img',

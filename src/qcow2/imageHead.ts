@@ -3,7 +3,10 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import { errnoOf, StrataError } from '../shared/errors.js';
 import { sourceReadError } from '../shared/sourceReadError.js';
 import type { ImageFormat } from './imageRef.js';
+import { checkVdiParent, checkVhdxParent } from './parents.js';
 import { MAX_BACKING_NAME_BYTES } from './paths.js';
+import { readAt } from './readAt.js';
+import { checkVhd } from './vhdFooter.js';
 import {
   descriptorOffset,
   MAX_DESCRIPTOR_BYTES,
@@ -16,21 +19,28 @@ const QCOW2_MAGIC = Buffer.from('QFI\xfb', 'latin1');
 const VERSION_AT = 4;
 const BACKING_FILE_OFFSET_AT = 8;
 const BACKING_FILE_SIZE_AT = 16;
+const CRYPT_METHOD_AT = 32;
 const INCOMPATIBLE_FEATURES_AT = 72;
 const EXTERNAL_DATA_FILE = 1n << 2n;
 const HEAD_BYTES = 512;
 
 /**
- * Looks at an image's first bytes before any tool opens it, and refuses references to other files: some QEMU versions
- * open a QCOW2 data file (CVE-2024-4467) or a VMDK extent, whatever its path, even to describe the image.
- * @throws source_missing, source_io_error, unknown_format, source_references_other_file
+ * Looks at an image's own metadata before any tool opens it, and refuses what would be read wrongly or not at all:
+ * references to other files (some QEMU versions open a QCOW2 data file (CVE-2024-4467) or a VMDK extent, whatever its
+ * path, even to describe the image), encryption, and what QEMU reads wrongly without a word.
+ * @throws source_missing, source_io_error, unknown_format, source_references_other_file, source_encrypted,
+ *   source_truncated, source_unsupported
  */
 export async function refuseReferences(path: string, format: ImageFormat): Promise<void> {
   const file = await openSource(path);
   try {
     const head = await readAt(file, 0, HEAD_BYTES);
+    if (format !== 'raw') refuseLuks(head);
     if (format === 'qcow2') checkQcow2Head(head);
     if (format === 'vmdk') await checkVmdk(file, head);
+    if (format === 'vpc') await checkVhd(file);
+    if (format === 'vdi') checkVdiParent(head);
+    if (format === 'vhdx') await checkVhdxParent(file);
   } finally {
     await file.close();
   }
@@ -87,6 +97,8 @@ function checkQcow2Head(head: Buffer): void {
   if (!head.subarray(0, 4).equals(QCOW2_MAGIC) || version < 2) {
     throw new StrataError('unknown_format', 'The source is not a QCOW2 image.');
   }
+  // 1: the AES of old, which QEMU opens no more; 2: LUKS.
+  if (head.readUInt32BE(CRYPT_METHOD_AT) !== 0) throw encrypted('QCOW2 image');
   if (head.readBigUInt64BE(BACKING_FILE_OFFSET_AT) !== 0n) {
     throw new StrataError('source_references_other_file', 'The QCOW2 image has a backing file.');
   }
@@ -96,25 +108,29 @@ function checkQcow2Head(head: Buffer): void {
   }
 }
 
+/** LUKS 1 and 2 (cryptsetup, docs/on-disk-format-luks2.pdf). Given as raw, it is bytes like any other. */
+const LUKS_MAGIC = Buffer.from('LUKS\xba\xbe', 'latin1');
+
+function refuseLuks(head: Buffer): void {
+  if (!head.subarray(0, LUKS_MAGIC.length).equals(LUKS_MAGIC)) return;
+  throw new StrataError(
+    'unknown_format',
+    'The source is a LUKS volume. Register it with the format raw: it is then backed up as it is, encrypted.',
+  );
+}
+
+function encrypted(what: string): StrataError {
+  return new StrataError(
+    'source_encrypted',
+    `The ${what} is encrypted. Strata holds no keys: back the disk up from a running machine over NBD, or decrypt it first.`,
+  );
+}
+
 async function checkVmdk(file: FileHandle, head: Buffer): Promise<void> {
   const offset = descriptorOffset(head);
   if (offset === undefined) return;
   const descriptor = await readAt(file, offset, MAX_DESCRIPTOR_BYTES);
+  // A descriptor that VMware has encrypted is these lines and no others.
+  if (/^[ \t]*encryption\.keySafe[ \t]*=/m.test(descriptor.toString('latin1'))) throw encrypted('VMDK');
   refuseForeignReferences(descriptor.toString('latin1'), opensNamedExtents(head));
-}
-
-/** Up to `length` bytes; fewer at the end of the file. */
-async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(length);
-  let filled = 0;
-  while (filled < length) {
-    const { bytesRead } = await file
-      .read(buffer, filled, length - filled, position + filled)
-      .catch((error: unknown) => {
-        throw sourceReadError(error);
-      });
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return buffer.subarray(0, filled);
 }

@@ -43,10 +43,16 @@ export function openArgs(ref: ImageRef, id: string): OpenArgs {
   if (ref.type === 'nbd') return { format: 'raw', ...nbdOpenArgs(ref.uri, id) };
   const format = checkFormat(ref.format);
   const path = checkAbsolutePath(ref.path);
-  if (ref.noBacking !== true || !hasBackingFiles(format)) return { objects: [], format, name: path };
-  // The json: form, because the option-string form of "no backing file" (`backing=`) is deprecated. The file's driver
-  // is left out: with it, QEMU would refuse block devices.
-  const options = { driver: format, file: { filename: path }, backing: null };
+  const more = {
+    // The option-string form of "no backing file" (`backing=`) is deprecated.
+    ...(ref.noBacking === true && hasBackingFiles(format) ? { backing: null } : {}),
+    // QEMU takes a VHD for cylinders x heads x sectors long, and drops what lies behind, unless it knows the program
+    // that wrote it: 7.2 knows neither Azure's nor VirtualBox's. The footer's "current size" is the disk's (VHD 1.0).
+    ...(format === 'vpc' ? { force_size_calc: 'current_size' } : {}),
+  };
+  if (Object.keys(more).length === 0) return { objects: [], format, name: path };
+  // The file's driver is left out: with it, QEMU would refuse block devices.
+  const options = { driver: format, file: { filename: path }, ...more };
   return { objects: [], format, name: `json:${JSON.stringify(options)}` };
 }
 

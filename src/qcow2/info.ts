@@ -18,5 +18,7 @@ export async function imageInfo(ref: ImageRef, options: ToolOptions = {}): Promi
     },
     options,
   );
-  return parseImageInfo(stdout);
+  const info = parseImageInfo(stdout);
+  // QEMU repeats the options with which it was told to open the file.
+  return ref.type === 'file' ? { ...info, filename: ref.path } : info;
 }

@@ -27,7 +27,7 @@ export function verdictOn(error: StrataError): ErrorCode | undefined {
  * VMDK are in `extents`: the caller checks where they really are (symbolic links) against its roots.
  * @param path absolute
  * @throws source_missing (absent, or not a readable image), unknown_format (of another format),
- *   source_references_other_file, source_too_complex (exceeded memory or CPU time), source_in_use;
+ *   source_references_other_file, source_encrypted, source_truncated, source_unsupported, source_too_complex (exceeded memory or CPU time), source_in_use;
  *   source_io_error, tool_failed, tool_timeout (60 s) where the host is in trouble and nothing is said of the image
  */
 export async function inspectUntrusted(
@@ -44,6 +44,7 @@ export async function inspectUntrusted(
       details: { path, backingName: info.backingName, dataFile: info.dataFile },
     });
   }
+  if (info.encrypted) throw new StrataError('source_encrypted', 'The source image is encrypted.');
   return info;
 }
 

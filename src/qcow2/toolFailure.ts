@@ -26,6 +26,8 @@ const CAUSES: readonly (readonly [RegExp, ErrorCode])[] = [
   // Only while it opens a server: a server says the same of clients that left.
   [/Could not open '.*Unexpected end-of-file before all data/, 'nbd_connection_lost'],
   [/Requested export not available|server reported: export/, 'nbd_refused'],
+  // A VHDX or dynamic VHD whose blocks lie beyond the end of its file.
+  [/points after (the )?end of file/, 'source_truncated'],
   [/creates an infinite loop/, 'chain_broken'],
   [/Bitmap '[^']*' (is not found|not found)|bitmap '[^']*' .*not found/i, 'bitmap_missing'],
   [/Use the --shrink option/, 'invalid_request'],

@@ -1,4 +1,4 @@
-import { readFile, symlink, truncate, writeFile } from 'node:fs/promises';
+import { readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { IMAGE_FORMATS, imageInfo, inspectUntrusted } from '../../../src/qcow2/index.js';
 import { MiB, patch, randomImage, rejection, run, tempDir } from './images.js';
@@ -110,6 +110,51 @@ describe('inspectUntrusted', () => {
     await create('vmdk', 'parent.vmdk', '4M');
     const path = await create('vmdk', 'delta.vmdk', '4M', '-b', temp.at('parent.vmdk'), '-F', 'vmdk');
     await rejection(inspectUntrusted(path, 'vmdk'), 'source_references_other_file');
+  });
+
+  it('refuses a VDI and a VHDX that are the difference to a parent, in words of our own', async () => {
+    const vdi = await create('vdi', 'disk.vdi', '4M');
+    await patch(vdi, 0x1a8, Buffer.alloc(16, 7));
+    await rejection(inspectUntrusted(vdi, 'vdi'), 'source_references_other_file');
+    const vhdx = await create('vhdx', 'disk.vhdx', '4M');
+    // [MS-VHDX] 2.6.2.1: block size (8 MiB by default), then the flags; "has parent" is the second.
+    const bytes = await readFile(vhdx);
+    const flags = bytes.indexOf(Buffer.from('0000800000000000', 'hex'), 64 * 1024) + 4;
+    await patch(vhdx, flags, Buffer.from([2]));
+    await rejection(inspectUntrusted(vhdx, 'vhdx'), 'source_references_other_file');
+  });
+
+  it('refuses a VHDX whose blocks are beyond the end of its file', async () => {
+    await randomImage(temp.at('raw'), 8 * MiB);
+    await run('qemu-img', ['convert', '-f', 'raw', '-O', 'vhdx', temp.at('raw'), temp.at('disk')]);
+    const { size } = await stat(temp.at('disk'));
+    await truncate(temp.at('disk'), size - 2 * MiB);
+    await rejection(inspectUntrusted(temp.at('disk'), 'vhdx'), 'source_truncated');
+  });
+
+  for (const [name, options] of [
+    ['LUKS', 'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10'],
+    ['the AES of old', 'encrypt.format=aes,encrypt.key-secret=s'],
+  ] as const) {
+    it(`refuses a QCOW2 image that is encrypted with ${name}, once and by name`, async () => {
+      const secret = ['--object', 'secret,id=s,data=abc'];
+      const path = await create('qcow2', 'disk', '4M', ...secret, '-o', options);
+      await rejection(inspectUntrusted(path, 'qcow2'), 'source_encrypted');
+    });
+  }
+
+  it('says of a LUKS volume that it can be backed up as raw', async () => {
+    const path = temp.at('volume');
+    const secret = ['--object', 'secret,id=s,data=abc', '-o', 'key-secret=s,iter-time=10'];
+    await run('qemu-img', ['create', '-q', '-f', 'luks', ...secret, path, '1M']);
+    const error = await rejection(inspectUntrusted(path, 'qcow2'), 'unknown_format');
+    expect(error.message).to.contain('format raw');
+    expect((await inspectUntrusted(path, 'raw')).encrypted).to.equal(false);
+  });
+
+  it('refuses a VMDK whose descriptor VMware has encrypted', async () => {
+    await writeFile(temp.at('disk'), 'encryption.keySafe = "vmware:key/list/x"\nencryption.data = "x"\n');
+    await rejection(inspectUntrusted(temp.at('disk'), 'vmdk'), 'source_encrypted');
   });
 
   it('follows a symbolic link to the image itself: where it may point is for the caller to say', async () => {

@@ -1,5 +1,7 @@
+import { rm } from 'node:fs/promises';
 import { expect } from 'chai';
 import { copyChanges, copyDifferences, copyFull } from '../../../../src/datapath/index.js';
+import { convertImage } from '../../../../src/qcow2/index.js';
 import { BLOCK_SIZE } from '../../../../src/shared/extents.js';
 import { normaliseExtents } from '../../../helpers/normaliseExtents.js';
 import { startQemuNbd } from '../../../helpers/nbdServers.js';
@@ -111,18 +113,14 @@ describe('Each kind of source', () => {
       inWorkshop(async (shop) => {
         const raw = shop.path('disk.raw');
         const image = shop.path(`disk.${format}.img`);
-        const convert = () =>
-          tool(
-            'qemu-img',
-            'convert',
-            '-f',
-            'raw',
-            '-O',
-            format,
-            ...(format === 'vpc' ? ['-o', 'force_size=on'] : []),
-            raw,
-            image,
+        // QEMU alone makes a VHD as long as whole cylinders; that ours is read to its true size, vhd.test.ts shows.
+        const convert = async () => {
+          await rm(image, { force: true });
+          await convertImage(
+            { type: 'file', path: raw, format: 'raw' },
+            { type: 'file', path: image, format },
           );
+        };
         await writeRaw(raw, size, first);
         await convert();
         await withSource(shop, { type: 'file', path: image, format }, (source) =>
