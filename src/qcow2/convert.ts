@@ -5,7 +5,6 @@ import { type ImageFormat, type ImageRef, openArgs } from './imageRef.js';
 import { checkAbsolutePath, escapeCommas } from './paths.js';
 import { type OnProgress, progressOf } from './progress.js';
 import { runTool } from './runTool.js';
-import type { ToolCall } from './toolCall.js';
 import { DEADLINES, type ToolOptions } from './toolOptions.js';
 
 /** QEMU's cache modes: `none` is direct I/O; `writeback` uses the page cache and flushes at the end; `unsafe` never flushes. */
@@ -27,11 +26,6 @@ export interface ConvertImage {
   targetCache?: CacheMode;
   /** Average rate limit, in bytes per second; at least 1. */
   bytesPerSecond?: number;
-  /**
-   * Milliseconds for which the server of an NBD source may be silent: QEMU itself waits for an answer for ever. While
-   * it waits for a disk that hangs, the time does not count.
-   */
-  sourceSilenceMs?: number;
   /** What the source does not give is zero in the target; otherwise it ends the copy. */
   salvage?: boolean;
   onProgress?: OnProgress;
@@ -45,8 +39,6 @@ export interface ConvertImage {
 }
 
 const MAX_COROUTINES = 16;
-/** What one coroutine reads at a time (IO_BUF_SIZE in qemu-img.c). */
-export const CONVERT_PIECE_BYTES = 2 * 1024 ** 2;
 
 /**
  * Copies the whole content of an image into another image by `qemu-img convert`. The target is not flushed beyond what
@@ -82,18 +74,7 @@ export async function convertImage(
     // What is to be created has a plain name: the json: form can only be opened.
     target.type === 'file' && !existing ? checkAbsolutePath(target.path) : to.name,
   ];
-  const call = { tool: 'qemu-img', args, deadlineMs: DEADLINES.wholeImage } as const;
-  await runTool({ ...call, ...progress.call, ...stallOf(convert) }, options);
-}
-
-/** Under a rate limit the tool sleeps for as long as the pieces that its coroutines hold take. */
-function stallOf({ sourceSilenceMs, bytesPerSecond }: ConvertImage): Pick<ToolCall, 'stall'> {
-  if (sourceSilenceMs === undefined) return {};
-  const pauseMs =
-    bytesPerSecond === undefined ? 0 : (MAX_COROUTINES * CONVERT_PIECE_BYTES * 1000) / bytesPerSecond;
-  const error = () =>
-    new StrataError('nbd_connection_lost', `The NBD server was silent for ${sourceSilenceMs} ms.`);
-  return { stall: { afterMs: sourceSilenceMs + pauseMs, error } };
+  await runTool({ tool: 'qemu-img', args, deadlineMs: DEADLINES.wholeImage, ...progress.call }, options);
 }
 
 function speedArgs(convert: ConvertImage): string[] {

@@ -6,7 +6,6 @@ export { type CompareResult, compareImages } from './compare.js';
 export {
   type CacheMode,
   type ConvertImage,
-  CONVERT_PIECE_BYTES,
   type ConvertTarget,
   convertImage,
 } from './convert.js';

@@ -1,4 +1,3 @@
-import type { StallLimit } from './stall.js';
 import type { Tool } from './toolCommand.js';
 
 /** One run of a tool. */
@@ -7,8 +6,6 @@ export interface ToolCall {
   args: string[];
   /** Used where ToolOptions.deadlineMs is not given. */
   deadlineMs: number;
-  /** Stops the tool when it has done nothing at all for a while. */
-  stall?: StallLimit;
 }
 
 /** How a tool ended. */

@@ -58,14 +58,10 @@ export function findsFaultWithImage({ code, details }: StrataError): boolean {
   return stderr.includes('Could not open') && !HOST_MESSAGES.test(stderr);
 }
 
-/**
- * Where a `qemu-img convert` could not read its source in the middle of a copy: the byte at which the piece of
- * CONVERT_PIECE_BYTES begins that it failed on. Undefined for any other end.
- */
-export function failedRead({ code, details: { stderr } }: StrataError): number | undefined {
-  if (code !== 'tool_failed' || typeof stderr !== 'string') return undefined;
-  const at = /error while reading (?:at byte|block status at offset) (\d+)/.exec(stderr)?.[1];
-  return at === undefined ? undefined : Number(at);
+/** True for a `qemu-img convert` that could not read its source in the middle of a copy. */
+export function failedRead({ code, details: { stderr } }: StrataError): boolean {
+  if (code !== 'tool_failed' || typeof stderr !== 'string') return false;
+  return /error while reading (?:at byte|block status at offset) \d/.test(stderr);
 }
 
 /**

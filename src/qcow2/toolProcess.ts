@@ -2,7 +2,6 @@ import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { throwIfAborted } from '../shared/abort.js';
 import { StrataError } from '../shared/errors.js';
-import { watchStall } from './stall.js';
 import { stopOn } from './stopOn.js';
 import type { ToolCall, ToolExit } from './toolCall.js';
 import { toolCommand } from './toolCommand.js';
@@ -57,10 +56,8 @@ export function startTool(call: ToolCall, options: ToolOptions): ToolProcess {
   };
   const deadlineMs = options.deadlineMs ?? call.deadlineMs;
   const clear = stopOn(options.signal, deadlineMs, timeoutError(call, deadlineMs), stop);
-  const unwatch = watchStall(child.pid, call.stall, stop);
   const exited = child.then((result): ToolExit => {
     clear();
-    unwatch();
     clearTimeout(killTimer);
     const spawnError =
       result.exitCode === undefined && result.signal === undefined ? result.cause : undefined;

@@ -5,8 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NbdServer } from './nbdServers.js';
 
-/** `cut` closes the connection; `stall` keeps it open and lets nothing through any more. */
-export type NbdFault = 'cut' | 'stall';
+/**
+ * `cut` closes the connection; `stall` keeps it open and lets nothing through any more; `drip` lets a byte through ten
+ * times a second.
+ */
+export type NbdFault = 'cut' | 'stall' | 'drip';
 
 /** A unix socket in front of an NBD server, by which a test lets the source fail, come back, and become another one. */
 export interface NbdProxy {
@@ -16,6 +19,12 @@ export interface NbdProxy {
   /** The next `times` connections fail so when so many bytes of the server have passed through them. */
   fail(fault: NbdFault, afterBytes: number, times?: number): void;
   close(): Promise<void>;
+}
+
+function drip(client: Socket, bytes: Buffer): void {
+  let at = 0;
+  const timer = setInterval(() => client.write(bytes.subarray(at, ++at)), 100);
+  client.on('close', () => clearInterval(timer));
 }
 
 export async function openNbdProxy(first: NbdServer): Promise<NbdProxy> {
@@ -50,11 +59,13 @@ export async function openNbdProxy(first: NbdServer): Promise<NbdProxy> {
         return;
       }
       fault.times--;
-      if (fault.kind === 'cut') end();
-      else {
-        remote.pause();
-        client.unpipe(remote).pause();
+      if (fault.kind === 'cut') {
+        end();
+        return;
       }
+      remote.pause();
+      client.unpipe(remote).pause();
+      if (fault.kind === 'drip') drip(client, bytes);
     });
   });
   server.listen(path);

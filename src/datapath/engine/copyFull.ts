@@ -1,17 +1,9 @@
 import { rm } from 'node:fs/promises';
-import {
-  CONVERT_PIECE_BYTES,
-  convertImage,
-  createImage,
-  failedRead,
-  imageInfo,
-  type ImageRef,
-} from '../../qcow2/index.js';
-import type { ErrorCode } from '../../shared/errorCodes.js';
+import { convertImage, createImage, failedRead, imageInfo, type ImageRef } from '../../qcow2/index.js';
 import { isStrataError, StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
 import { blockCount, type DigestWriter } from '../digests/index.js';
-import { fileSource, type OpenSource } from '../sources/index.js';
+import { fileSource } from '../sources/index.js';
 import { alignExtents } from './align.js';
 import { digestImage } from './imageDigests.js';
 import { intoImage, syncFile } from './intoImage.js';
@@ -32,8 +24,8 @@ const COROUTINES = 16;
 
 /**
  * Copies a whole source into a new QCOW2 file. Without a limit by `qemu-img convert`, and what the **written file** holds
- * is indexed by reading it back: what the digests prove later is what was written. Under a limit, and from servers that
- * only Strata's own client can read, by the engine, with digests of what it writes: qemu-img cannot follow a limit that
+ * is indexed by reading it back: what the digests prove later is what was written. Under a limit, and from NBD servers, which
+ * only Strata's own client reads, by the engine, with digests of what it writes: qemu-img cannot follow a limit that
  * changes, and reading back would move everything twice (docs/decisions/0010-limits-that-change.md). Both are on stable
  * storage when it resolves. When it rejects, the index is removed and no process is left; the half-written target is the
  * caller's to remove.
@@ -66,7 +58,7 @@ async function convertFull(
 ): Promise<void> {
   const { source, target } = job;
   const report = reporter(job);
-  // Many NBD servers take one client at a time, and now that is qemu-img.
+  // What reads the file beside qemu-img would hold locks and memory for nothing.
   await source.release();
   // Written and read back through the page cache, while the fsync below brings it to the disk: on a disk of 0.5 GB/s this
   // was 2.8 s where direct writing and reading was 8 s, and as much as qemu-img convert with an fsync alone. The digests
@@ -77,15 +69,14 @@ async function convertFull(
     {
       outOfOrder: true,
       coroutines: COROUTINES,
-      ...(source.silenceMs === undefined ? {} : { sourceSilenceMs: source.silenceMs }),
       onProgress: (percent) => {
         onShare(percent / 100);
         report((percent / 100) * CONVERT_SHARE);
       },
     },
     { signal },
-  ).catch(async (error: unknown) => {
-    throw await explainRead(source, error);
+  ).catch((error: unknown) => {
+    throw explainRead(error);
   });
 }
 
@@ -105,24 +96,10 @@ async function indexFull(job: CopyFull, scope: Scope): Promise<LayerResult> {
   };
 }
 
-/**
- * What it means that qemu-img could not read the source. It says "Input/output error" of a server that fails a read and
- * of one that has gone away: the server is asked once more, for the same piece.
- */
-async function explainRead(source: OpenSource, error: unknown): Promise<unknown> {
-  const offset = isStrataError(error) ? failedRead(error) : undefined;
-  if (!isStrataError(error) || offset === undefined) return error;
-  const as = (code: ErrorCode) =>
-    new StrataError(code, error.message, { cause: error, details: error.details });
-  if (source.imageRef.type === 'file') return as('source_io_error');
-  try {
-    const [reader] = await source.connect();
-    const length = Math.min(CONVERT_PIECE_BYTES, source.sizeBytes - offset);
-    await reader?.read(offset, Buffer.allocUnsafe(length));
-    return as('nbd_connection_lost');
-  } catch (again) {
-    return as(isStrataError(again, 'nbd_io_error') ? 'nbd_io_error' : 'nbd_connection_lost');
-  }
+/** qemu-img says in the same words that it could not read the source and that it could not write the target. */
+function explainRead(error: unknown): unknown {
+  if (!isStrataError(error) || !failedRead(error)) return error;
+  return new StrataError('source_io_error', error.message, { cause: error, details: error.details });
 }
 
 /** Writes the digest index of a whole image that was just written. */

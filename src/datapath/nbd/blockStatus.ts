@@ -1,4 +1,5 @@
 import type { Extent } from '../../shared/extents.js';
+import { protocolError } from './errors.js';
 import type { BlockStatus } from './types.js';
 
 /** Bytes of the export that one block status request asks about: a multiple of every block size, and below the 32-bit limit. */
@@ -22,7 +23,7 @@ export function* decodeStatus({ offset, length, descriptors }: RawStatus): Gener
   const end = offset + length;
   let run: BlockStatus | undefined;
   let position = offset;
-  for (let at = 0; at < descriptors.length; at += 8) {
+  for (let at = 0; at < descriptors.length && position < end; at += 8) {
     const bytes = Math.min(descriptors.readUInt32BE(at), end - position);
     const flags = descriptors.readUInt32BE(at + 4);
     if (run && run.flags === flags) run.length += bytes;
@@ -35,10 +36,17 @@ export function* decodeStatus({ offset, length, descriptors }: RawStatus): Gener
   if (run) yield run;
 }
 
-/** The status of a whole range, in order, merged across requests. Asks for the next windows while the caller is busy with one. */
-export async function* statusOfRange(range: Extent, ask: AskStatus): AsyncGenerator<BlockStatus> {
+/**
+ * The status of a whole range, in order, merged across requests. Asks for the next windows while the caller is busy with one.
+ * @param minimum the server's minimum block size: every request begins at a multiple of it
+ */
+export async function* statusOfRange(
+  range: Extent,
+  minimum: number,
+  ask: AskStatus,
+): AsyncGenerator<BlockStatus> {
   let run: BlockStatus | undefined;
-  for await (const reply of repliesOfRange(range, ask)) {
+  for await (const reply of repliesOfRange(range, minimum, ask)) {
     for (const extent of decodeStatus(reply)) {
       if (run && run.flags === extent.flags) run.length += extent.length;
       else {
@@ -50,7 +58,7 @@ export async function* statusOfRange(range: Extent, ask: AskStatus): AsyncGenera
   if (run) yield run;
 }
 
-async function* repliesOfRange(range: Extent, ask: AskStatus): AsyncGenerator<RawStatus> {
+async function* repliesOfRange(range: Extent, minimum: number, ask: AskStatus): AsyncGenerator<RawStatus> {
   const ahead: Promise<PromiseSettledResult<RawStatus>>[] = [];
   const end = range.offset + range.length;
   let next = range.offset;
@@ -62,18 +70,26 @@ async function* repliesOfRange(range: Extent, ask: AskStatus): AsyncGenerator<Ra
     }
     const first = await ahead.shift();
     if (first?.status === 'rejected') throw first.reason;
-    if (first) yield* restOfWindow(first.value, ask);
+    if (first) yield* restOfWindow(first.value, minimum, ask);
   }
 }
 
-/** A server may answer less than was asked: the rest of the window is asked for until it is covered. */
-async function* restOfWindow(first: RawStatus, ask: AskStatus): AsyncGenerator<RawStatus> {
+/**
+ * A server may answer less than was asked: the rest of the window is asked for until it is covered. nbdkit 1.32 tells the
+ * extents of a file as they are, also below the minimum block size that it demands of requests: what it told of a part of a
+ * block is asked for again.
+ */
+async function* restOfWindow(first: RawStatus, minimum: number, ask: AskStatus): AsyncGenerator<RawStatus> {
   const end = first.offset + first.length;
   let reply = first;
   while (true) {
-    yield reply;
-    const position = reply.offset + coveredBytes(reply);
-    if (position >= end) return;
+    const covered = coveredBytes(reply);
+    if (reply.offset + covered >= end) return yield reply;
+    const length = covered - (covered % minimum);
+    if (length === 0)
+      throw protocolError('Block status covers less than the minimum block size.', { minimum });
+    yield { ...reply, length };
+    const position = reply.offset + length;
     reply = await ask(position, end - position);
   }
 }

@@ -110,7 +110,9 @@ function createStatus(session: Session, perform: Perform): Pick<NbdClient, 'bloc
       const offset = options?.offset ?? 0;
       const length = options?.length ?? info.sizeBytes - offset;
       checkRange(info, offset, length);
-      yield* statusOfRange({ offset, length }, (at, bytes) => ask(id, at, bytes, options));
+      yield* statusOfRange({ offset, length }, info.block.minimum, (at, bytes) =>
+        ask(id, at, bytes, options),
+      );
     },
   };
 }

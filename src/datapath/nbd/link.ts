@@ -24,8 +24,8 @@ export interface Link {
   receive(receiver: Receiver): void;
   /** Sends the parts in one system call, together with what else is sent in this turn of the event loop. */
   send(...parts: Buffer[]): void;
-  /** Calls back after `ms` milliseconds without a byte moving in either direction, and again after each further span. */
-  onSilence(ms: number, callback: () => void): void;
+  /** Bytes that the kernel has taken of what was sent. */
+  sentBytes(): number;
   /** Ends our side and waits for the server to end its own, at most `ms` milliseconds. Never rejects. */
   finish(ms: number): Promise<void>;
   destroy(reason: Error): void;
@@ -42,7 +42,13 @@ const DIRECT_BYTES = 64 * 1024;
  * which will be encrypted use data events.
  */
 export function openLink(address: NbdAddress): Link {
-  const state: LinkState = { receiver: undefined, failure: undefined, corked: false, onFailure: [] };
+  const state: LinkState = {
+    receiver: undefined,
+    failure: undefined,
+    corked: false,
+    sentBytes: 0,
+    onFailure: [],
+  };
   const target: NetConnectOpts =
     address.kind === 'unix'
       ? { path: address.socketPath }
@@ -73,9 +79,7 @@ export function openLink(address: NbdAddress): Link {
       if (state.failure) receiver.ended(state.failure);
     },
     send: (...parts) => send(socket, state, parts),
-    onSilence: (ms, callback) => {
-      socket.setTimeout(ms, callback);
-    },
+    sentBytes: () => state.sentBytes,
     finish: (ms) => finish(socket, state, ms, destroy),
     destroy,
   };
@@ -85,6 +89,7 @@ interface LinkState {
   receiver: Receiver | undefined;
   failure: Error | undefined;
   corked: boolean;
+  sentBytes: number;
   onFailure: ((reason: Error) => void)[];
 }
 
@@ -130,7 +135,11 @@ function send(socket: Socket, state: LinkState, parts: readonly Buffer[]): void 
       socket.uncork();
     });
   }
-  for (const part of parts) socket.write(part);
+  for (const part of parts) {
+    socket.write(part, () => {
+      state.sentBytes += part.length;
+    });
+  }
 }
 
 function settled(socket: Socket, event: 'connect' | 'secureConnect', state: LinkState): Promise<void> {

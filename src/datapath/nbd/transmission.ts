@@ -2,6 +2,7 @@ import { COMMAND, REQUEST_MAGIC } from './constants.js';
 import { connectionLost } from './errors.js';
 import type { Expectation, ReplyRules } from './expectation.js';
 import type { Link } from './link.js';
+import { createProgressRule, LOOKS, type ProgressRule } from './progressRule.js';
 import { createReplyParser } from './replyParser.js';
 
 /** One request as it goes over the wire. Reads have a `target` of `length` bytes, writes a `payload`. */
@@ -36,12 +37,13 @@ interface Pending {
   expectation: Expectation;
   resolve: (answer: Expectation) => void;
   reject: (reason: Error) => void;
-  sentInPeriod: number;
+  /** The look after which it was sent. */
+  sentAtLook: number;
 }
 
 /**
- * Periods of `requestTimeoutMs` that a single request may take while others are answered. Silence is what shows a dead peer, and
- * slow links need time for 16 large requests; this bounds a server that drops one request or drips single bytes.
+ * Times `requestTimeoutMs` that a single request may take while others are answered: slow links need time for 16 large
+ * requests, and this bounds a server that drops one.
  */
 const MAX_PERIODS = 10;
 /** Time for the server to close its side after NBD_CMD_DISC, in ms: all is answered by then, nothing is lost after it. */
@@ -63,18 +65,21 @@ class Channel {
   private readonly inFlight = new Map<number, Pending>();
   private queue: Pending[] = [];
   private nextCookie = 1;
-  private period = 0;
+  private looks = 0;
+  private receivedBytes = 0;
+  private answers = 0;
   private failure: Error | undefined;
   private closing: Promise<void> | undefined;
   private refusal: Error | undefined;
   private onDrained: (() => void) | undefined;
-  private readonly periods: NodeJS.Timeout;
+  private readonly rule: ProgressRule;
+  private readonly timer: NodeJS.Timeout;
 
   constructor(private readonly options: TransmissionOptions) {
     const { link, requestTimeoutMs, rest } = options;
-    this.periods = setInterval(() => this.onPeriod(), requestTimeoutMs);
-    this.periods.unref();
-    link.onSilence(requestTimeoutMs, () => this.onSilence());
+    this.rule = createProgressRule(requestTimeoutMs);
+    this.timer = setInterval(() => this.look(), Math.ceil(requestTimeoutMs / LOOKS));
+    this.timer.unref();
     const parser = createReplyParser({
       rules: options.rules,
       find: (cookie) => this.inFlight.get(cookie)?.expectation,
@@ -88,9 +93,15 @@ class Channel {
       }
     };
     link.receive({
-      data: (chunk) => guarded(() => parser.push(chunk)),
+      data: (chunk) => {
+        this.receivedBytes += chunk.length;
+        guarded(() => parser.push(chunk));
+      },
       directTarget: () => parser.directTarget(),
-      directFilled: (bytes) => guarded(() => parser.directFilled(bytes)),
+      directFilled: (bytes) => {
+        this.receivedBytes += bytes;
+        guarded(() => parser.directFilled(bytes));
+      },
       ended: (reason) => this.end(reason),
     });
     if (rest.length > 0) guarded(() => parser.push(rest));
@@ -109,7 +120,7 @@ class Channel {
         ...(target ? { target } : {}),
         ...(contextId === undefined ? {} : { contextId }),
       };
-      const pending = { request, expectation, resolve, reject, sentInPeriod: 0 };
+      const pending = { request, expectation, resolve, reject, sentAtLook: 0 };
       if (this.inFlight.size < this.options.maxInFlight) this.send(pending);
       else this.queue.push(pending);
     });
@@ -143,7 +154,7 @@ class Channel {
 
   private send(pending: Pending): void {
     const cookie = this.takeCookie();
-    pending.sentInPeriod = this.period;
+    pending.sentAtLook = this.looks;
     this.inFlight.set(cookie, pending);
     const header = encodeRequest(pending.request, cookie);
     if (pending.request.payload) this.options.link.send(header, pending.request.payload);
@@ -161,29 +172,30 @@ class Channel {
     const pending = this.inFlight.get(cookie);
     if (!pending) return;
     this.inFlight.delete(cookie);
+    this.answers++;
     pending.resolve(pending.expectation);
     const next = this.queue.shift();
     if (next) this.send(next);
     else if (this.inFlight.size === 0) this.onDrained?.();
   }
 
-  private onSilence(): void {
-    if (this.inFlight.size === 0) return;
+  private look(): void {
+    this.looks++;
     const { link, requestTimeoutMs } = this.options;
-    link.destroy(connectionLost(`The NBD server was silent for ${requestTimeoutMs} ms.`));
-  }
-
-  private onPeriod(): void {
-    this.period++;
+    const owes = this.inFlight.size > 0;
+    const movedBytes = this.receivedBytes + link.sentBytes();
+    const fault = this.rule.look({ owes, answers: this.answers, movedBytes });
     const oldest = this.inFlight.values().next().value;
-    if (!oldest || this.period - oldest.sentInPeriod <= MAX_PERIODS) return;
-    const ms = MAX_PERIODS * this.options.requestTimeoutMs;
-    this.options.link.destroy(connectionLost(`The NBD server did not answer a request within ${ms} ms.`));
+    if (fault) link.destroy(connectionLost(fault));
+    else if (oldest && this.looks - oldest.sentAtLook > MAX_PERIODS * LOOKS) {
+      const ms = MAX_PERIODS * requestTimeoutMs;
+      link.destroy(connectionLost(`The NBD server did not answer a request within ${ms} ms.`));
+    }
   }
 
   private end(reason: Error): void {
     this.failure = reason;
-    clearInterval(this.periods);
+    clearInterval(this.timer);
     const waiting = [...this.inFlight.values(), ...this.queue];
     this.inFlight.clear();
     this.queue = [];

@@ -53,8 +53,9 @@ export interface NbdConnectOptions {
   /** Milliseconds for connecting, TLS and the handshake together. Default 10,000. */
   connectTimeoutMs?: number;
   /**
-   * Milliseconds without a byte in either direction while requests wait, before the connection is given up. Default 30,000.
-   * One single request may take ten times as long if others make progress.
+   * Milliseconds without progress while requests wait, before the connection is given up: no answer is finished, and fewer
+   * than 512 bytes a second move (progressRule.ts). Default 30,000. One single request may take ten times as long if others
+   * make progress.
    */
   requestTimeoutMs?: number;
   /** Meta contexts to ask for, by full name, such as `base:allocation`; `NbdClient.metaContexts` tells which were granted. */

@@ -1,4 +1,5 @@
 import { connectNbd, type NbdClient, type NbdConnectOptions } from '../nbd/index.js';
+import { StrataError } from '../../shared/errors.js';
 import { reopenable } from './reopenable.js';
 import type { BlockReader } from './types.js';
 
@@ -23,6 +24,14 @@ export function nbdReaders(
   several: boolean,
 ): NbdReaders {
   const leaving = new Set<Promise<void>>();
+  let sizeBytes: number | undefined;
+  const sameDisk = (client: NbdClient): NbdClient => {
+    sizeBytes ??= client.sizeBytes;
+    if (client.sizeBytes === sizeBytes) return client;
+    const error = resized(sizeBytes, client.sizeBytes);
+    client.destroy(error);
+    throw error;
+  };
   const leave = (client: NbdClient, reason: Error) => {
     const left = client.leave(reason).finally(() => leaving.delete(left));
     leaving.add(left);
@@ -30,11 +39,12 @@ export function nbdReaders(
   const first = reopenable(async () => {
     // A server for one client only has no place for the next one before.
     await Promise.all(leaving);
-    return connectNbd(await address(), options);
+    const client = await connectNbd(await address(), options);
+    return sameDisk(client);
   });
   const extra = reopenable(async () => {
     const { flags } = await first.get();
-    return several && flags.canMultiConn ? openExtra(await address(), options) : [];
+    return several && flags.canMultiConn ? openExtra(await address(), options, sameDisk) : [];
   });
   const readers = async (): Promise<readonly BlockReader[]> => {
     const clients = [await first.get(), ...(await extra.get())];
@@ -55,9 +65,20 @@ export function nbdReaders(
 }
 
 /** As many more connections as the server gives: they make it faster, and one is enough. */
-async function openExtra(uri: string, options: NbdConnectOptions): Promise<NbdClient[]> {
+async function openExtra(
+  uri: string,
+  options: NbdConnectOptions,
+  sameDisk: (client: NbdClient) => NbdClient,
+): Promise<NbdClient[]> {
   const impatient = { ...options, connectTimeoutMs: EXTRA_CONNECT_TIMEOUT_MS };
-  const attempts = Array.from({ length: EXTRA_CONNECTIONS }, () => connectNbd(uri, impatient));
+  const attempts = Array.from({ length: EXTRA_CONNECTIONS }, async () =>
+    sameDisk(await connectNbd(uri, impatient)),
+  );
   const results = await Promise.allSettled(attempts);
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+}
+
+/** Every connection of an export tells its size: another one is another state of the disk, or another disk. */
+function resized(before: number, now: number): StrataError {
+  return new StrataError('source_changed', `The export had ${before} bytes; a new connection has ${now}.`);
 }

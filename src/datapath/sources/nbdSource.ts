@@ -69,8 +69,7 @@ export async function connectSource(connect: ConnectSource): Promise<OpenSource>
     return {
       sizeBytes: checkSize(sizeBytes, FIELD),
       imageRef: { type: 'nbd', uri },
-      nativeOnly: address.tls,
-      silenceMs: timeoutMs,
+      nativeOnly: true,
       readError: sourceReadError,
       ...exportReads(connections),
       release: () => connections.close(),

@@ -41,10 +41,11 @@ export interface OpenSource {
   readonly sizeBytes: number;
   /** For the QEMU tools. Not usable by them where `nativeOnly` is true. */
   readonly imageRef: ImageRef;
-  /** The QEMU tools cannot read it: an `nbds` server, whose secrets only Strata's own client holds. */
+  /**
+   * Only Strata's own client reads it: an NBD server, which is foreign. A QEMU tool waits for it for ever, believes replies
+   * that break the protocol, ends by itself under some block sizes (QEMU 7.2), and cannot be given the secrets of `nbds`.
+   */
   readonly nativeOnly: boolean;
-  /** Milliseconds for which its server may be silent, for whoever reads it by a QEMU tool; undefined for a file. */
-  readonly silenceMs?: number;
   /** What a failure to read the source's bytes means: for an image of Strata's own, the repository may be gone. */
   readonly readError: (error: unknown) => StrataError;
   /** Readers that may be used side by side: one, or several connections to a server that allows it. */

@@ -46,7 +46,7 @@ describe('Block status', () => {
         };
         const seen: number[] = [];
         let last: number | undefined;
-        for await (const extent of statusOfRange({ offset: 0, length: flags.length * unit }, ask)) {
+        for await (const extent of statusOfRange({ offset: 0, length: flags.length * unit }, 1, ask)) {
           expect(extent.offset).to.equal(seen.length * unit);
           expect(extent.flags).not.to.equal(last);
           last = extent.flags;
@@ -64,7 +64,7 @@ describe('Block status', () => {
       return { offset, length, descriptors: pairs([[length, (offset / STATUS_WINDOW) % 2]]) };
     };
     let taken = 0;
-    for await (const extent of statusOfRange({ offset: 0, length: 100 * STATUS_WINDOW }, ask)) {
+    for await (const extent of statusOfRange({ offset: 0, length: 100 * STATUS_WINDOW }, 1, ask)) {
       expect(extent.length).to.equal(STATUS_WINDOW);
       taken++;
       expect(asked).to.be.at.most(taken + 5);
@@ -75,11 +75,45 @@ describe('Block status', () => {
   it('throws a failure of a window asked ahead when its turn comes, and not as an unhandled rejection', async () => {
     let caught: unknown;
     try {
-      for await (const extent of statusOfRange({ offset: 0, length: 3 * STATUS_WINDOW }, failAfterFirst))
+      for await (const extent of statusOfRange({ offset: 0, length: 3 * STATUS_WINDOW }, 1, failAfterFirst))
         expect(extent.offset).to.equal(0);
     } catch (error) {
       caught = error;
     }
     expect(caught).to.have.property('message', 'second window');
+  });
+
+  it('never asks from within a block, whatever a reply covers of it, and tells each byte once', async () => {
+    const asked: number[] = [];
+    // Two extents of 4 KiB and 64 KiB a reply, where requests must begin at multiples of 64 KiB.
+    const ask: AskStatus = async (offset, length) => {
+      asked.push(offset % 65536);
+      return {
+        offset,
+        length,
+        descriptors: pairs([
+          [4096, 0],
+          [65536, 3],
+        ]),
+      };
+    };
+    let told = 0;
+    for await (const { offset, length } of statusOfRange({ offset: 0, length: 4 * 65536 }, 65536, ask)) {
+      expect(offset).to.equal(told);
+      told += length;
+    }
+    expect(told).to.equal(4 * 65536);
+    expect(asked).to.deep.equal([0, 0, 0, 0]);
+  });
+
+  it('that covers not even one block ends as a breach of the protocol, not in a circle', async () => {
+    const ask: AskStatus = async (offset, length) => ({ offset, length, descriptors: pairs([[512, 0]]) });
+    let code: unknown;
+    try {
+      for await (const _ of statusOfRange({ offset: 0, length: 65536 }, 4096, ask)) continue;
+    } catch (error) {
+      code = (error as { code?: unknown }).code;
+    }
+    expect(code).to.equal('nbd_protocol_error');
   });
 });
