@@ -1,18 +1,23 @@
 #!/usr/bin/env bash
 # Installs what is missing: system packages, npm packages, the build. Does nothing when all is there.
 #   setup.sh [--test]     --test: also what only the tests need, and no build, which is a stage of theirs
-# STRATA_NO_APT=1 forbids apt: missing programs are then named instead.
+# STRATA_NO_APT=1 forbids apt: missing programs are then named instead. Nothing that is installed is ever removed, and
+# no service starts, now or at the next boot. What STRATA_REDIS_URL or STRATA_DATABASE_URL replaces is not asked for.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 # program:package(s that may hold it, the first that exists is taken)
-tools=(qemu-img:qemu-utils qemu-nbd:qemu-utils qemu-io:qemu-utils redis-server:redis-server
-  mariadbd:mariadb-server mariadb-install-db:mariadb-server setpriv:util-linux prlimit:util-linux mke2fs:e2fsprogs
-  debugfs:e2fsprogs)
+tools=(qemu-img:qemu-utils qemu-nbd:qemu-utils qemu-io:qemu-utils setpriv:util-linux prlimit:util-linux
+  mke2fs:e2fsprogs debugfs:e2fsprogs)
+redis=(redis-server:redis-server) database=(mariadbd:mariadb-server mariadb-install-db:mariadb-server)
 if [[ "${1:-}" == --test ]]; then
-  tools+=(nbdkit:nbdkit nbdinfo:libnbd-bin
+  # The tests start servers of their own, whatever the addresses of others say.
+  tools+=("${redis[@]}" "${database[@]}" nbdkit:nbdkit nbdinfo:libnbd-bin mkfs.xfs:xfsprogs
     'qemu-storage-daemon:qemu-system-common,qemu-system-x86,qemu-storage-daemon')
+else
+  [[ -n "${STRATA_REDIS_URL:-}" ]] || tools+=("${redis[@]}")
+  [[ -n "${STRATA_DATABASE_URL:-}" ]] || tools+=("${database[@]}")
 fi
 
 missing_tools() {
@@ -75,8 +80,36 @@ apt_get() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@" </dev/null
 }
 
+installed() { # package
+  [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+# MariaDB's packages would remove an installed MySQL, with the service of whoever runs it.
+refuse_removals() { # packages...
+  local removed
+  removed=$(apt_get -s install --no-install-recommends "$@" 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/\1/p' | paste -sd' ')
+  [[ -n "$removed" ]] || return 0
+  echo "To install $* would remove what is installed: $removed. Nothing was changed." >&2
+  echo "Let Strata use a server of yours (STRATA_DATABASE_URL, STRATA_REDIS_URL), or remove the packages yourself." >&2
+  exit 1
+}
+
+# Packages of servers enable a service for the next boot. Those installed just now belong to nobody else: Strata starts
+# private servers, and a second one on the machine's ports and memory is nothing that a user of Strata asked for.
+keep_services_off() { # packages...
+  local package unit
+  for package in "$@"; do
+    installed "$package" || continue
+    while IFS= read -r unit; do
+      if command -v deb-systemd-helper >/dev/null; then as_root deb-systemd-helper disable "$unit" >/dev/null; fi
+      [[ ! -e "/etc/init.d/${unit%.*}" ]] || as_root update-rc.d "${unit%.*}" disable >/dev/null 2>&1 || true
+      echo "The service $unit of $package is installed and does not start at boot; 'systemctl enable $unit' changes that."
+    done < <(dpkg -L "$package" | sed -n 's|^\(/usr\)\?/lib/systemd/system/\([^/@]*\.\(service\|socket\)\)$|\2|p')
+  done
+}
+
 install_packages() {
-  local missing packages=() before after name
+  local missing packages=() fresh=() before after name
   mapfile -t missing < <(missing_tools)
   [[ ${#missing[@]} -gt 0 ]] || return 0
   [[ -z "${STRATA_NO_APT:-}" ]] || refuse "STRATA_NO_APT forbids to install them." "${missing[@]}"
@@ -85,10 +118,13 @@ install_packages() {
   echo "Installing packages for: $(printf '%s\n' "${missing[@]}" | cut -d: -f1 | paste -sd' ')"
   apt_get -qq update || echo "apt-get update failed; trying with the package lists at hand." >&2
   mapfile -t packages < <(for name in "${missing[@]}"; do first_available "${name#*:}"; done | sort -u)
+  refuse_removals "${packages[@]}"
   before=$(running_services)
+  mapfile -t fresh < <(for name in "${packages[@]}"; do installed "$name" || printf '%s\n' "$name"; done)
   forbid_service_starts
-  apt_get -qq install -y --no-install-recommends "${packages[@]}"
+  apt_get -qq install -y --no-remove --no-install-recommends "${packages[@]}"
   allow_service_starts
+  keep_services_off "${fresh[@]}"
   after=$(running_services)
   [[ "$before" == "$after" ]] || echo "Note: a system service was started by its package: $after" >&2
   mapfile -t missing < <(missing_tools)

@@ -1,8 +1,6 @@
 import { type EmbeddedServices, startEmbedded, stopEmbedded } from '../../src/main/embedded/index.js';
 import { asAdministrator } from '../../src/main/embedded/mariadb.js';
 import { prepareEmbeddedPaths } from '../../src/main/embedded/paths.js';
-import { startRedis } from '../../src/main/embedded/redis.js';
-import { locateTools } from '../../src/main/embedded/tools.js';
 import { startMysql, stopMysql } from './mysql.js';
 
 /** A Redis and a database server of a test's own, or of the run's. */
@@ -37,11 +35,6 @@ export async function stopServers(dataDir: string): Promise<void> {
 
 async function startWithMysql(dataDir: string, program: string): Promise<TestServers> {
   const paths = await prepareEmbeddedPaths(dataDir);
-  const { redisServer } = await locateTools();
-  const redis = await startRedis(paths, redisServer, undefined);
-  const { redisSocket: socketPath } = paths;
-  return {
-    redis: { ...redis, socketPath, url: `unix://${socketPath}` },
-    database: await startMysql(paths, program),
-  };
+  const { redis } = await startEmbedded({ dataDir, only: ['redis'] });
+  return { redis, database: await startMysql(paths, program) };
 }

@@ -15,12 +15,25 @@ export interface EmbeddedOptions {
   signal?: AbortSignal | undefined;
 }
 
-export interface EmbeddedServices {
-  redis: { url: string; socketPath: string; pid: number; adopted: boolean };
-  database: { url: string; socketPath: string; pid: number; adopted: boolean; name: string; user: string };
-  /** Stops both servers: the same as `stopEmbedded` on this data directory. */
-  close: () => Promise<void>;
+interface Started {
+  url: string;
+  socketPath: string;
+  pid: number;
+  adopted: boolean;
 }
+
+interface Servers {
+  redis: Started;
+  database: Started & { name: string; user: string };
+}
+
+/** A server that a data directory may run for itself. */
+export type EmbeddedName = keyof Servers;
+
+export type EmbeddedServices<Name extends EmbeddedName = EmbeddedName> = Pick<Servers, Name> & {
+  /** Stops the servers of the data directory: the same as `stopEmbedded`. */
+  close: () => Promise<void>;
+};
 
 export interface ServiceStatus {
   state: 'running' | 'not_answering' | 'stopped';
@@ -34,31 +47,46 @@ const LOCK_TIMEOUT_MS = 300_000;
 const REDIS_STOP_MS = 30_000;
 const DATABASE_STOP_MS = 90_000;
 
+const ALL: readonly EmbeddedName[] = ['redis', 'database'];
+
 /**
  * Starts a private Redis and a private MariaDB for a data directory, or adopts those that run already, and waits until
- * both answer. They outlive the calling process. Safe to call from several processes at once, and after a SIGKILL of
+ * they answer. They outlive the calling process. Safe to call from several processes at once, and after a SIGKILL of
  * everything.
- * @throws tool_missing when a server is not installed, naming the packages
+ * @param options.only the servers that are wanted (default: both). Nothing is demanded of the machine for another one.
+ * @throws tool_missing when a wanted server is not installed, naming the packages
  * @throws service_failed when a server does not start, with the end of its log
  */
-export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServices> {
+export async function startEmbedded<Name extends EmbeddedName = EmbeddedName>(
+  options: EmbeddedOptions & { only?: readonly Name[] },
+): Promise<EmbeddedServices<Name>> {
   const log = options.log ?? (() => undefined);
-  const tools = await locateTools();
+  const names: readonly EmbeddedName[] = options.only ?? ALL;
+  const toolPath = await locateTools(names);
   const paths = await prepareEmbeddedPaths(options.dataDir);
+  const start: Record<EmbeddedName, () => Promise<[string, Servers[EmbeddedName]]>> = {
+    redis: async () => {
+      const redis = await startRedis(paths, toolPath('redis-server'), options.signal);
+      return [`Redis ${describe(redis)}`, redisFacts(paths, redis)];
+    },
+    database: async () => {
+      await initialiseDatabase(paths, toolPath('mariadb-install-db'), options.signal);
+      const database = await startMariadb(paths, toolPath('mariadbd'), options.signal);
+      return [`MariaDB ${describe(database)}`, databaseFacts(paths, database)];
+    },
+  };
   return withDirectoryLock(lockOf(paths, options.signal), async () => {
     throwIfAborted(options.signal);
-    await initialiseDatabase(paths, tools.mariadbInstallDb, options.signal);
     // Settled, not all: a failure of one must not return while the other is still being started.
-    const [redis, database] = await Promise.allSettled([
-      startRedis(paths, tools.redisServer, options.signal),
-      startMariadb(paths, tools.mariadbd, options.signal),
-    ]);
-    if (redis.status === 'rejected') throw redis.reason;
-    if (database.status === 'rejected') throw database.reason;
-    log(
-      `Redis ${describe(redis.value)}, MariaDB ${describe(database.value)}, sockets in ${paths.socketDir}.`,
-    );
-    return facts(paths, redis.value, database.value, log);
+    const settled = await Promise.allSettled(names.map((name) => start[name]()));
+    const started = settled.map((one) => {
+      if (one.status === 'rejected') throw one.reason;
+      return one.value;
+    });
+    log(`${started.map(([text]) => text).join(', ')}, sockets in ${paths.socketDir}.`);
+    const servers = Object.fromEntries(names.map((name, index) => [name, started[index]?.[1]]));
+    const close = () => stopEmbedded({ dataDir: paths.dataDir, log });
+    return { ...servers, close } as EmbeddedServices<Name>;
   });
 }
 
@@ -107,22 +135,19 @@ function lockOf(paths: EmbeddedPaths, signal: AbortSignal | undefined) {
   return { runDir: paths.runDir, purpose: 'embedded', timeoutMs: LOCK_TIMEOUT_MS, signal };
 }
 
-function facts(
-  paths: EmbeddedPaths,
-  redis: { pid: number; adopted: boolean },
-  database: { pid: number; adopted: boolean },
-  log: (line: string) => void,
-): EmbeddedServices {
+type Begun = Pick<Started, 'pid' | 'adopted'>;
+
+function redisFacts({ redisSocket }: EmbeddedPaths, begun: Begun): Servers['redis'] {
+  return { ...begun, socketPath: redisSocket, url: `unix://${urlPath(redisSocket)}` };
+}
+
+function databaseFacts({ databaseSocket }: EmbeddedPaths, begun: Begun): Servers['database'] {
   return {
-    redis: { ...redis, socketPath: paths.redisSocket, url: `unix://${urlPath(paths.redisSocket)}` },
-    database: {
-      ...database,
-      socketPath: paths.databaseSocket,
-      name: DATABASE_NAME,
-      user: DATABASE_USER,
-      url: `mariadb://${DATABASE_USER}@localhost/${DATABASE_NAME}?socketPath=${urlPath(paths.databaseSocket)}`,
-    },
-    close: () => stopEmbedded({ dataDir: paths.dataDir, log }),
+    ...begun,
+    socketPath: databaseSocket,
+    name: DATABASE_NAME,
+    user: DATABASE_USER,
+    url: `mariadb://${DATABASE_USER}@localhost/${DATABASE_NAME}?socketPath=${urlPath(databaseSocket)}`,
   };
 }
 

@@ -1,47 +1,47 @@
 import { spawn } from 'node:child_process';
 import { StrataError } from '../../shared/errors.js';
 
-/** The programs of the embedded services, and the Debian or Ubuntu package of each. */
-const PACKAGES: Readonly<Record<string, string>> = {
-  'redis-server': 'redis-server',
-  mariadbd: 'mariadb-server',
-  'mariadb-install-db': 'mariadb-server',
-};
+/** A program of an embedded service. */
+type Program = 'redis-server' | 'mariadbd' | 'mariadb-install-db';
 
-/** Absolute paths of the programs. */
-export interface ToolPaths {
-  redisServer: string;
-  mariadbd: string;
-  mariadbInstallDb: string;
-}
+/** The programs of each embedded service, the Debian or Ubuntu package that holds them, and what makes them needless. */
+const NEEDS = {
+  redis: { programs: ['redis-server'], package: 'redis-server', setting: 'STRATA_REDIS_URL' },
+  database: {
+    programs: ['mariadbd', 'mariadb-install-db'],
+    package: 'mariadb-server',
+    setting: 'STRATA_DATABASE_URL',
+  },
+} as const satisfies Record<string, { programs: readonly Program[]; package: string; setting: string }>;
 
 // Servers live in the sbin directories, which an ordinary user's PATH often lacks.
 const LOOK_UP =
   'PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"; for tool; do printf "%s\\n" "$(command -v "$tool")"; done';
 
 /**
- * Finds the programs on the PATH and in the sbin directories.
- * @throws tool_missing naming every missing program and the packages that hold them
+ * Finds the programs of the services on the PATH and in the sbin directories.
+ * @returns the absolute path of each program
+ * @throws tool_missing naming every missing program, the packages that hold them and the settings that replace them
  */
-export async function locateTools(): Promise<ToolPaths> {
-  const names = Object.keys(PACKAGES);
-  const paths = (await runShell(LOOK_UP, names)).split('\n');
-  const missing = names.filter((_, index) => !paths[index]?.startsWith('/'));
+export async function locateTools(
+  services: readonly (keyof typeof NEEDS)[],
+): Promise<(program: Program) => string> {
+  const needs = services.map((service) => NEEDS[service]);
+  const programs: Program[] = needs.flatMap((need) => [...need.programs]);
+  const paths = (await runShell(LOOK_UP, programs)).split('\n');
+  const found = new Map(programs.map((program, index) => [program, paths[index] ?? '']));
+  const missing = programs.filter((program) => !found.get(program)?.startsWith('/'));
   if (missing.length > 0) {
-    const packages = [...new Set(missing.map((name) => PACKAGES[name]))];
+    const lacking = needs.filter((need) => need.programs.some((program) => missing.includes(program)));
+    const packages = lacking.map((need) => need.package);
     throw new StrataError(
       'tool_missing',
       `The embedded services need ${missing.join(', ')}: install ${packages.join(' and ')} ` +
-        `(apt-get install ${packages.join(' ')}), or set STRATA_REDIS_URL and STRATA_DATABASE_URL.`,
+        `(apt-get install ${packages.join(' ')}), or set ${lacking.map((need) => need.setting).join(' and ')}.`,
       { details: { missing, packages } },
     );
   }
-  const pathOf = (name: string) => paths[names.indexOf(name)] ?? name;
-  return {
-    redisServer: pathOf('redis-server'),
-    mariadbd: pathOf('mariadbd'),
-    mariadbInstallDb: pathOf('mariadb-install-db'),
-  };
+  return (program) => found.get(program) ?? program;
 }
 
 /** Runs a fixed script of ours under /bin/sh with positional arguments; returns its output. */

@@ -23,12 +23,21 @@ export function periodNames(timeZone: string): Record<Period, NamePeriod> {
     month: '2-digit',
     day: '2-digit',
     hour: '2-digit',
-    timeZoneName: 'longOffset',
+    minute: '2-digit',
+    second: '2-digit',
   });
   const local = (at: Date) => {
     const parts = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, value]));
-    const { year = '', month = '', day = '', hour = '', timeZoneName = '' } = parts;
-    return { year, month, day, hour, offset: timeZoneName.replace('GMT', '') || 'Z' };
+    const { year = '', month = '', day = '', hour = '', minute = '', second = '' } = parts;
+    const wall = Date.UTC(
+      Number(year),
+      Number(month) - 1,
+      Number(day),
+      Number(hour),
+      Number(minute),
+      Number(second),
+    );
+    return { year, month, day, hour, offset: offsetText(wall - Math.floor(at.getTime() / 1000) * 1000) };
   };
   return {
     hourly: (at) => {
@@ -49,6 +58,16 @@ export function periodNames(timeZone: string): Record<Period, NamePeriod> {
     },
     yearly: (at) => local(at).year,
   };
+}
+
+/**
+ * An offset from UTC as `+HH:MM`. The text is our own: that of `Intl` differs by the host's version of ICU (76 says `GMT`
+ * for UTC, 78 `GMT+00:00`), and names of periods are compared and shown.
+ */
+function offsetText(offsetMs: number): string {
+  const minutes = Math.round(Math.abs(offsetMs) / 60_000);
+  const two = (n: number) => String(n).padStart(2, '0');
+  return `${offsetMs < 0 ? '-' : '+'}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;
 }
 
 /** ISO 8601, 2.2.10: a week belongs to the year that its Thursday lies in. */

@@ -5,6 +5,8 @@ import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
+import { readSettings } from '../../../../src/config/settings.js';
+import { startServices } from '../../../../src/main/control/services.js';
 import { embeddedStatus, startEmbedded, stopEmbedded } from '../../../../src/main/embedded/index.js';
 import { findMariadb } from '../../../../src/main/embedded/mariadb.js';
 import { isRunning, ownProcesses, waitUntilGone } from '../../../../src/main/embedded/processes.js';
@@ -113,6 +115,19 @@ describe('startEmbedded', () => {
     } finally {
       process.env['PATH'] = PATH;
     }
+  });
+
+  it('starts no server that an address of the user replaces', async () => {
+    const dataDir = await directories.absent();
+    const settings = readSettings({ STRATA_DATABASE_URL: 'mysql://u:p@127.0.0.1:1/d' }, dataDir);
+    const urls = await startServices(settings, { dataDir, log: () => undefined, signal: undefined });
+    expect(urls.databaseUrl).to.equal(settings.databaseUrl);
+    const { redis, database } = await embeddedStatus({ dataDir });
+    expect({ redis: redis.state, database: database.state }).to.eql({
+      redis: 'running',
+      database: 'stopped',
+    });
+    expect(await readdir(dataDir)).to.not.include('mariadb');
   });
 
   it('shows the end of the log when a server cannot start', async () => {

@@ -31,7 +31,7 @@ export interface Inflicted {
 export interface FaultKind {
   title: string;
   /** The check must run as a user who may not read everything. */
-  asNobody?: true;
+  asOwner?: true;
   inflict(place: Place): Promise<Inflicted>;
 }
 
@@ -166,7 +166,7 @@ export const FAULT_KINDS: FaultKind[] = [
   },
   {
     title: 'permission denied',
-    asNobody: true,
+    asOwner: true,
     inflict: async ({ at, number }) => {
       const { image } = at(number);
       await chmod(image, 0);

@@ -19,9 +19,10 @@ import { asStrataError } from '../../../../../src/shared/errors.js';
 import { attemptBackup } from '../../../../helpers/backupService.js';
 import { addBackup } from '../../../../helpers/chainJobs.js';
 import { codeOf } from '../../../../helpers/codeOf.js';
+import type { DatabaseSuite } from '../../../../helpers/openSuite.js';
 import { runTool } from '../../../../helpers/runTool.js';
 import { healths, validate } from '../support.js';
-import { asNobody } from './asNobody.js';
+import { validateAsOwner } from './asOwner.js';
 import type { FaultKind, Inflicted, Place } from './kinds.js';
 
 /** What plain `qemu-img` makes of a restore point. */
@@ -55,13 +56,12 @@ export interface NextBackup {
 const BLOCK = 65_536;
 
 /** Puts a fault into a chain, and lets everything that Strata does with a chain meet it. */
-export async function observe(ds: DataSource, kind: FaultKind, place: Place): Promise<Observation> {
+export async function observe(suite: DatabaseSuite, kind: FaultKind, place: Place): Promise<Observation> {
   const { chain } = place;
+  const { ds } = suite;
   const inflicted = await kind.inflict(place);
   const check = (level: 'quick' | 'deep') =>
-    kind.asNobody
-      ? asNobody(chain.directory, () => validate(ds, chain, { level }))
-      : validate(ds, chain, { level });
+    kind.asOwner ? validateAsOwner(suite, chain, level) : validate(ds, chain, { level });
   try {
     const quick = await check('quick');
     const deep = await check('deep');
