@@ -5,8 +5,9 @@ const DEFAULT_PORT = '10809';
 const URI = /^(nbd|nbds|nbd\+unix):\/\//;
 
 /**
- * Spells an NBD URI for a QEMU tool. QEMU 7.2 knows `nbd://` and `nbd+unix://`; `nbds://` is spelled as options with a
- * TLS object, whose certificates are in the directory named by the URI's `tls-certificates` (as in libnbd): QEMU wants
+ * Spells an NBD URI for a QEMU tool. `nbd://` stays a URI. `nbd+unix://` is spelled as options: QEMU 10 and later refuse
+ * an escaped percent sign or ampersand in the socket's path, which 7.2 reads. `nbds://` is spelled as options with a TLS
+ * object, whose certificates are in the directory named by the URI's `tls-certificates` (as in libnbd): QEMU wants
  * `ca-cert.pem` there, and `client-cert.pem` and `client-key.pem` if the server asks for them.
  * URI syntax: https://github.com/NetworkBlockDevice/nbd/blob/master/doc/uri.md
  * @throws invalid_request for another scheme, or for `nbds://` without certificates
@@ -18,7 +19,35 @@ export function nbdOpenArgs(uri: string, id: string): { objects: string[]; name:
       details: { uri },
     });
   }
-  return scheme === 'nbds' ? tlsOpenArgs(uri, id) : { objects: [], name: uri };
+  if (scheme === 'nbds') return tlsOpenArgs(uri, id);
+  return { objects: [], name: scheme === 'nbd+unix' ? unixName(uri) : uri };
+}
+
+/** The query is decoded by hand: `URLSearchParams` reads a plus sign as a blank, which is right in forms only. */
+function unixName(uri: string): string {
+  const { pathname, search } = parseUri(uri);
+  const socket = /^\?socket=([^&]*)$/.exec(search)?.[1];
+  if (socket === undefined) {
+    throw new StrataError(
+      'invalid_request',
+      'An nbd+unix:// address has the parameter "socket" and no other.',
+      {
+        details: { uri },
+      },
+    );
+  }
+  return nbdName(
+    { type: 'unix', path: checkAbsolutePath(decode(socket, uri)) },
+    decode(pathname.slice(1), uri),
+  );
+}
+
+/** A server in QEMU's options (BlockdevOptionsNbd in qapi/block-core.json). */
+type Server = { type: 'unix'; path: string } | { type: 'inet'; host: string; port: string };
+
+function nbdName(server: Server, exportName: string, extra: { 'tls-creds'?: string } = {}): string {
+  const options = { driver: 'raw', file: { driver: 'nbd', server, export: exportName, ...extra } };
+  return `json:${JSON.stringify(options)}`;
 }
 
 function tlsOpenArgs(uri: string, id: string): { objects: string[]; name: string } {
@@ -32,23 +61,15 @@ function tlsOpenArgs(uri: string, id: string): { objects: string[]; name: string
     );
   }
   const path = escapeCommas(checkAbsolutePath(directory));
-  const options = {
-    driver: 'raw',
-    file: {
-      driver: 'nbd',
-      server: {
-        type: 'inet',
-        // A literal IPv6 address stands in brackets in a URI, and without them in QEMU's options.
-        host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
-        port: url.port || DEFAULT_PORT,
-      },
-      export: decodeURIComponent(url.pathname.replace(/^\//, '')),
-      'tls-creds': id,
-    },
+  const server: Server = {
+    type: 'inet',
+    // A literal IPv6 address stands in brackets in a URI, and without them in QEMU's options.
+    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: url.port || DEFAULT_PORT,
   };
   return {
     objects: ['--object', `tls-creds-x509,id=${id},endpoint=client,verify-peer=on,dir=${path}`],
-    name: `json:${JSON.stringify(options)}`,
+    name: nbdName(server, decode(url.pathname.replace(/^\//, ''), uri), { 'tls-creds': id }),
   };
 }
 
@@ -56,9 +77,18 @@ function parseUri(uri: string): URL {
   try {
     return new URL(uri);
   } catch (error) {
-    throw new StrataError('invalid_request', 'The NBD address is not a URI.', {
-      cause: error,
-      details: { uri },
-    });
+    throw notUri(uri, error);
   }
+}
+
+function decode(text: string, uri: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    throw notUri(uri, error);
+  }
+}
+
+function notUri(uri: string, cause: unknown): StrataError {
+  return new StrataError('invalid_request', 'The NBD address is not a URI.', { cause, details: { uri } });
 }
