@@ -8,7 +8,9 @@ export const ConsolidationStep = closed({
   removes: Type.Array(Type.String(), { description: 'Backups that a merge removes, topmost first.' }),
   onto: nullable(Type.String({ description: 'What the merged file stands on; null for nothing.' })),
   reason: oneOf(['not_kept', 'expired', 'stands_on_removed']),
-  bytes: Bytes('The most that can come free'),
+  bytes: Bytes(
+    'Up to this comes free: of a merge all but its largest file, and more where parts of the disk have become zero',
+  ),
 });
 export type ConsolidationStep = Static<typeof ConsolidationStep>;
 

@@ -14,7 +14,7 @@ export function renderConsolidation(
       { title: 'BACKUP', value: (row) => row.backup_id },
       { title: 'TAKES IN', value: (row) => row.removes.join(', ') },
       { title: 'STANDS ON', value: (row) => (row.action === 'merge' ? (row.onto ?? 'nothing') : '') },
-      { title: 'AT MOST FREED', value: (row) => size(row.bytes), align: 'right' },
+      { title: 'FREED UP TO', value: (row) => size(row.bytes), align: 'right' },
       { title: 'REASON', value: (row) => row.reason },
     ],
     steps,

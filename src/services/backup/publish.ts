@@ -11,6 +11,7 @@ import { headerDigest } from '../repository/imageHeader.js';
 import type { BackupFiles } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import { type Audit, type Manifest, serialiseManifest } from '../repository/manifest.js';
+import { storedBytes } from '../repository/storedBytes.js';
 import type { BackupContext } from './context.js';
 import { type BackupPlan, trackerOf } from './plan.js';
 
@@ -119,7 +120,7 @@ async function describe(input: PublishInput): Promise<Manifest> {
     file_length: image.size,
     file_mtime_ms: Math.floor(image.mtimeMs),
     header_sha256: await headerDigest(path),
-    size_bytes: image.blocks * 512,
+    size_bytes: storedBytes(image),
     virtual_size: input.virtualSize,
     bytes_transferred: input.bytesTransferred,
     content_id: input.contentId,

@@ -64,7 +64,7 @@ export type PlanStep =
       /** What the merged file stands on; null for nothing. */
       onto: string | null;
       reason: 'stands_on_removed';
-      /** What the files of `removes` take: the most that can come free. */
+      /** The most that comes free, where no part of the disk has become zero since: then more does. */
       bytes: number;
     };
 

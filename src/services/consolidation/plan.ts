@@ -93,9 +93,15 @@ function mergeInto(standing: Standing, top: LayerFact): PlanStep[] {
       removes: run.map(({ id }) => id),
       onto: base.parentId,
       reason: 'stands_on_removed',
-      bytes: run.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      bytes: comesFree([top, ...run]),
     },
   ];
+}
+
+/** The merged file holds at least what the largest of the files holds: all else may be doubled in it, and come free. */
+function comesFree(files: readonly LayerFact[]): number {
+  const sizes = files.map(({ sizeBytes }) => sizeBytes);
+  return sizes.reduce((sum, size) => sum + size, 0) - Math.max(...sizes);
 }
 
 function removal({ id, status, sizeBytes }: LayerFact): PlanStep {

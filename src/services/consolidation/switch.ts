@@ -7,6 +7,7 @@ import { headerDigest } from '../repository/imageHeader.js';
 import { sidecarsOf } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import type { Manifest, NextLayer } from '../repository/manifest.js';
+import { storedBytes } from '../repository/storedBytes.js';
 import type { LayerFact } from './facts.js';
 import { readOwnManifest, replaceManifest } from './manifests.js';
 import type { Work } from './work.js';
@@ -63,15 +64,15 @@ export async function finishSwitch(
 }
 
 async function describeNext({ held }: Work, { image, type, below }: SwitchInput): Promise<NextLayer> {
-  const { size, mtimeMs, blocks } = await stat(image);
+  const stats = await stat(image);
   return {
     fence: held.lease.fence,
     backup_type: type,
     parent_backup_id: below?.id ?? null,
     parent_file: below ? basename(below.path) : null,
-    file_length: size,
-    file_mtime_ms: Math.floor(mtimeMs),
+    file_length: stats.size,
+    file_mtime_ms: Math.floor(stats.mtimeMs),
     header_sha256: await headerDigest(image),
-    size_bytes: blocks * 512,
+    size_bytes: storedBytes(stats),
   };
 }

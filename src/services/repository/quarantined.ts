@@ -5,6 +5,7 @@ import { errnoOf } from '../../shared/errors.js';
 import { syncDirectory } from './durable.js';
 import { assertRepository } from './marker.js';
 import { QUARANTINE_NAME } from './reconcile/scan.js';
+import { storedBytes } from './storedBytes.js';
 
 /** What lies in a folder. */
 export interface Held {
@@ -68,7 +69,7 @@ async function count(directory: string, signal: AbortSignal): Promise<Held> {
       held.bytes += below.bytes;
     } else {
       held.files++;
-      held.bytes += stats.blocks * 512;
+      held.bytes += storedBytes(stats);
     }
   }
   return held;

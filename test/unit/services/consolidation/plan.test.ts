@@ -60,6 +60,13 @@ describe('planMerges', () => {
     ]);
   });
 
+  it('does not promise the room of a full that goes into an increment: only what both may hold comes free', () => {
+    const layers = chain({ f: { sizeBytes: 6000 }, i1: { on: 'f', sizeBytes: 200 }, i2: { on: 'i1' } });
+    expect(planMerges(layers, new Set(['i2'])).steps.map(({ bytes }) => bytes)).to.eql([300]);
+    expect(planMerges(layers, new Set(['f', 'i2'])).steps.map(({ bytes }) => bytes)).to.eql([100]);
+    expect(planMerges(layers, new Set(['i1'])).steps.map(({ bytes }) => bytes)).to.eql([100, 200]);
+  });
+
   it('removes a whole segment, and one that nothing kept stands on', () => {
     const layers = chain({ ...LINEAR, g: {}, j1: { on: 'g' } });
     expect(plan(layers, 'g', 'j1')).to.deep.equal(
