@@ -80,10 +80,6 @@ apt_get() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@" </dev/null
 }
 
-installed() { # package
-  [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
-}
-
 # MariaDB's packages would remove an installed MySQL, with the service of whoever runs it.
 refuse_removals() { # packages...
   local removed
@@ -94,22 +90,33 @@ refuse_removals() { # packages...
   exit 1
 }
 
-# Packages of servers enable a service for the next boot. Those installed just now belong to nobody else: Strata starts
-# private servers, and a second one on the machine's ports and memory is nothing that a user of Strata asked for.
-keep_services_off() { # packages...
+packages_installed() {
+  dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort
+}
+
+# What packages themselves enable and disable units with: it works without systemd, and upgrades respect it. It refuses
+# to work outside of dpkg, hence the variable.
+unit_helper() { # package, arguments...
+  as_root env "DPKG_MAINTSCRIPT_PACKAGE=$1" deb-systemd-helper "${@:2}" >/dev/null
+}
+
+# Packages of servers enable a service for the next boot, and so do some that they need. What was installed just now belongs
+# to nobody else: Strata starts private servers, and a user of Strata has not asked for others on the machine's ports.
+keep_services_off() { # the packages there were before, one a line
   local package unit
-  for package in "$@"; do
-    installed "$package" || continue
+  while IFS= read -r package; do
+    case "$package" in systemd* | dbus* | udev) continue ;; esac
     while IFS= read -r unit; do
-      if command -v deb-systemd-helper >/dev/null; then as_root deb-systemd-helper disable "$unit" >/dev/null; fi
-      [[ ! -e "/etc/init.d/${unit%.*}" ]] || as_root update-rc.d "${unit%.*}" disable >/dev/null 2>&1 || true
-      echo "The service $unit of $package is installed and does not start at boot; 'systemctl enable $unit' changes that."
-    done < <(dpkg -L "$package" | sed -n 's|^\(/usr\)\?/lib/systemd/system/\([^/@]*\.\(service\|socket\)\)$|\2|p')
-  done
+      compgen -G "/etc/systemd/system/*.wants/$unit" >/dev/null || continue
+      unit_helper "$package" disable "$unit"
+      [[ ! -e "/etc/init.d/${unit%.*}" ]] || as_root update-rc.d "${unit%.*}" disable >/dev/null 2>&1
+      echo "The service $unit of $package does not start at boot; 'systemctl enable $unit' changes that."
+    done < <(dpkg -L "$package" | sed -nE 's#^(/usr)?/lib/systemd/system/([^/@]*[.](service|socket|timer))$#\2#p')
+  done < <(comm -13 <(printf '%s\n' "$1") <(packages_installed))
 }
 
 install_packages() {
-  local missing packages=() fresh=() before after name
+  local missing packages=() before after had name
   mapfile -t missing < <(missing_tools)
   [[ ${#missing[@]} -gt 0 ]] || return 0
   [[ -z "${STRATA_NO_APT:-}" ]] || refuse "STRATA_NO_APT forbids to install them." "${missing[@]}"
@@ -120,11 +127,11 @@ install_packages() {
   mapfile -t packages < <(for name in "${missing[@]}"; do first_available "${name#*:}"; done | sort -u)
   refuse_removals "${packages[@]}"
   before=$(running_services)
-  mapfile -t fresh < <(for name in "${packages[@]}"; do installed "$name" || printf '%s\n' "$name"; done)
+  had=$(packages_installed)
   forbid_service_starts
   apt_get -qq install -y --no-remove --no-install-recommends "${packages[@]}"
   allow_service_starts
-  keep_services_off "${fresh[@]}"
+  keep_services_off "$had"
   after=$(running_services)
   [[ "$before" == "$after" ]] || echo "Note: a system service was started by its package: $after" >&2
   mapfile -t missing < <(missing_tools)

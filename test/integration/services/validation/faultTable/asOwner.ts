@@ -20,10 +20,10 @@ export async function validateAsOwner(
 ): Promise<ValidationReport> {
   if (process.getuid?.() !== 0) return validate(suite.ds, chain, { level });
   const { databaseSocketPath, databaseUser, databaseName } = suite;
-  const { stdout } = await execa('setpriv', [
-    ...['--pdeathsig', 'KILL', '--bounding-set', '-dac_override,-dac_read_search', '--'],
-    ...[process.execPath, PROGRAM, databaseSocketPath, databaseUser, databaseName],
-    ...[chain.chainId, chain.repositoryId, level],
-  ]);
+  const node = [process.execPath, PROGRAM];
+  const database = [databaseSocketPath, databaseUser, databaseName];
+  const asOwner = ['--pdeathsig', 'KILL', '--bounding-set', '-dac_override,-dac_read_search', '--'];
+  const wanted = [chain.chainId, chain.repositoryId, level];
+  const { stdout } = await execa('setpriv', [...asOwner, ...node, ...database, ...wanted]);
   return JSON.parse(stdout) as ValidationReport;
 }
