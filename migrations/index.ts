@@ -14,6 +14,7 @@ import { AddHoldChanges1795000000015 } from './1795000000015-AddHoldChanges.js';
 import { AddCatalogueIndexes1795000000040 } from './1795000000040-AddCatalogueIndexes.js';
 import { AddPolicyVerification1795000000048 } from './1795000000048-AddPolicyVerification.js';
 import { AddDamagedRestores1795000000055 } from './1795000000055-AddDamagedRestores.js';
+import { AddResourceClaims1796000000150 } from './1796000000150-AddResourceClaims.js';
 
 /** All migrations, oldest first. */
 export const MIGRATIONS = [
@@ -33,4 +34,5 @@ export const MIGRATIONS = [
   AddCatalogueIndexes1795000000040,
   AddPolicyVerification1795000000048,
   AddDamagedRestores1795000000055,
+  AddResourceClaims1796000000150,
 ];

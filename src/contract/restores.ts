@@ -22,7 +22,8 @@ export const RestoreTarget = closed({
   path: Type.String({
     minLength: 1,
     maxLength: 4096,
-    description: 'Absolute, under one of STRATA_RESTORE_ROOTS.',
+    description:
+      'Absolute, under one of STRATA_RESTORE_ROOTS, and in no repository: a file that does not exist yet, or a block device that nobody uses.',
   }),
 });
 

@@ -39,6 +39,7 @@ export { PolicyRun, type PolicyRunStatus, type PolicyRunTrigger, PolicyRunVm } f
 export { PushExport, type PushOffer, type PushState } from './pushExport.js';
 export { PushPort } from './pushPort.js';
 export { Repository, type RepositoryType } from './repository.js';
+export { type ClaimMode, ResourceClaim } from './resourceClaim.js';
 export { RestoreJob, type RestoreFormat, type RestoreTarget } from './restoreJob.js';
 export {
   POINT_NOTES,

@@ -55,6 +55,11 @@ export const ERRORS = {
   source_io_error: passing('The source could not be read.', 502),
   nbd_not_allowed: input('The NBD address is not allowed by STRATA_NBD_ALLOW.'),
   bitmap_missing: input('The NBD export does not offer the dirty bitmap.', 422),
+  // Targets
+  target_in_use: passing('The device or file to be written is in use.', 409),
+  target_changed: failure('The directory or device to be written was exchanged meanwhile.', 409),
+  target_unreliable: failure('The target does not take or hold what is written to it.'),
+  resource_busy: waiting('Another job reads or writes the same file or device.', 409),
   // NBD
   nbd_connection_lost: passing('The NBD connection was lost.'),
   nbd_protocol_error: failure('The NBD server broke the protocol.', 502),

@@ -63,7 +63,7 @@ describe('A VM of two disks', () => {
       const paths = [vm.path(0), device];
       const points: EndedPoint[] = [];
       /** Writes to these blocks of both disks, and backs up by a list that names them. */
-      const backUp = async (blocks: number[]) => {
+      const backUp = async (blocks: number[], read: readonly string[] = paths) => {
         for (const path of paths) for (const block of blocks) await writeAt(path, block * BLOCK, 512);
         await runTool('sync', device);
         const n = points.length;
@@ -71,7 +71,7 @@ describe('A VM of two disks', () => {
         const changed_extents = blocks.map((block) => ({ offset: block * BLOCK, length: 512 }));
         const disks = IDS.map((id) => ({
           disk_id: id,
-          source: { type: 'file' as const, path: paths[id] ?? '', format: 'raw' as const },
+          source: { type: 'file' as const, path: read[id] ?? '', format: 'raw' as const },
           change_id: `${id}.${n}`,
           ...since(id),
           changed_extents,
@@ -97,6 +97,12 @@ describe('A VM of two disks', () => {
       await restore(1, 0);
       expect(await backUp([9])).to.deep.equal({ 0: 'incremental disk_restored', 1: 'incremental' });
       expect(await backUp([10])).to.deep.equal({ 0: 'incremental', 1: 'incremental' });
+      // The file behind the device is the same disk by another name.
+      await restore(2, 1);
+      expect(await backUp([11], [vm.path(0), vm.path(1)])).to.deep.equal({
+        0: 'incremental',
+        1: 'incremental disk_restored',
+      });
       await expectSame(
         fleet,
         points.flatMap(({ backups }) => Object.values(backups)),

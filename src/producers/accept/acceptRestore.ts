@@ -2,10 +2,12 @@ import type { EntityManager } from '../../db/database.js';
 import { IS_LAYER } from '../../db/jobs/layers.js';
 import { takePosition } from '../../db/jobs/position.js';
 import { readReach } from '../../db/stores/layerProofs.js';
+import { allRepositories } from '../../db/stores/repositories.js';
 import type { Health, JobStatus, RestoreFormat, RestoreTarget } from '../../entities/index.js';
 import { checkRestorable, type RestoreWish } from '../../services/restore/plan.js';
 import { byId, lineageOf } from '../../services/validation/lineage.js';
 import { StrataError } from '../../shared/errors.js';
+import { isUnder } from '../../shared/files.js';
 import { newId } from '../../shared/ids.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { acceptOnce } from './once.js';
@@ -49,6 +51,7 @@ interface LayerRow {
  * @throws wrong_state when the backup has not completed
  * @throws backup_damaged when it, or what it stands on, is known to be damaged, or is suspect and `verify` is false
  * @throws invalid_request for `allow_damaged` without `verify`
+ * @throws path_not_allowed for a target outside of the allowed directories, or in a repository
  */
 export async function acceptRestore(
   deps: AcceptDeps,
@@ -56,6 +59,7 @@ export async function acceptRestore(
   idempotency?: Idempotency,
 ): Promise<RestoreAnswer> {
   checkPathUnder(body.target.path, deps.settings.restoreRoots, 'target.path', 'STRATA_RESTORE_ROOTS');
+  await assertOutsideRepositories(deps, body.target.path);
   return acceptOnce(deps, idempotency, async (tx) => {
     const rows = await tx.query<BackupRow[]>(
       `SELECT b.chain_id, b.repository_id, b.status, r.pool FROM backup_jobs b
@@ -98,6 +102,17 @@ export async function acceptRestore(
     };
     return { answer: { restore_id: id, status }, deliveries: status === 'released' ? [delivery] : [] };
   });
+}
+
+/** By the names alone: the worker looks where they lead. */
+async function assertOutsideRepositories({ ds }: AcceptDeps, path: string): Promise<void> {
+  const inside = (await allRepositories(ds)).find(({ rootPath }) => isUnder(path, rootPath));
+  if (!inside) return;
+  throw new StrataError(
+    'path_not_allowed',
+    `${path} lies in the repository ${inside.name} (${inside.rootPath}); nothing is restored into one.`,
+    { field: 'target.path' },
+  );
 }
 
 /** Judges the backup and all that it stands on, as the worker will: what is known now need not fail as a job. */

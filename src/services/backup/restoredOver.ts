@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises';
-import type { OpenSource } from '../../datapath/index.js';
+import { type OpenSource, storageIds } from '../../datapath/index.js';
 import { restoredPathsSince } from '../../db/stores/restores.js';
+import { errnoOf } from '../../shared/errors.js';
 import type { Attempt } from './attempt.js';
 import type { BackupPlan } from './plan.js';
 
@@ -18,6 +19,18 @@ export async function isRestoredOver(
   const parent = context.lineage.find(({ id }) => id === plan.parent.id);
   if (!parent) throw new RangeError(`${plan.parent.id} is not in the lineage of ${context.job.id}`);
   const paths = await restoredPathsSince(deps.ds, parent.createdAt);
-  const real = await Promise.all(paths.map((path) => realpath(path).catch(() => path)));
-  return real.includes(imageRef.path);
+  if (paths.length === 0) return false;
+  const read = new Set(await namesOf(imageRef.path));
+  for (const path of paths) if ((await namesOf(path)).some((name) => read.has(name))) return true;
+  return false;
+}
+
+/** By its path, and by the storage that it leads to: a loop device and the file behind it are one disk. */
+async function namesOf(path: string): Promise<string[]> {
+  try {
+    return [await realpath(path), ...(await storageIds(path))];
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return [path];
+  }
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type OpenSource, openSource, type SourceSpec } from '../../datapath/index.js';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
+import { claimPath } from '../chain/claimStorage.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { ReportProgress, ServiceDeps } from '../deps.js';
 import { makeDirectory, removeDirectories } from '../repository/durable.js';
@@ -97,6 +98,8 @@ async function runPull(input: Begun, spec: SourceSpec): Promise<BackupOutcome> {
   const source = await openSource(spec, policy, { signal: held.signal });
   let outcome: BackupOutcome;
   try {
+    // What a restore writes over is not read: it would be neither the one nor the other.
+    if (source.imageRef.type === 'file') await claimPath(deps.ds, held, source.imageRef.path, 'read');
     checkSize(context, source);
     const attempt = { ...input, virtualSize: source.sizeBytes };
     outcome = await copy({ ...attempt, context: await healLineage(attempt, source) }, source);

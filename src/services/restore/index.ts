@@ -8,4 +8,4 @@ export {
 } from './plan.js';
 export type { RestoreResult } from './result.js';
 export { runRestore } from './runRestore.js';
-export { inspectTarget, type TargetFacts } from './target.js';
+export { inspectTarget, type TargetFacts, type TargetRules } from './target.js';

@@ -1,14 +1,21 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, unlink } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { DataSource } from '../../db/database.js';
 import { recordStep, readSteps, type StepRecord } from '../../db/jobs/journal.js';
+import type { ChainLease } from '../../db/jobs/lease.js';
 import { endedRestores } from '../../db/stores/restores.js';
 import { isStrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../chain/holdLease.js';
-import { publishFile, syncDirectory } from '../repository/durable.js';
+import { publishFile } from '../repository/durable.js';
 import { partialsIn, partialsOf, type RestorePlan } from './plan.js';
 import type { RestoreResult } from './result.js';
 import { type FileIdentity, identityOf } from './target.js';
+import {
+  makePrivateDirectory,
+  type PrivateDirectory,
+  removeDirectoryAt,
+  type TargetDirectory,
+} from './targetDirectory.js';
 
 type FilePlan = Extract<RestorePlan, { kind: 'file' }>;
 
@@ -21,56 +28,69 @@ const PUBLISHING = 'publishing';
  */
 export async function beginPartial(
   ds: DataSource,
+  parent: TargetDirectory,
   plan: FilePlan,
-  jobId: string,
-  fence: number,
-): Promise<void> {
-  await removePartials(plan.parent, jobId, fence);
-  const others = partialsIn(await readdir(plan.parent));
+  { jobId, fence }: Pick<ChainLease, 'jobId' | 'fence'>,
+): Promise<PrivateDirectory> {
+  await removePartials(parent, jobId, fence);
+  const others = partialsIn(await readdir(parent.at()));
   const ended = await endedRestores(ds, [...new Set(others.map((partial) => partial.jobId))]);
   for (const partial of others) {
-    if (ended.has(partial.jobId)) await rm(join(plan.parent, partial.name), { recursive: true, force: true });
+    if (ended.has(partial.jobId)) await removeDirectoryAt(parent, partial.name);
   }
-  await mkdir(plan.directory, { mode: 0o700 });
+  return makePrivateDirectory(parent, basename(plan.directory));
 }
 
 /**
  * Removes what attempts of the job, up to that of the fence, have left in a directory. Those of a newer attempt are never
  * touched.
  */
-export async function removePartials(parent: string, jobId: string, fence: number): Promise<void> {
-  for (const name of partialsOf(jobId, fence, await readdir(parent))) {
-    await rm(join(parent, name), { recursive: true, force: true });
-  }
+export async function removePartials(parent: TargetDirectory, jobId: string, fence: number): Promise<void> {
+  for (const name of partialsOf(jobId, fence, await readdir(parent.at())))
+    await removeDirectoryAt(parent, name);
 }
 
 /**
  * Gives the restored file its name, durably and without replacing anything. The journal knows the file before the name
  * does: an attempt after a crash finishes what it recognises.
- * @throws file_exists when somebody else took the name, lease_lost
+ * @throws file_exists when somebody else took the name; target_changed when the directory is not where it was, and then
+ *   nothing is left in it; lease_lost
  */
 export async function publish(
   ds: DataSource,
   held: HeldLease,
-  plan: FilePlan,
+  { parent, partial, plan }: { parent: TargetDirectory; partial: PrivateDirectory; plan: FilePlan },
   result: RestoreResult,
 ): Promise<RestoreResult> {
-  const file = await identityOf(plan.temporary);
+  const name = basename(plan.final);
+  const file = await identityOf(partial.at(name));
   await recordStep(ds, held.lease, PUBLISHING, 'begun', { path: plan.final, file, result });
   await held.assertHeld();
+  await parent.assertInPlace();
   try {
-    await publishFile(plan.temporary, plan.final);
+    await publishFile(partial.at(name), parent.at(name));
   } catch (error) {
     // An attempt of this job that was frozen in between may have been the one.
     const earlier = isStrataError(error, 'file_exists')
-      ? recognise(await readSteps(ds, held.lease.jobId), plan.final, await identityOf(plan.final))
+      ? recognise(await readSteps(ds, held.lease.jobId), plan.final, await identityOf(parent.at(name)))
       : undefined;
     if (!earlier) throw error;
-    await syncDirectory(plan.parent);
+    await parent.sync();
     return earlier;
   }
-  await syncDirectory(plan.parent);
+  await parent.sync();
+  await takeBackUnless(parent, name);
   return result;
+}
+
+/** A directory that was moved between the last look and the link has taken the file along. */
+async function takeBackUnless(parent: TargetDirectory, name: string): Promise<void> {
+  try {
+    await parent.assertInPlace();
+  } catch (error) {
+    await unlink(parent.at(name));
+    throw error;
+  }
 }
 
 /**

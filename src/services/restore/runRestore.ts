@@ -1,10 +1,13 @@
-import { rm } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { holdDevice } from '../../datapath/index.js';
 import { readSteps } from '../../db/jobs/journal.js';
 import { completeWithResult } from '../../db/jobs/settle.js';
+import { allRepositories } from '../../db/stores/repositories.js';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
+import { claimName, claimPath } from '../chain/claimStorage.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
-import { allocatedBytes, syncDirectory } from '../repository/durable.js';
+import { allocatedBytes } from '../repository/durable.js';
 import { assertRepository } from '../repository/marker.js';
 import type { RestoredDamage } from './damage.js';
 import { planRestore, type RestorePlan } from './plan.js';
@@ -13,8 +16,9 @@ import { beginPartial, publish, recognise, removePartials } from './publish.js';
 import { assertRecordedChain, loadRequest, type RestoreRequest } from './request.js';
 import type { RestoreResult } from './result.js';
 import { assertDeviceHolds, assertRoom } from './room.js';
-import { inspectTarget } from './target.js';
-import { writeImage } from './write.js';
+import { inspectTarget, type TargetFacts } from './target.js';
+import { openTargetDirectory, removeDirectoryAt, type TargetDirectory } from './targetDirectory.js';
+import { type WriteOptions, writeImage } from './write.js';
 
 type Deps = Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir' | 'restoreRoots'>;
 
@@ -44,15 +48,11 @@ export async function runRestore(
   const request = await loadRequest(deps.ds, jobId);
   const { rootPath, id } = request.repository;
   await assertRepository(rootPath, id);
-  const target = await inspectTarget(request.targetPath, deps.restoreRoots, rootPath);
-  if (target.kind === 'taken') {
-    const earlier = recognise(await readSteps(deps.ds, jobId), target.path, target.identity);
-    if (earlier) {
-      await removePartials(target.parent, jobId, held.lease.fence);
-      await syncDirectory(target.parent);
-      return finish(deps, held, earlier);
-    }
-  }
+  const repositories = await allRepositories(deps.ds);
+  const rules = { roots: deps.restoreRoots, repositories, signal: held.signal };
+  const target = await inspectTarget(request.targetPath, rules);
+  const earlier = target.kind === 'taken' ? await published(deps, held, target) : undefined;
+  if (earlier) return finish(deps, held, earlier);
   const { format } = request;
   const plan = planRestore({ jobId, fence: held.lease.fence, format, target });
   const attempt = { deps, held, request, report, startedAt };
@@ -63,6 +63,30 @@ export async function runRestore(
   // Where a validation has said so already, the restore adds nothing.
   else if (result.damage && !request.knownDamaged) await noteProof(deps.ds, request.backupId, false);
   return finish(deps, held, result);
+}
+
+/** What an attempt of this job has published before it died; what it has left beside it is removed. */
+async function published(
+  { ds }: Deps,
+  { lease }: HeldLease,
+  target: Extract<TargetFacts, { kind: 'taken' }>,
+): Promise<RestoreResult | undefined> {
+  const earlier = recognise(await readSteps(ds, lease.jobId), target.path, target.identity);
+  if (!earlier) return undefined;
+  await inDirectory(target.parent, async (directory) => {
+    await removePartials(directory, lease.jobId, lease.fence);
+    await directory.sync();
+  });
+  return earlier;
+}
+
+async function inDirectory<T>(path: string, work: (directory: TargetDirectory) => Promise<T>): Promise<T> {
+  const directory = await openTargetDirectory(path);
+  try {
+    return await work(directory);
+  } finally {
+    await directory.close();
+  }
 }
 
 async function finish(deps: Deps, held: HeldLease, result: RestoreResult) {
@@ -90,25 +114,23 @@ async function restoreToFile(
   attempt: Attempt,
   plan: Extract<RestorePlan, { kind: 'file' }>,
 ): Promise<RestoreResult> {
-  const { deps, held, request, report } = attempt;
-  const { signal } = held;
-  await assertRecordedChain(request.images, signal);
-  await beginPartial(deps.ds, plan, request.jobId, held.lease.fence);
-  return removedAfterwards(plan.directory, async () => {
-    // QEMU measures by reading all tables, which a damaged image may not have.
-    if (!request.allowDamaged) await assertRoom(request.images[0] ?? '', plan.parent, signal);
-    const damage = await writeImage({
-      request,
-      path: plan.temporary,
-      format: plan.format,
-      targetExists: false,
-      scratchDir: deps.scratchDir,
-      rate: held.rate,
-      signal,
-      report,
+  const { deps, held, request } = attempt;
+  await assertRecordedChain(request.images, held.signal);
+  return inDirectory(plan.parent, async (parent) => {
+    const name = basename(plan.final);
+    await claimName(deps.ds, held, parent.at(), name, plan.final);
+    const partial = await beginPartial(deps.ds, parent, plan, held.lease);
+    const remove = async () => {
+      await partial.close();
+      await removeDirectoryAt(parent, basename(plan.directory));
+    };
+    return removedAfterwards(plan.directory, remove, async () => {
+      // QEMU measures by reading all tables, which a damaged image may not have.
+      if (!request.allowDamaged) await assertRoom(request.images[0] ?? '', parent, held.signal);
+      const damage = await write(attempt, { path: partial.at(name), targetExists: false });
+      const result = resultOf(attempt, plan.final, await allocatedBytes(partial.at(name)), damage);
+      return publish(deps.ds, held, { parent, partial, plan }, result);
     });
-    const result = resultOf(attempt, plan.final, await allocatedBytes(plan.temporary), damage);
-    return publish(deps.ds, held, plan, result);
   });
 }
 
@@ -116,23 +138,27 @@ async function restoreToDevice(
   attempt: Attempt,
   plan: Extract<RestorePlan, { kind: 'device' }>,
 ): Promise<RestoreResult> {
-  const { deps, held, request, report } = attempt;
-  const { signal } = held;
-  await assertRecordedChain(request.images, signal);
-  await assertDeviceHolds(plan.path, request.virtualSize, signal);
-  await held.assertHeld();
-  const { path, format } = plan;
-  const damage = await writeImage({
-    request,
-    path,
-    format,
-    targetExists: true,
-    scratchDir: deps.scratchDir,
-    rate: held.rate,
-    signal,
-    report,
-  });
-  return resultOf(attempt, path, request.virtualSize, damage);
+  const { deps, held, request } = attempt;
+  await assertRecordedChain(request.images, held.signal);
+  await claimPath(deps.ds, held, plan.path, 'write');
+  const device = await holdDevice(plan.path);
+  try {
+    await assertDeviceHolds(device.path, plan.path, request.virtualSize, held.signal);
+    await held.assertHeld();
+    const damage = await write(attempt, { path: device.path, targetExists: true });
+    return resultOf(attempt, plan.path, request.virtualSize, damage);
+  } finally {
+    await device.close();
+  }
+}
+
+function write(
+  { deps, held, request, report }: Attempt,
+  target: Pick<WriteOptions, 'path' | 'targetExists'>,
+): Promise<RestoredDamage | undefined> {
+  const { scratchDir } = deps;
+  const { rate, signal } = held;
+  return writeImage({ ...target, request, format: request.format, scratchDir, rate, signal, report });
 }
 
 function resultOf(
@@ -154,8 +180,11 @@ function resultOf(
 }
 
 /** Removes the attempt's directory whatever comes of the work; trouble with that does not hide the work's own. */
-async function removedAfterwards<T>(directory: string, work: () => Promise<T>): Promise<T> {
-  const remove = () => rm(directory, { recursive: true, force: true });
+async function removedAfterwards<T>(
+  directory: string,
+  remove: () => Promise<void>,
+  work: () => Promise<T>,
+): Promise<T> {
   let value: T;
   try {
     value = await work();

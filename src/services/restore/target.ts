@@ -1,7 +1,9 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, sep } from 'node:path';
+import { filesBehind } from '../../datapath/index.js';
 import { errnoOf, StrataError } from '../../shared/errors.js';
 import { isUnder } from '../../shared/files.js';
+import { assertOutsideRepositories, type RepositoryRoot } from './outsideRepositories.js';
 
 /** What is at the target's path. `path` has no symbolic links in its directory. */
 export type TargetFacts =
@@ -18,28 +20,33 @@ export interface FileIdentity {
 
 const FIELD = { field: 'target.path' };
 
+/** Where restores may write. */
+export interface TargetRules {
+  /** Directories that restores may write to. */
+  roots: readonly string[];
+  /** All that are registered: nothing is restored into any of them. */
+  repositories: readonly RepositoryRoot[];
+  signal: AbortSignal;
+}
+
 /**
- * Looks at a restore's target, and refuses one that is outside of the allowed directories by where it really is.
- * @param roots directories that restores may write to
- * @param repositoryRoot nothing is restored into the repository itself
+ * Looks at a restore's target, and refuses one that is outside of the allowed directories, or in a repository, by where it
+ * really is. Whether it is a device decides what is there, and not its name.
  * @throws path_not_allowed, or invalid_request when the directory does not exist
  */
-export async function inspectTarget(
-  path: string,
-  roots: readonly string[],
-  repositoryRoot: string,
-): Promise<TargetFacts> {
+export async function inspectTarget(path: string, rules: TargetRules): Promise<TargetFacts> {
   const name = basename(path);
   if (!isAbsolute(path) || path.includes('\0') || path.endsWith(sep) || ['', '.', '..'].includes(name)) {
     throw new StrataError('path_not_allowed', 'The target is the absolute path of a file.', FIELD);
   }
   const parent = await realDirectory(dirname(path));
-  await assertInside(parent, roots, repositoryRoot);
+  await assertInside(parent, rules);
+  await assertOutsideRepositories(parent, rules.repositories, rules.signal);
   const real = join(parent, name);
   const found = await lstatIfAny(real);
   if (!found) return { kind: 'free', path: real, parent, name };
-  if (found.isBlockDevice()) return { kind: 'device', path: real };
-  if (found.isSymbolicLink()) return linkedDevice(real, parent, name, { roots, repositoryRoot });
+  if (found.isBlockDevice()) return device(real, rules);
+  if (found.isSymbolicLink()) return linkedDevice(real, parent, name, rules);
   return { kind: 'taken', path: real, parent, name, identity: await identityOf(real) };
 }
 
@@ -54,7 +61,7 @@ async function linkedDevice(
   path: string,
   parent: string,
   name: string,
-  { roots, repositoryRoot }: { roots: readonly string[]; repositoryRoot: string },
+  rules: TargetRules,
 ): Promise<TargetFacts> {
   const taken: TargetFacts = { kind: 'taken', path, parent, name, identity: await identityOf(path) };
   try {
@@ -63,9 +70,17 @@ async function linkedDevice(
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ELOOP') return taken;
     throw error;
   }
-  const device = await realpath(path);
-  await assertInside(dirname(device), roots, repositoryRoot);
-  return { kind: 'device', path: device };
+  const real = await realpath(path);
+  await assertInside(dirname(real), rules);
+  return device(real, rules);
+}
+
+/** A loop device over an image of a repository would be a way into it. */
+async function device(path: string, { repositories, signal }: TargetRules): Promise<TargetFacts> {
+  for (const file of await filesBehind(path)) {
+    await assertOutsideRepositories(dirname(await realpath(file)), repositories, signal);
+  }
+  return { kind: 'device', path };
 }
 
 async function realDirectory(path: string): Promise<string> {
@@ -82,23 +97,15 @@ async function realDirectory(path: string): Promise<string> {
   }
 }
 
-async function assertInside(
-  directory: string,
-  roots: readonly string[],
-  repositoryRoot: string,
-): Promise<void> {
+async function assertInside(directory: string, { roots }: TargetRules): Promise<void> {
   const allowed: string[] = [];
   for (const root of roots) allowed.push(...(await realPathIfAny(root)));
-  if (!allowed.some((root) => isUnder(directory, root))) {
-    throw new StrataError(
-      'path_not_allowed',
-      `${directory} is not below a directory that restores may write to.`,
-      FIELD,
-    );
-  }
-  if (isUnder(directory, await realpath(repositoryRoot))) {
-    throw new StrataError('path_not_allowed', `${directory} is in the repository itself.`, FIELD);
-  }
+  if (allowed.some((root) => isUnder(directory, root))) return;
+  throw new StrataError(
+    'path_not_allowed',
+    `${directory} is not below a directory that restores may write to.`,
+    FIELD,
+  );
 }
 
 async function realPathIfAny(path: string): Promise<string[]> {

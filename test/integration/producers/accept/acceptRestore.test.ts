@@ -43,6 +43,29 @@ describe('A restore that is asked for', () => {
     expect(await jobs()).to.equal(0);
   });
 
+  it('is refused at once where its target lies in a repository, of whatever pool', async () => {
+    const { ds } = fleet.suite;
+    const [row] = await ds.query<{ root_path: string; pool: string }[]>(
+      'SELECT root_path, pool FROM repositories WHERE id = ?',
+      [chain.repositoryId],
+    );
+    const root = join(fleet.restores, 'repository');
+    await ds.query(`UPDATE repositories SET root_path = ?, pool = 'elsewhere' WHERE id = ?`, [
+      root,
+      chain.repositoryId,
+    ]);
+    const path = join(root, 'x.raw');
+    const target = { type: 'file', path } as const;
+    const asked = acceptRestore(fleet.accept, { backup_id: top, target, format: 'raw' });
+    expect(await codeOf(asked)).to.equal('path_not_allowed');
+    await ds.query('UPDATE repositories SET root_path = ?, pool = ? WHERE id = ?', [
+      row?.root_path,
+      row?.pool,
+      chain.repositoryId,
+    ]);
+    expect(await jobs()).to.equal(0);
+  });
+
   it('although it is damaged is accepted where that is allowed, to be read back', async () => {
     expect(await ask(false, true)).to.equal('invalid_request');
     expect(await jobs()).to.equal(0);

@@ -1,0 +1,47 @@
+import { truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runTool } from './runTool.js';
+
+/** A loop device over a file of a test's own. Root makes it. */
+export interface LoopDevice {
+  path: string;
+  /** The file behind it. */
+  file: string;
+  /** Partitions without a table: the kernel knows them, the bytes are untouched. @returns their paths */
+  addPartitions(...bytes: readonly [offset: number, length: number][]): Promise<string[]>;
+  detach(): Promise<void>;
+}
+
+const SECTOR = 512;
+
+export async function openLoopDevice(
+  directory: string,
+  name: string,
+  sizeBytes: number,
+): Promise<LoopDevice> {
+  const file = join(directory, name);
+  await writeFile(file, '');
+  await truncate(file, sizeBytes);
+  return loopOver(file);
+}
+
+/** Another loop device over a file, or one over a block device. */
+export async function loopOver(file: string): Promise<LoopDevice> {
+  const path = (await runTool('losetup', '--find', '--show', '--partscan', file)).trim();
+  return {
+    path,
+    file,
+    addPartitions: async (...bytes) => {
+      const made: string[] = [];
+      for (const [index, [offset, length]] of bytes.entries()) {
+        const numbers = [index + 1, offset / SECTOR, length / SECTOR].map(String);
+        await runTool('addpart', path, ...numbers);
+        made.push(`${path}p${index + 1}`);
+      }
+      return made;
+    },
+    detach: async () => {
+      await runTool('losetup', '--detach', path);
+    },
+  };
+}
