@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Settings } from '../config/settings.js';
 import { QUEUE_KINDS, type QueueKind } from '../queue/catalogue.js';
 import { connectRedis, type Redis } from '../queue/connection.js';
+import { findSandbox, type Sandbox } from '../qcow2/index.js';
 import type { ServiceDeps } from '../services/deps.js';
 import { StrataError } from '../shared/errors.js';
 import type { WorkerDeps } from '../workers/deps.js';
@@ -33,7 +34,8 @@ await runMain(log, async () => {
   const { answerMs } = settings;
   const redis = connectRedis({ url: settings.redisUrl ?? '' }, { use: 'worker', onError, answerMs });
   shutdown.onClose('worker redis', () => redis.disconnect());
-  const deps = depsOf(wiring, scratch.path, redis);
+  const sandbox = kind === 'backup' ? await confineTools(scratch.path) : undefined;
+  const deps = depsOf(wiring, scratch.path, redis, sandbox);
   // Before the work begins: what is opened last is closed first, and nothing may come between a signal and the workers.
   await joinFleet(wiring, { role: `worker-${kind}`, metricsAddress: metricsServer.address });
   const workers = settings.pools.map((pool) => startWorker(deps, kind, pool, settings.concurrency[kind]));
@@ -46,13 +48,13 @@ await runMain(log, async () => {
   log.info({ kind, pools: settings.pools, concurrency: settings.concurrency[kind] }, 'working');
 });
 
-function depsOf(wiring: Wiring, scratchDir: string, redis: Redis): WorkerDeps {
+function depsOf(wiring: Wiring, scratchDir: string, redis: Redis, sandbox: Sandbox | undefined): WorkerDeps {
   return {
     services: {
       ds: wiring.ds,
       clock: wiring.clock,
       scratchDir,
-      sourcePolicy: sourcePolicyOf(settings),
+      sourcePolicy: { ...sourcePolicyOf(settings), ...(sandbox ? { sandbox } : {}) },
       restoreRoots: settings.restoreRoots,
       push: { ...settings.push, node: hostname() },
       audit: settings.audit,
@@ -70,6 +72,17 @@ function depsOf(wiring: Wiring, scratchDir: string, redis: Redis): WorkerDeps {
     log,
     metrics: wiring.metrics,
   };
+}
+
+/** Only sources are foreign: what a repository holds, Strata wrote (docs/security.md). */
+async function confineTools(directory: string): Promise<Sandbox | undefined> {
+  const found = await findSandbox(directory);
+  if (found.sandbox) log.info({ as: found.sandbox.kind === 'root' ? 'nobody' : 'this user' }, 'sandbox');
+  else {
+    const without = 'QEMU tools parse sources with all rights of this worker: see docs/security.md';
+    log.warn({ reason: found.reason }, without);
+  }
+  return found.sandbox;
 }
 
 function queueKind(text: string | undefined): QueueKind {

@@ -74,7 +74,9 @@ export async function convertImage(
     // What is to be created has a plain name: the json: form can only be opened.
     target.type === 'file' && !existing ? checkAbsolutePath(target.path) : to.name,
   ];
-  await runTool({ tool: 'qemu-img', args, deadlineMs: DEADLINES.wholeImage, ...progress.call }, options);
+  const foreign = from.foreign ? { foreign: from.foreign } : {};
+  const call = { tool: 'qemu-img', args, deadlineMs: DEADLINES.wholeImage, ...foreign } as const;
+  await runTool({ ...call, ...progress.call }, options);
 }
 
 function speedArgs(convert: ConvertImage): string[] {

@@ -69,7 +69,7 @@ export async function backingNameOf(path: string): Promise<string | undefined> {
   }
 }
 
-async function openSource(path: string): Promise<FileHandle> {
+export async function openSource(path: string): Promise<FileHandle> {
   try {
     const found = await stat(path);
     if (!found.isFile() && !found.isBlockDevice()) {

@@ -1,4 +1,5 @@
 import { StrataError } from '../shared/errors.js';
+import { type ForeignImage, foreignName } from './foreignImage.js';
 import { nbdOpenArgs } from './nbdRef.js';
 import { checkAbsolutePath } from './paths.js';
 
@@ -10,11 +11,11 @@ export const IMAGE_FORMATS: readonly ImageFormat[] = ['raw', 'qcow2', 'vmdk', 'v
 /**
  * What to open.
  * `file`: an image file or block device, by absolute path. `noBacking` never opens the backing file: what this file
- * does not hold reads as zero.
+ * does not hold reads as zero. `foreign`: an image from outside, which the tool gets by descriptors instead of the path.
  * `nbd`: a full NBD URI: `nbd://`, `nbd+unix:///export?socket=/path`, or `nbds://` with `?tls-certificates=/directory`.
  */
 export type ImageRef =
-  | { type: 'file'; path: string; format: ImageFormat; noBacking?: boolean }
+  | { type: 'file'; path: string; format: ImageFormat; noBacking?: boolean; foreign?: ForeignImage }
   | { type: 'nbd'; uri: string };
 
 /** How a reference is spelled on a command line. */
@@ -25,6 +26,8 @@ export interface OpenArgs {
   format: ImageFormat;
   /** The positional argument. */
   name: string;
+  /** What the tool inherits; for ToolCall. */
+  foreign?: ForeignImage;
 }
 
 /** Narrows a string from a request or a row to a format. */
@@ -50,10 +53,12 @@ export function openArgs(ref: ImageRef, id: string): OpenArgs {
     // that wrote it: 7.2 knows neither Azure's nor VirtualBox's. The footer's "current size" is the disk's (VHD 1.0).
     ...(format === 'vpc' ? { force_size_calc: 'current_size' } : {}),
   };
-  if (Object.keys(more).length === 0) return { objects: [], format, name: path };
+  const opened = { objects: [], format, ...(ref.foreign ? { foreign: ref.foreign } : {}) };
+  const filename = ref.foreign ? foreignName(ref.foreign) : path;
+  if (Object.keys(more).length === 0) return { ...opened, name: filename };
   // The file's driver is left out: with it, QEMU would refuse block devices.
-  const options = { driver: format, file: { filename: path }, ...more };
-  return { objects: [], format, name: `json:${JSON.stringify(options)}` };
+  const options = { driver: format, file: { filename }, ...more };
+  return { ...opened, name: `json:${JSON.stringify(options)}` };
 }
 
 /** Returns the format if it is one of IMAGE_FORMATS: a value may come from a row or a request, whatever its type says. */

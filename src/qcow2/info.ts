@@ -1,3 +1,4 @@
+import { realPathOf } from './foreignImage.js';
 import { type ImageInfo, parseImageInfo } from './imageInfo.js';
 import { type ImageRef, openArgs } from './imageRef.js';
 import { runTool } from './runTool.js';
@@ -9,16 +10,23 @@ import { DEADLINES, type ToolOptions } from './toolOptions.js';
  * @throws file_missing, unknown_format (the file is of another format), source_in_use (open for writing elsewhere)
  */
 export async function imageInfo(ref: ImageRef, options: ToolOptions = {}): Promise<ImageInfo> {
-  const { objects, format, name } = openArgs(ref, 'tls0');
+  const { objects, format, name, foreign } = openArgs(ref, 'tls0');
   const { stdout } = await runTool(
     {
       tool: 'qemu-img',
       args: ['info', ...objects, '--output=json', '-f', format, name],
       deadlineMs: DEADLINES.metadata,
+      ...(foreign ? { foreign } : {}),
     },
     options,
   );
   const info = parseImageInfo(stdout);
+  if (ref.type !== 'file') return info;
   // QEMU repeats the options with which it was told to open the file.
-  return ref.type === 'file' ? { ...info, filename: ref.path } : info;
+  const own = { ...info, filename: ref.path };
+  if (!foreign || !info.extents) return own;
+  return {
+    ...own,
+    extents: info.extents.map((one) => ({ ...one, filename: realPathOf(foreign, one.filename) })),
+  };
 }

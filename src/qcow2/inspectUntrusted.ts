@@ -1,5 +1,6 @@
 import { StrataError, isStrataError } from '../shared/errors.js';
 import type { ErrorCode } from '../shared/errorCodes.js';
+import { type ForeignImage, heldPath } from './foreignImage.js';
 import { refuseReferences } from './imageHead.js';
 import type { ImageInfo } from './imageInfo.js';
 import { checkFormat, type ImageFormat } from './imageRef.js';
@@ -10,6 +11,11 @@ import { findsFaultWithImage } from './toolFailure.js';
 
 /** How long an image from outside may keep us; the CPU limit alone does not bound a tool that waits. */
 const DEADLINE_MS = 60_000;
+
+export interface InspectOptions {
+  signal?: AbortSignal;
+  foreign?: ForeignImage;
+}
 
 /**
  * What a failure of qemu-img says about an image that is not ours, or undefined where it says nothing about it and may
@@ -26,6 +32,7 @@ export function verdictOn(error: StrataError): ErrorCode | undefined {
  * files: a backing file, a QCOW2 data file, a VMDK parent or an extent beyond its own directory. The other extents of a
  * VMDK are in `extents`: the caller checks where they really are (symbolic links) against its roots.
  * @param path absolute
+ * @param options.foreign the image's files, held open: they are looked at, whatever is at `path` by now
  * @throws source_missing (absent, or not a readable image), unknown_format (of another format),
  *   source_references_other_file, source_encrypted, source_truncated, source_unsupported, source_too_complex (exceeded memory or CPU time), source_in_use;
  *   source_io_error, tool_failed, tool_timeout (60 s) where the host is in trouble and nothing is said of the image
@@ -33,12 +40,12 @@ export function verdictOn(error: StrataError): ErrorCode | undefined {
 export async function inspectUntrusted(
   path: string,
   format: ImageFormat,
-  { signal }: { signal?: AbortSignal } = {},
+  options: InspectOptions = {},
 ): Promise<ImageInfo> {
   checkAbsolutePath(path);
   checkFormat(format);
-  await refuseReferences(path, format);
-  const info = await describe(path, format, signal);
+  await refuseReferences(heldPath(options.foreign) ?? path, format);
+  const info = await describe(path, format, options);
   if (info.backingName !== undefined || info.dataFile !== undefined || info.parentCid !== undefined) {
     throw new StrataError('source_references_other_file', 'The source image refers to another file.', {
       details: { path, backingName: info.backingName, dataFile: info.dataFile },
@@ -51,11 +58,11 @@ export async function inspectUntrusted(
 async function describe(
   path: string,
   format: ImageFormat,
-  signal: AbortSignal | undefined,
+  { signal, foreign }: InspectOptions,
 ): Promise<ImageInfo> {
   try {
     return await imageInfo(
-      { type: 'file', path, format, noBacking: format === 'qcow2' },
+      { type: 'file', path, format, noBacking: format === 'qcow2', ...(foreign ? { foreign } : {}) },
       { limits: UNTRUSTED_LIMITS, deadlineMs: DEADLINE_MS, ...(signal ? { signal } : {}) },
     );
   } catch (error) {

@@ -41,12 +41,13 @@ export interface MapOptions extends ToolOptions {
  * pipe while the caller works. Leaving the loop early stops the tool.
  */
 export async function* mapImage(ref: ImageRef, options: MapOptions = {}): AsyncGenerator<MapExtent, void> {
-  const { objects, format, name } = openArgs(ref, 'tls0');
+  const { objects, format, name, foreign } = openArgs(ref, 'tls0');
   const from = options.startOffset ? [`--start-offset=${options.startOffset}`] : [];
   const call: ToolCall = {
     tool: 'qemu-img',
     args: ['map', ...objects, '--output=json', ...from, '-f', format, name],
     deadlineMs: DEADLINES.wholeImage,
+    ...(foreign ? { foreign } : {}),
   };
   const running = startTool(call, options);
   let done = false;

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { StrataError } from '../shared/errors.js';
 import { stopOn } from './stopOn.js';
 import type { ToolCall, ToolExit } from './toolCall.js';
@@ -27,16 +26,17 @@ interface Served {
   running: ToolProcess;
   options: ToolOptions;
   socketPath: string;
+  removeSocket: () => Promise<void>;
   uri: string;
 }
 
 /** The handle of a qemu-nbd that was just started. */
-export function nbdServer({ call, running, options, socketPath, uri }: Served): NbdServer {
+export function nbdServer({ call, running, options, socketPath, removeSocket, uri }: Served): NbdServer {
   const late = (): Error => closeTimeout(call);
   let closing: Promise<void> | undefined;
   const watch = async (): Promise<void> => {
     const exit = await running.exited;
-    await rm(socketPath, { force: true });
+    await removeSocket();
     checkServerExit(call, exit, options, closing !== undefined);
   };
   const exited = watch();

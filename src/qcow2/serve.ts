@@ -1,17 +1,20 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { StrataError } from '../shared/errors.js';
-import { type ImageFormat, type ImageRef, openArgs } from './imageRef.js';
+import { type ImageFormat, type ImageRef, type OpenArgs, openArgs } from './imageRef.js';
 import { nbdServer, type NbdServer } from './nbdServer.js';
 import { checkAbsolutePath } from './paths.js';
 import { waitForGreeting } from './socketReady.js';
 import type { ToolCall } from './toolCall.js';
 import { DEADLINES, type ToolOptions } from './toolOptions.js';
-import { startTool } from './toolProcess.js';
+import { socketBox } from './sandbox/socketBox.js';
+import { startTool, type ToolProcess } from './toolProcess.js';
 
 interface ServeSettings {
   readOnly: boolean;
-  /** Absolute; at most 107 bytes; must not exist. Its directory decides who may connect. */
+  /**
+   * Absolute; at most 107 bytes; must not exist. Its directory decides who may connect. Of a server in a sandbox it is the
+   * directory in which the socket is made.
+   */
   socketPath: string;
   /** Empty by default. */
   exportName?: string;
@@ -42,16 +45,25 @@ const DEFAULT_SHARED = 16;
  *   unknown_format, bitmap_missing, tool_failed, tool_timeout
  */
 export async function serveImage(serve: ServeImage, options: ToolOptions = {}): Promise<NbdServer> {
-  const { socketPath } = serve;
-  checkSocketPath(socketPath);
-  const call: ToolCall = { tool: 'qemu-nbd', args: serveArgs(serve), deadlineMs: Number.POSITIVE_INFINITY };
+  checkSocketPath(serve.socketPath);
+  const ref: ImageRef = 'ref' in serve ? serve.ref : { type: 'file', path: serve.path, format: serve.format };
+  const opened = openArgs(ref, 'tls0');
+  const { socketPath, socketDirectory, removeSocket } = await socketBox(serve.socketPath, opened.foreign);
+  const call: ToolCall = {
+    tool: 'qemu-nbd',
+    args: serveArgs({ ...serve, socketPath }, opened),
+    deadlineMs: Number.POSITIVE_INFINITY,
+    ...(opened.foreign ? { foreign: opened.foreign } : {}),
+    ...(socketDirectory === undefined ? {} : { socketDirectory }),
+  };
   const deadlineMs = options.deadlineMs ?? DEADLINES.serveStart;
-  const running = startTool(call, { ...options, deadlineMs: Number.POSITIVE_INFINITY });
+  const running = await startOrRemove(call, options, removeSocket);
   const server = nbdServer({
     call,
     running,
     options,
     socketPath,
+    removeSocket,
     uri: nbdUnixUri(socketPath, serve.exportName ?? ''),
   });
   try {
@@ -59,7 +71,7 @@ export async function serveImage(serve: ServeImage, options: ToolOptions = {}): 
   } catch (error) {
     running.stop(error instanceof Error ? error : new Error(String(error)));
     await running.exited;
-    await rm(socketPath, { force: true });
+    await removeSocket();
     throw error;
   }
   return server;
@@ -72,9 +84,20 @@ export function nbdUnixUri(socketPath: string, exportName: string): string {
   return `nbd+unix:///${encodeURIComponent(exportName)}?socket=${socket}`;
 }
 
-function serveArgs(serve: ServeImage): string[] {
-  const ref: ImageRef = 'ref' in serve ? serve.ref : { type: 'file', path: serve.path, format: serve.format };
-  const { objects, format, name } = openArgs(ref, 'tls0');
+async function startOrRemove(
+  call: ToolCall,
+  options: ToolOptions,
+  removeSocket: () => Promise<void>,
+): Promise<ToolProcess> {
+  try {
+    return startTool(call, { ...options, deadlineMs: Number.POSITIVE_INFINITY });
+  } catch (error) {
+    await removeSocket();
+    throw error;
+  }
+}
+
+function serveArgs(serve: ServeSettings, { objects, format, name }: OpenArgs): string[] {
   const args = [...objects, '--persistent', `--shared=${serve.shared ?? DEFAULT_SHARED}`];
   args.push(`--socket=${serve.socketPath}`, `--export-name=${serve.exportName ?? ''}`);
   if (serve.readOnly) args.push('--read-only');

@@ -1,4 +1,6 @@
-import type { Tool } from './toolCommand.js';
+import type { ForeignImage } from './foreignImage.js';
+
+export type Tool = 'qemu-img' | 'qemu-nbd' | 'ionice';
 
 /** One run of a tool. */
 export interface ToolCall {
@@ -6,6 +8,10 @@ export interface ToolCall {
   args: string[];
   /** Used where ToolOptions.deadlineMs is not given. */
   deadlineMs: number;
+  /** An image from outside that the tool reads by descriptors, in a sandbox if it has one. */
+  foreign?: ForeignImage;
+  /** In a sandbox: the one directory that the tool may write to. */
+  socketDirectory?: string;
 }
 
 /** How a tool ended. */

@@ -1,8 +1,8 @@
 import { tmpdir } from 'node:os';
 import { prlimitArgs } from './limits.js';
+import { sandboxWords } from './sandbox/sandbox.js';
+import type { ToolCall } from './toolCall.js';
 import type { ToolOptions } from './toolOptions.js';
-
-export type Tool = 'qemu-img' | 'qemu-nbd' | 'ionice';
 
 const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -14,17 +14,20 @@ export interface ToolCommand {
 }
 
 /**
- * The command line of a tool: `setpriv --pdeathsig KILL -- [prlimit] [ionice nice] tool args`.
+ * The command line of a tool: `setpriv --pdeathsig KILL -- [prlimit] [ionice nice] [bwrap] tool args`.
  * Each program replaces itself by the next, so that the child's pid is the tool's, and the kernel kills it when the
  * thread that started it ends, even by SIGKILL (PR_SET_PDEATHSIG in prctl(2) survives execve). Call it from Node's main
- * thread only: a worker thread would take its tools along when it ends.
+ * thread only: a worker thread would take its tools along when it ends. In a sandbox the pid is that of bwrap, and the tool
+ * dies with it.
  */
-export function toolCommand(tool: Tool, args: readonly string[], options: ToolOptions): ToolCommand {
+export function toolCommand(call: ToolCall, options: ToolOptions): ToolCommand {
+  const { tool, args, foreign, socketDirectory } = call;
   const words = ['--pdeathsig', 'KILL', '--'];
   if (options.limits) words.push('prlimit', ...prlimitArgs(options.limits), '--');
   // -t: a container may forbid I/O priorities; slower neighbours are then better than no backup.
   if (options.idle) words.push('ionice', '-c', '3', '-t');
   if (options.idle === true) words.push('nice', '-n', '19');
+  words.push(...sandboxWords(foreign, socketDirectory));
   return { file: 'setpriv', args: [...words, tool, ...args], env: toolEnvironment(options) };
 }
 

@@ -10,6 +10,7 @@ const PACKAGES: Record<string, string> = {
   prlimit: 'util-linux',
   ionice: 'util-linux',
   nice: 'coreutils',
+  bwrap: 'bubblewrap',
 };
 
 /** setpriv, prlimit, ionice and nice exit so when they cannot find the next program, as a shell does. */
@@ -102,6 +103,8 @@ function missingProgram(call: ToolCall, exit: ToolExit): StrataError | undefined
 }
 
 function causeOf({ stderr }: ToolExit): ErrorCode {
+  // The sandbox could not be made: that says nothing of the image.
+  if (/^bwrap: /m.test(stderr)) return 'tool_failed';
   return CAUSES.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'tool_failed';
 }
 

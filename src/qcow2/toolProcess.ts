@@ -1,7 +1,9 @@
-import type { Readable } from 'node:stream';
+import { constants } from 'node:os';
+import { Duplex, type Readable } from 'node:stream';
 import { execa } from 'execa';
 import { throwIfAborted } from '../shared/abort.js';
 import { StrataError } from '../shared/errors.js';
+import { withRealPaths } from './foreignImage.js';
 import { stopOn } from './stopOn.js';
 import type { ToolCall, ToolExit } from './toolCall.js';
 import { toolCommand } from './toolCommand.js';
@@ -34,18 +36,20 @@ export interface ToolProcess {
  */
 export function startTool(call: ToolCall, options: ToolOptions): ToolProcess {
   throwIfAborted(options.signal);
-  const { file, args, env } = toolCommand(call.tool, call.args, options);
+  const { file, args, env } = toolCommand(call, options);
+  const { foreign } = call;
   const child = execa(file, args, {
     env,
     extendEnv: false,
     // Nothing is ever resolved against the worker's directory.
     cwd: '/',
-    stdin: 'ignore',
+    stdio: stdioOf(call),
     buffer: false,
     reject: false,
     // execa would follow every SIGTERM by SIGKILL; terminate() must not.
     forceKillAfterDelay: false,
   });
+  giveFilter(call, child.stdio);
   const stderr = tailOf(child.stderr);
   let stopped: Error | undefined;
   let killTimer: NodeJS.Timeout | undefined;
@@ -56,15 +60,15 @@ export function startTool(call: ToolCall, options: ToolOptions): ToolProcess {
   };
   const deadlineMs = options.deadlineMs ?? call.deadlineMs;
   const clear = stopOn(options.signal, deadlineMs, timeoutError(call, deadlineMs), stop);
+  let ending = false;
   const exited = child.then((result): ToolExit => {
     clear();
     clearTimeout(killTimer);
     const spawnError =
       result.exitCode === undefined && result.signal === undefined ? result.cause : undefined;
     return {
-      exitCode: result.exitCode,
-      signal: result.signal,
-      stderr: stderr(),
+      ...endOf(result, foreign?.sandbox !== undefined, ending),
+      stderr: withRealPaths(foreign, stderr()),
       stopped,
       spawnError: spawnError instanceof Error ? spawnError : undefined,
     };
@@ -73,9 +77,44 @@ export function startTool(call: ToolCall, options: ToolOptions): ToolProcess {
     pid: child.pid,
     stdout: child.stdout.setEncoding('utf8'),
     stop,
-    terminate: () => void child.kill('SIGTERM'),
+    terminate: () => {
+      ending = true;
+      child.kill('SIGTERM');
+    },
     exited,
   };
+}
+
+/** Descriptors of an image from outside follow the standard streams, and last what bwrap reads its filter from. */
+function stdioOf({ foreign }: ToolCall): ['ignore', 'pipe', 'pipe'] {
+  const more = [...(foreign?.files.map(({ fd }) => fd) ?? []), ...(foreign?.sandbox ? ['pipe'] : [])];
+  // execa's types know no descriptors beyond the standard streams; execa passes them on to node:child_process.
+  return ['ignore', 'pipe', 'pipe', ...more] as unknown as ['ignore', 'pipe', 'pipe'];
+}
+
+function giveFilter({ foreign }: ToolCall, stdio: readonly unknown[]): void {
+  if (!foreign?.sandbox) return;
+  const pipe = stdio.at(-1);
+  if (!(pipe instanceof Duplex)) return;
+  // A bwrap that has died before it read all says why by its exit.
+  pipe.on('error', () => undefined);
+  pipe.end(foreign.sandbox.filter);
+}
+
+/**
+ * How the tool inside of a sandbox ended: bwrap exits with 128 and the number of the signal that killed the tool. A SIGTERM
+ * ends bwrap and everything in the sandbox at once, which is a clean end of a tool that only reads.
+ */
+function endOf(
+  { exitCode, signal }: { exitCode?: number; signal?: string },
+  sandboxed: boolean,
+  ending: boolean,
+): Pick<ToolExit, 'exitCode' | 'signal'> {
+  if (!sandboxed) return { exitCode, signal };
+  if (ending && signal === 'SIGTERM') return { exitCode: 0, signal: undefined };
+  const number = (exitCode ?? 0) - 128;
+  const name = Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+  return name === undefined ? { exitCode, signal } : { exitCode: undefined, signal: name };
 }
 
 /**

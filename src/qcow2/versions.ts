@@ -1,6 +1,6 @@
 import { StrataError } from '../shared/errors.js';
 import { runTool } from './runTool.js';
-import type { Tool } from './toolCommand.js';
+import type { Tool } from './toolCall.js';
 import { DEADLINES, type ToolOptions } from './toolOptions.js';
 
 const TOOLS: readonly Tool[] = ['qemu-img', 'qemu-nbd'];

@@ -2,6 +2,7 @@ import type { DataSource } from '../db/database.js';
 import type { Delivery } from '../db/jobs/kinds.js';
 import type { JobProgress } from '../entities/index.js';
 import type { StrataError } from '../shared/errors.js';
+import type { Sandbox } from '../qcow2/index.js';
 import type { Clock } from '../shared/clock.js';
 import type { PushSettings } from '../shared/pushSettings.js';
 
@@ -12,7 +13,7 @@ export interface ServiceDeps {
   /** Private directory (mode 0700, short path) of this process for unix sockets. */
   scratchDir: string;
   /** Which sources may be read. */
-  sourcePolicy: { roots: string[]; nbdAllow: string[]; nbdTimeoutMs?: number };
+  sourcePolicy: { roots: string[]; nbdAllow: string[]; nbdTimeoutMs?: number; sandbox?: Sandbox };
   /** Directories that restores may write to. */
   restoreRoots: string[];
   push: PushRules;

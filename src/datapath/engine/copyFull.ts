@@ -64,7 +64,7 @@ async function convertFull(
   // was 2.8 s where direct writing and reading was 8 s, and as much as qemu-img convert with an fsync alone. The digests
   // are then of what was handed to the disk, so that a later reading by direct I/O shows if the disk keeps something else.
   await convertImage(
-    source.imageRef,
+    await source.toolRef(),
     { type: 'file', path: target, format: 'qcow2' },
     {
       outOfOrder: true,

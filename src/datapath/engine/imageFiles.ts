@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { chainInfo, type ImageRef } from '../../qcow2/index.js';
+import { chainInfo, heldPath, type ImageRef } from '../../qcow2/index.js';
 import { errnoOf } from '../../shared/errors.js';
 import type { OpenFile } from './hashBatch.js';
 
@@ -44,14 +44,16 @@ export async function openImageFiles(
 
 async function pathsOf(ref: ImageRef, signal: AbortSignal): Promise<string[]> {
   if (ref.type !== 'file' || !DIRECT.has(ref.format)) return [];
-  if (ref.format === 'raw' || ref.noBacking === true) return [ref.path];
-  const [top, ...below] = await chainInfo(ref.path, { signal });
+  // By the descriptor of what was looked at, where the image is not Strata's own.
+  const top = heldPath(ref.foreign) ?? ref.path;
+  if (ref.format === 'raw' || ref.noBacking === true) return [top];
+  const [own, ...below] = await chainInfo(ref.path, { signal });
   // Clusters of a QCOW2 with a data file lie in that file.
-  if (top?.dataFile !== undefined) return [];
+  if (own?.dataFile !== undefined) return [];
   const other = below.findIndex(({ format, dataFile }) => !DIRECT.has(format) || dataFile !== undefined);
   // Of what lies below a file of another kind, nothing is known: those ranges are read through QEMU.
   const known = other === -1 ? below : below.slice(0, other);
-  return [ref.path, ...known.map(({ filename }) => filename)];
+  return [top, ...known.map(({ filename }) => filename)];
 }
 
 /** Undefined where the file system has no direct I/O (tmpfs). */

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import {
+  type ForeignImage,
   type ImageFormat,
   type ImageInfo,
   type ImageRef,
@@ -20,8 +21,7 @@ import {
   storedBitmapRanges,
 } from './imageServer.js';
 import { nbdReaders } from './nbdReaders.js';
-import { openInspected } from './openInspected.js';
-import { allowedRealPath, lookAt } from './paths.js';
+import { type HeldImage, holdImage } from './holdImage.js';
 import { rawReader } from './rawReader.js';
 import { reopenable } from './reopenable.js';
 import type { OpenSource, SourcePolicy, SourceSpec } from './types.js';
@@ -48,34 +48,58 @@ export async function openFileSource(
       },
     );
   }
-  const path = await allowedRealPath(spec.path, policy.roots, 'source.path');
-  const { bytes, identity } = await lookAt(path, 'source.path');
+  const image = await holdImage(spec.path, format, policy, 'source.path');
+  try {
+    return await inspectedSource(image, format, policy.scratchDir, signal);
+  } catch (error) {
+    await image.close();
+    throw error;
+  }
+}
+
+async function inspectedSource(
+  { file, foreign, close }: HeldImage,
+  format: ImageFormat,
+  scratchDir: string,
+  signal: AbortSignal | undefined,
+): Promise<OpenSource> {
+  const { path, bytes } = file;
   // qemu-img rounds the size of a raw file up; a disk whose last sector is cut is refused instead.
   if (format === 'raw' && bytes !== undefined) checkSize(bytes, 'source.path');
-  const info = await inspect(path, format, signal);
-  for (const extent of info.extents ?? [])
-    await allowedRealPath(extent.filename, policy.roots, 'source.path');
+  const info = await inspect(path, format, foreign, signal);
   const sizeBytes = checkSize(info.virtualSizeBytes, 'source.path');
-  // The inspection has refused backing files; not opening any keeps that true if the file is exchanged now.
+  // The inspection has refused backing files; not opening any keeps that true if the file is written to now.
   const imageRef: Extract<ImageRef, { type: 'file' }> = {
     type: 'file',
     path,
     format,
+    foreign,
     ...(format === 'qcow2' ? { noBacking: true } : {}),
   };
-  return fileSource(imageRef, sizeBytes, policy.scratchDir, signal, {
-    openRaw: (file) => openInspected(file, identity),
+  const source = fileSource(imageRef, sizeBytes, scratchDir, signal, {
+    openRaw: () => file.reopen(),
     readError: sourceReadError,
   });
+  return {
+    ...source,
+    close: async () => {
+      try {
+        await source.close();
+      } finally {
+        await close();
+      }
+    },
+  };
 }
 
 async function inspect(
   path: string,
   format: ImageFormat,
+  foreign: ForeignImage,
   signal: AbortSignal | undefined,
 ): Promise<ImageInfo> {
   try {
-    return await inspectUntrusted(path, format, signal ? { signal } : {});
+    return await inspectUntrusted(path, format, { foreign, ...(signal ? { signal } : {}) });
   } catch (error) {
     if (!isStrataError(error)) throw error;
     throw withField(error, error.code === 'unknown_format' ? 'source.format' : 'source.path');
@@ -119,6 +143,8 @@ export function fileSource(
     sizeBytes,
     imageRef: ref,
     nativeOnly: false,
+    // What QEMU parses is foreign, and what it writes is the repository: the one happens in the sandbox, the other beside it.
+    toolRef: async () => (ref.foreign?.sandbox ? { type: 'nbd', uri: (await server.get()).uri } : ref),
     readError,
     async connect() {
       return ref.format === 'raw' ? [rawReader(await file.get(), readError)] : connections.readers();

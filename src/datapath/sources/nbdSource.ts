@@ -69,6 +69,7 @@ export async function connectSource(connect: ConnectSource): Promise<OpenSource>
     return {
       sizeBytes: checkSize(sizeBytes, FIELD),
       imageRef: { type: 'nbd', uri },
+      toolRef: () => Promise.resolve({ type: 'nbd', uri }),
       nativeOnly: true,
       readError: sourceReadError,
       ...exportReads(connections),

@@ -1,8 +1,7 @@
-import { lstat, realpath, stat } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
 import { isUnder } from '../../shared/files.js';
-import { sourceReadError } from '../../shared/sourceReadError.js';
 
 /**
  * The path with all symbolic links resolved, if that lies under a root.
@@ -29,31 +28,6 @@ export async function allowedRealPath(
     throw new StrataError('source_missing', `There is no file ${path}.`, { field });
   }
   throw notAllowed(field);
-}
-
-/** Tells a file from another that comes to have its name (stat(2)). */
-export interface FileIdentity {
-  dev: bigint;
-  ino: bigint;
-}
-
-/**
- * @returns the size of a regular file in bytes, undefined for a block device; and which file it is
- * @throws source_missing for anything else: a directory, a pipe, a character device
- */
-export async function lookAt(
-  path: string,
-  field: string,
-): Promise<{ bytes: number | undefined; identity: FileIdentity }> {
-  const stats = await stat(path, { bigint: true }).catch((error: unknown) => {
-    throw sourceReadError(error);
-  });
-  const identity = { dev: stats.dev, ino: stats.ino };
-  if (stats.isFile()) return { bytes: Number(stats.size), identity };
-  if (stats.isBlockDevice()) return { bytes: undefined, identity };
-  throw new StrataError('source_missing', 'The source is neither a regular file nor a block device.', {
-    field,
-  });
 }
 
 async function resolveRoots(roots: readonly string[]): Promise<string[]> {

@@ -1,4 +1,4 @@
-import type { ImageRef } from '../../qcow2/index.js';
+import type { ImageRef, Sandbox } from '../../qcow2/index.js';
 import type { StrataError } from '../../shared/errors.js';
 import type { Extent } from '../../shared/extents.js';
 import type { NbdTlsOptions } from '../nbd/index.js';
@@ -16,6 +16,8 @@ export interface SourcePolicy {
   nbdAllow: readonly string[];
   /** A private directory (mode 0700) with a short path, for the unix sockets of servers that Strata starts. */
   scratchDir: string;
+  /** Where the tools run that parse images from outside; without one they run as the worker does. */
+  sandbox?: Sandbox;
   /** Certificates or keys for `nbds` URIs. */
   nbdTls?: NbdTlsOptions;
   /** Milliseconds for which an NBD server may be silent while it owes an answer; see NbdConnectOptions. */
@@ -39,8 +41,13 @@ export interface KnownRange extends Extent {
 export interface OpenSource {
   /** Size of the disk in bytes: a multiple of 512, above 0. */
   readonly sizeBytes: number;
-  /** For the QEMU tools. Not usable by them where `nativeOnly` is true. */
+  /** What the source is. Not usable by the QEMU tools where `nativeOnly` is true. */
   readonly imageRef: ImageRef;
+  /**
+   * What a QEMU tool reads that also writes elsewhere: the source itself, or a server in a sandbox that parses it. Until
+   * `release`.
+   */
+  toolRef(): Promise<ImageRef>;
   /**
    * Only Strata's own client reads it: an NBD server, which is foreign. A QEMU tool waits for it for ever, believes replies
    * that break the protocol, ends by itself under some block sizes (QEMU 7.2), and cannot be given the secrets of `nbds`.

@@ -55,7 +55,10 @@ describe('nbdUnixUri', () => {
 describe('toolCommand', () => {
   it('puts limits and priorities between setpriv and the tool', () => {
     const limits = { addressSpaceBytes: 1, cpuSeconds: 2, fileSizeBytes: 3 };
-    const { file, args } = toolCommand('qemu-img', ['info'], { limits, idle: true });
+    const { file, args } = toolCommand(
+      { tool: 'qemu-img', args: ['info'], deadlineMs: 1 },
+      { limits, idle: true },
+    );
     expect([file, ...args].join(' ')).to.equal(
       'setpriv --pdeathsig KILL -- prlimit --as=1 --cpu=2 --fsize=3 -- ionice -c 3 -t nice -n 19 qemu-img info',
     );

@@ -1,0 +1,33 @@
+import { chown, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ForeignImage } from '../foreignImage.js';
+import { sandboxUser } from './sandbox.js';
+
+export interface SocketBox {
+  socketPath: string;
+  /** The one directory that a server in a sandbox may write to; undefined for one without. */
+  socketDirectory?: string;
+  /** Takes away the socket, and all else that a server in a sandbox has put into its directory. */
+  removeSocket: () => Promise<void>;
+}
+
+/**
+ * Where a server makes its socket: in a sandbox in a directory of its own, which belongs to the user that it runs as. Who may
+ * connect is decided by the directory around that one.
+ * @param path the socket, or what that directory is called; must not exist
+ */
+export async function socketBox(path: string, foreign: ForeignImage | undefined): Promise<SocketBox> {
+  if (foreign?.sandbox === undefined) {
+    return { socketPath: path, removeSocket: () => rm(path, { force: true }) };
+  }
+  await mkdir(path, { mode: 0o700 });
+  const removeSocket = () => rm(path, { recursive: true, force: true });
+  try {
+    const user = sandboxUser(foreign);
+    if (user !== undefined) await chown(path, user, user);
+  } catch (error) {
+    await removeSocket();
+    throw error;
+  }
+  return { socketPath: join(path, 's'), socketDirectory: path, removeSocket };
+}
