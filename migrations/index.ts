@@ -15,6 +15,7 @@ import { AddCatalogueIndexes1795000000040 } from './1795000000040-AddCatalogueIn
 import { AddPolicyVerification1795000000048 } from './1795000000048-AddPolicyVerification.js';
 import { AddDamagedRestores1795000000055 } from './1795000000055-AddDamagedRestores.js';
 import { AddResourceClaims1796000000150 } from './1796000000150-AddResourceClaims.js';
+import { AddVmNames1796000000170 } from './1796000000170-AddVmNames.js';
 
 /** All migrations, oldest first. */
 export const MIGRATIONS = [
@@ -35,4 +36,5 @@ export const MIGRATIONS = [
   AddPolicyVerification1795000000048,
   AddDamagedRestores1795000000055,
   AddResourceClaims1796000000150,
+  AddVmNames1796000000170,
 ];

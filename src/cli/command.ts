@@ -4,7 +4,9 @@ import type { StrataError } from '../shared/errors.js';
 import { connect } from './connection.js';
 import type { CliIo } from './io.js';
 import { createProgressView, type ProgressView, SILENT } from './progress.js';
+import { escapeInvisibleJson } from '../shared/invisible.js';
 import { formatBytes } from './render/bytes.js';
+import { printableLines } from './render/printable.js';
 
 /** What a command has to say: one JSON document, or the text for a person. */
 export interface Output {
@@ -55,7 +57,9 @@ export function action<Arguments extends unknown[]>(
     const command = args.at(-1) as Command;
     const context = contextOf(io, command.optsWithGlobals<GlobalOptions>());
     const output = await handler(context, ...(args.slice(0, -1) as Arguments));
-    io.out(context.json ? `${JSON.stringify(output.json, null, 2)}\n` : output.text);
+    // Here, and not only in tables: names, messages and paths from outside stand in sentences, too.
+    const { text, json } = output;
+    io.out(context.json ? `${escapeInvisibleJson(JSON.stringify(json, null, 2))}\n` : printableLines(text));
     if (output.failure) throw output.failure;
   };
 }

@@ -1,5 +1,6 @@
 import { ERRORS, type ErrorCode } from '../shared/errorCodes.js';
 import type { StrataError } from '../shared/errors.js';
+import { escapeInvisibleJson } from '../shared/invisible.js';
 import { isKnownDamage } from '../shared/knownDamage.js';
 import { renderKnownDamage } from './render/knownDamage.js';
 import { printableLines } from './render/printable.js';
@@ -73,5 +74,5 @@ export function renderProblem(error: StrataError): string {
     errors: error.fields,
     ...(isKnownDamage(damage) ? { damage } : {}),
   };
-  return `${JSON.stringify(problem)}\n`;
+  return `${escapeInvisibleJson(JSON.stringify(problem))}\n`;
 }

@@ -53,11 +53,17 @@ export const RepositoryRef = Type.String({
   description: 'Id or name of a repository.',
 });
 
-export const VmName = Type.String({ minLength: 1, maxLength: 128, description: 'Name of the VM.' });
+export const VmName = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  description:
+    'Name of the VM, as its hypervisor has it: one line of any characters, compared exactly. No control characters, no blank at its ends.',
+});
 // Databases compare text as if it were padded with blanks.
 export const UpstreamId = Formed('^(|.*\\S)$', 'one line without a blank at its end', {
   maxLength: 191,
-  description: "The upstream's own id of the VM, where two VMs may have one name.",
+  description:
+    "The upstream's own id of the VM: never that of the upstream. Two VMs of one name differ in it; a VM that comes with another name under its id has been renamed, and goes on with its backups.",
 });
 export const DiskId = Type.Integer({
   minimum: 0,

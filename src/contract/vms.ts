@@ -50,6 +50,11 @@ export const Vm = closed({
   vm_context_id: Type.String(),
   vm_name: Type.String(),
   upstream_id: Type.String({ description: 'Empty when the upstream gave none.' }),
+  previous_name: nullable(
+    Type.String({
+      description: 'What it was called before it came with another name under its upstream_id.',
+    }),
+  ),
   repository_id: Type.String(),
   created_at: Time('When it was registered'),
   disks: Type.Array(VmDisk),

@@ -29,8 +29,8 @@ export class OutboxEvent {
   @Column({ type: 'varchar', length: 64 })
   type!: string;
 
-  /** Id of the job or restore point. */
-  @Column({ name: 'subject_id', type: 'varchar', length: 64, ...BINARY_COLLATION })
+  /** Id of what it is about: a job, a restore point, a VM. */
+  @Column({ name: 'subject_id', type: 'varchar', length: 191, ...BINARY_COLLATION })
   subjectId!: string;
 
   /** The request's body, written before the first attempt, so that every attempt carries the same bytes. */

@@ -1,5 +1,7 @@
 import { type Logger as PinoLogger, pino } from 'pino';
 
+import { escapeInvisibleJson } from '../shared/invisible.js';
+
 export type Logger = PinoLogger;
 
 /** Never written to a log, wherever they stand in an object. */
@@ -20,6 +22,8 @@ export function createLogger(options: { level: string; role: string; pretty?: bo
     base: { role: options.role, pid: process.pid },
     redact: { paths: SECRETS, censor: '[redacted]' },
     timestamp: pino.stdTimeFunctions.isoTime,
+    // Somebody will read it on a terminal.
+    hooks: { streamWrite: escapeInvisibleJson },
     ...(options.pretty ? { transport: { target: 'pino-pretty' } } : {}),
   });
 }

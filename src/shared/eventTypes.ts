@@ -19,6 +19,7 @@ export const EVENT_TYPES = [
   'maintenance.failed',
   'maintenance.cancelled',
   'validation.unhealthy',
+  'vm.renamed',
   'policy.schedule_refused',
   'policy_run.completed',
   'policy_run.failed',

@@ -1,18 +1,29 @@
 import { StrataError } from './errors.js';
 
-/** No blank at the end: databases compare text as if it were padded with blanks. */
-const VM_NAME = /^[\p{L}\p{N}](?:[\p{L}\p{N} ._@+()-]{0,126}[\p{L}\p{N}._@+()-])?$/u;
+/** Characters, which is what databases count: a hypervisor allows 80 (VMware) to 255 (OpenStack). */
+const LONGEST_VM_NAME = 255;
+/** Control characters, halves of characters, separators of lines and paragraphs. */
+const NO_NAME = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u;
+/** Something that can be seen: neither blank, nor joined to what is before it, nor invisible. */
+const VISIBLE = /[^\p{C}\p{Z}\p{M}\u115F\u1160\u3164\uFFA0]|\p{Co}/u;
 const SIMPLE_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 
-/** Checks a VM's name: 1 to 128 letters, digits and ` ._@+()-`, beginning with a letter or digit, without `..`. */
+/**
+ * Checks a VM's name: what a hypervisor lets somebody write into one line. It is stored and compared as it is, character by
+ * character, and never becomes a path: files have the `slug` of it, which has no say in what is found again.
+ * No blank at the end, because databases compare text as if it were padded with blanks.
+ */
 export function checkVmName(name: string, field: string): string {
-  if (!VM_NAME.test(name) || name.includes('..')) {
-    throw new StrataError(
-      'invalid_name',
-      'A VM name has 1 to 128 letters, digits, blanks or ._@+()-, begins with a letter or digit, does not end with a blank, and has no "..".',
-      { field },
-    );
-  }
+  const why = NO_NAME.test(name)
+    ? 'has no control characters and no line ends'
+    : name !== name.trim()
+      ? 'has no blank at its beginning or end'
+      : [...name].length > LONGEST_VM_NAME
+        ? `has ${LONGEST_VM_NAME} characters at most`
+        : VISIBLE.test(name)
+          ? undefined
+          : 'has a character that can be seen';
+  if (why !== undefined) throw new StrataError('invalid_name', `A VM name ${why}.`, { field });
   return name;
 }
 

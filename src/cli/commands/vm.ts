@@ -26,7 +26,7 @@ export function addVmCommand(program: Command, io: CliIo): void {
       collect,
     )
     .option('--format <format>', 'format of the image files, where the extension does not tell')
-    .option('--upstream-id <id>', "the upstream's own id, where two VMs may have one name")
+    .option('--upstream-id <id>', "the upstream's own id of the VM: finds the VM again when it is renamed")
     .addHelpText('after', '\nA registered disk that is not listed again is retired; its backups stay.')
     .action(action(io, addVm));
   vm.command('list')
@@ -50,7 +50,8 @@ async function addVm(context: CommandContext, name: string, options: AddOptions)
   const vm = await client.vms.put(body, { signal: context.io.signal });
   const disks = vm.disks.filter((disk) => disk.retired_at === null).map((disk) => disk.disk_id);
   const which = disks.length === 0 ? 'without disks' : `with disk ${disks.join(', ')}`;
-  return { json: vm, text: `Registered VM ${vm.vm_name} (${vm.vm_context_id}) ${which}.\n` };
+  const before = vm.previous_name === null ? '' : `, once called ${vm.previous_name},`;
+  return { json: vm, text: `Registered VM ${vm.vm_name} (${vm.vm_context_id})${before} ${which}.\n` };
 }
 
 function parseDisk(text: string, format: string | undefined): VmDiskPut {
@@ -84,6 +85,7 @@ async function showVm(context: CommandContext, name: string, options: { repo?: s
   const head = renderFields([
     ['id', vm.vm_context_id],
     ['name', vm.vm_name],
+    ...(vm.previous_name === null ? [] : [['once called', vm.previous_name] as const]),
     ['upstream id', vm.upstream_id],
     ['repository', vm.repository_id],
     ['created', formatTime(vm.created_at)],

@@ -1,9 +1,11 @@
-/** Makes control characters visible (`\x1b`), line ends too: what comes from outside must not steer a terminal. */
+import { showInvisible } from '../../shared/invisible.js';
+
+/**
+ * Makes control characters visible (`\x1b`, `\u202e`), line ends too: what comes from outside must not steer a terminal, nor
+ * look like something else on it.
+ */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, (character) => {
-    const code = character.codePointAt(0) ?? 0;
-    return `\\x${code.toString(16).padStart(2, '0')}`;
-  });
+  return showInvisible(text);
 }
 
 /** The same for text of several lines, such as the message of a tool: line ends stay. */

@@ -2,6 +2,7 @@ import type { DataSource } from 'typeorm';
 import { BackupJob, type BackupType, type JobStatus } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { NOTHING, type PageOf, type PageRequest, pageByTime, read, select } from './page.js';
+import { locateContext, type NamedVm } from './vmContexts.js';
 import { contextsNamed, vmNames } from './vms.js';
 
 export interface NamedBackup {
@@ -78,20 +79,22 @@ export interface LatestChangeId {
  */
 export async function parentChangeId(
   ds: DataSource,
-  disk: { repositoryId: string; vmName: string; upstreamId: string; diskId: number },
+  disk: NamedVm & { diskId: number },
   type: Exclude<BackupType, 'full'>,
 ): Promise<LatestChangeId | undefined> {
+  // By the same rule as the backup that is asked for next: a VM that was renamed goes on.
+  const context = await read(() => locateContext(ds, disk));
+  if (!context) return undefined;
   const column = type === 'differential' ? 'full_backup_id' : 'latest_backup_id';
   const rows = await select<{ id: string; change_id: string | null }>(
     ds,
-    `SELECT b.id, b.change_id FROM vm_contexts v
-     JOIN backup_chains c ON c.vm_context_id = v.vm_context_id AND c.disk_id = ?
+    `SELECT b.id, b.change_id FROM backup_chains c
      JOIN backup_jobs f ON f.id = c.full_backup_id
      JOIN backup_jobs b ON b.id = c.${column} AND b.status = 'completed'
-     WHERE v.repository_id = ? AND v.vm_name = ? AND v.upstream_id = ?
+     WHERE c.vm_context_id = ? AND c.disk_id = ?
        AND NOT EXISTS (SELECT 1 FROM backup_jobs d WHERE d.chain_id = c.id AND d.status = 'completed'
          AND d.seq BETWEEN f.seq AND b.seq AND (d.health = 'damaged' OR d.content_wrong_at IS NOT NULL))`,
-    [disk.diskId, disk.repositoryId, disk.vmName, disk.upstreamId],
+    [context.vmContextId, disk.diskId],
   );
   const row = rows[0];
   return row && row.change_id !== null ? { changeId: row.change_id, backupId: row.id } : undefined;

@@ -1,4 +1,5 @@
 import type { EntityManager } from '../../db/database.js';
+import { locateContext, renameContext } from '../../db/stores/vmContexts.js';
 import type { DiskSource } from '../../entities/index.js';
 import { inTransaction } from '../../db/transaction.js';
 import { StrataError } from '../../shared/errors.js';
@@ -69,7 +70,7 @@ export async function findRepository(tx: EntityManager, idOrName: string): Promi
   return { id: row.id, pool: row.pool };
 }
 
-/** The VM's context in this repository, made if it is new. */
+/** The VM's context in this repository, made if it is new. One that has been renamed is called by its new name from now on. */
 export async function ensureContext(
   tx: EntityManager,
   deps: AcceptDeps,
@@ -78,30 +79,23 @@ export async function ensureContext(
   upstreamId: string,
 ): Promise<string> {
   checkText(upstreamId, 'upstream_id');
-  const known = await findContext(tx, repositoryId, vmName, upstreamId);
-  if (known) return known;
+  const vm = { repositoryId, vmName, upstreamId };
+  const known = await locateContext(tx, vm);
+  if (known?.formerName === undefined) {
+    if (known) return known.vmContextId;
+  } else if (await renameContext(tx, known, vmName)) {
+    deps.log.warn({ ...known, vmName, upstreamId }, 'a VM has another name and goes on with its backups');
+    return known.vmContextId;
+  }
   // The id names a directory: the slug is for people, the random part makes it unique.
   const candidate = `${slug(vmName)}-${randomPart(12)}`;
   await tx.query(
     `INSERT IGNORE INTO vm_contexts (vm_context_id, vm_name, upstream_id, repository_id, created_at) VALUES (?, ?, ?, ?, ?)`,
     [candidate, vmName, upstreamId, repositoryId, deps.clock.now()],
   );
-  const written = await findContext(tx, repositoryId, vmName, upstreamId);
+  const written = await locateContext(tx, vm);
   if (!written) throw new StrataError('internal', `The context of ${vmName} was not written.`);
-  return written;
-}
-
-async function findContext(
-  tx: EntityManager,
-  repositoryId: string,
-  vmName: string,
-  upstreamId: string,
-): Promise<string | undefined> {
-  const rows = await tx.query<{ vm_context_id: string }[]>(
-    'SELECT vm_context_id FROM vm_contexts WHERE repository_id = ? AND vm_name = ? AND upstream_id = ?',
-    [repositoryId, vmName, upstreamId],
-  );
-  return rows[0]?.vm_context_id;
+  return written.vmContextId;
 }
 
 /** Adds or updates a disk; what the body leaves out stays as it was. */

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { StrataError } from '../../shared/errors.js';
+import { escapeInvisibleJson } from '../../shared/invisible.js';
 import { requireTokens } from './auth.js';
 import { showQueues } from './board.js';
 import type { Api, HttpDeps } from './deps.js';
@@ -98,7 +99,7 @@ function createServer(deps: HttpDeps): Api {
   takeEmptyBodies(app);
   app.setValidatorCompiler(compileValidator);
   // Answers are typed by their schemas when they are built, and checked against them by the tests.
-  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  app.setSerializerCompiler(() => (answer) => escapeInvisibleJson(JSON.stringify(answer)));
   app.setErrorHandler(sendProblem);
   app.setNotFoundHandler((request, reply) =>
     sendProblem(

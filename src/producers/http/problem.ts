@@ -3,6 +3,7 @@ import type { Problem } from '../../contract/index.js';
 import { asDatabaseError } from '../../db/transaction.js';
 import { ERRORS, type ErrorCode } from '../../shared/errorCodes.js';
 import { StrataError } from '../../shared/errors.js';
+import { escapeInvisibleJson } from '../../shared/invisible.js';
 import { isKnownDamage } from '../../shared/knownDamage.js';
 
 const MEDIA_TYPE = 'application/problem+json; charset=utf-8';
@@ -60,7 +61,10 @@ export async function sendProblem(
   if (problem.status >= 500 && error.outcome !== 'wait') request.log.error(facts, 'request failed');
   else request.log.debug(facts, 'request refused');
   if (problem.status === 429 || problem.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
-  return reply.code(problem.status).type(MEDIA_TYPE).send(JSON.stringify(problem));
+  return reply
+    .code(problem.status)
+    .type(MEDIA_TYPE)
+    .send(escapeInvisibleJson(JSON.stringify(problem)));
 }
 
 /** Answers what is not HTTP at all, on the raw socket; returns the text to write. */

@@ -7,13 +7,16 @@ import { getRestore } from '../../db/stores/restores.js';
 import { getPolicy } from '../../db/stores/policies.js';
 import { getRun } from '../../db/stores/policyRuns.js';
 import { getRepository } from '../../db/stores/repositories.js';
+import { getVm } from '../../db/stores/vms.js';
 import { isStrataError } from '../../shared/errors.js';
+import { escapeInvisibleJson } from '../../shared/invisible.js';
 import { toBackup } from '../http/views/backup.js';
 import { toJob } from '../http/views/job.js';
 import { toPolicy, toPolicyRunWithVms } from '../http/views/policy.js';
 import { toRepository } from '../http/views/repository.js';
 import { toRestore } from '../http/views/restore.js';
 import { toRestorePoint } from '../http/views/restorePoint.js';
+import { toVm } from '../http/views/vm.js';
 
 /**
  * The body of a delivery: `{id, type, occurred_at, data}`, with `data` as the API shows the subject. A subject that is gone
@@ -21,12 +24,13 @@ import { toRestorePoint } from '../http/views/restorePoint.js';
  */
 export async function describe(ds: DataSource, delivery: DueDelivery): Promise<string> {
   const { eventId, type, createdAt } = delivery;
-  return JSON.stringify({
+  const event = {
     id: eventId,
     type,
     occurred_at: createdAt.toISOString(),
     data: await dataOf(ds, delivery),
-  });
+  };
+  return escapeInvisibleJson(JSON.stringify(event));
 }
 
 async function dataOf(ds: DataSource, { type, subjectId }: DueDelivery): Promise<object> {
@@ -51,6 +55,8 @@ async function subject(ds: DataSource, kind: string, id: string): Promise<object
     case 'maintenance':
     case 'validation':
       return toJob(await getJob(ds, id));
+    case 'vm':
+      return toVm(await getVm(ds, id));
     case 'policy':
       return toPolicy(await getPolicy(ds, id));
     case 'policy_run':

@@ -71,7 +71,7 @@ export function secondsOfName(name: string): number | undefined {
 
 /**
  * Seconds for a new backup's name: those of its instant, or the next that is later than every name that is or was in the directory,
- * so that names sort as the chain does even where the clock stepped back.
+ * so that names sort as the chain does even where the clock stepped back (as long as the VM keeps its name).
  */
 export function nextSeconds(instant: Date, names: readonly string[]): number {
   const taken = names.map(secondsOfName).filter((seconds) => seconds !== undefined);

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { escapeInvisibleJson } from '../../../shared/invisible.js';
 
 /** A client that reads so slowly that this much waits for it is let go; it may come back and starts from now. */
 const MOST_WAITING_BYTES = 1 << 20;
@@ -33,7 +34,7 @@ export function openEventStream(
     if (response.writableLength > MOST_WAITING_BYTES) response.destroy();
   };
   return {
-    send: (event, data) => write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
+    send: (event, data) => write(`event: ${event}\ndata: ${escapeInvisibleJson(JSON.stringify(data))}\n\n`),
     comment: (text) => write(`: ${text}\n\n`),
     end: () => {
       if (!response.writableEnded) response.end();

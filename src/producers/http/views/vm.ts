@@ -8,6 +8,7 @@ export function toVm({ vm, disks }: VmWithDisks): Vm {
     vm_context_id: vm.vmContextId,
     vm_name: vm.vmName,
     upstream_id: vm.upstreamId,
+    previous_name: vm.previousName,
     repository_id: vm.repositoryId,
     created_at: vm.createdAt.toISOString(),
     disks: disks.map((disk) => ({

@@ -114,7 +114,7 @@ describe('Errors of the API', () => {
     expect(isProblem(await put([{ disk_id: 1 }, { disk_id: 1 }]), 400, 'invalid_request')).to.deep.equal([
       'disks[1].disk_id',
     ]);
-    expect(isProblem(await post(backup({ vm_name: '../x' })), 400, 'invalid_name')).to.deep.equal([
+    expect(isProblem(await post(backup({ vm_name: 'two\nlines' })), 400, 'invalid_name')).to.deep.equal([
       'vm_name',
     ]);
     expect(isProblem(await post(backup({ repository_id: 'no' })), 404, 'not_found')).to.deep.equal([

@@ -1,4 +1,7 @@
 import { expect } from 'chai';
+import fc from 'fast-check';
+import { printable, printableLines } from '../../../../src/cli/render/printable.js';
+import { escapeInvisibleJson } from '../../../../src/shared/invisible.js';
 import { formatBytes, formatRate, formatShare } from '../../../../src/cli/render/bytes.js';
 import { renderBar, renderPlain } from '../../../../src/cli/render/progressLine.js';
 import { renderFields, renderTable } from '../../../../src/cli/render/table.js';
@@ -54,6 +57,35 @@ describe('text of the CLI', () => {
 
   it('shows control characters of names instead of letting a terminal obey them', () => {
     expect(renderFields([['name', 'evil\u001B[2J\nline']])).to.equal('name  evil\\x1b[2J\\x0aline\n');
+  });
+
+  it('shows what turns the direction of writing or hides, instead of letting it pass for something else', () => {
+    const shown: [string, string][] = [
+      ['invoice\u202Ecod.exe', 'invoice\\u202ecod.exe'],
+      ['\u2066a\u2069\u200E\u200F\u061C', '\\u2066a\\u2069\\u200e\\u200f\\u061c'],
+      ['we\u200Bb\u00AD\uFEFF', 'we\\u200bb\\xad\\ufeff'],
+      ['a\u2028b\u2029c', 'a\\u2028b\\u2029c'],
+      ['a\u{E0041}b', 'a\\u{e0041}b'],
+      ['a\uD800b', 'a\\ud800b'],
+      ['a\u3164b\u0085', 'a\\u3164b\\x85'],
+      ['grüße e\u0301 हिन्दी 日本 ❤\uFE0F 😀', 'grüße e\u0301 हिन्दी 日本 ❤\uFE0F 😀'],
+    ];
+    for (const [text, expected] of shown) {
+      expect(printable(text)).to.equal(expected);
+      expect(printableLines(`${text}\n${text}`)).to.equal(`${expected}\n${expected}`);
+    }
+  });
+
+  it('writes JSON that reads back as it was, and has nothing in it that a terminal obeys', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const json = escapeInvisibleJson(JSON.stringify({ [text]: [text] }, null, 2));
+        expect(JSON.parse(json)).to.deep.equal({ [text]: [text] });
+        expect(json.replaceAll('\n', '')).not.to.match(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+        expect(printableLines(json)).to.equal(json);
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   it('draws a bar that never reaches the last column of the terminal', () => {

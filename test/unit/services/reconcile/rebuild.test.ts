@@ -168,7 +168,7 @@ describe('A manifest', () => {
       { backup_id: "bkp_'; DROP TABLE" },
       { chain_id: 'chn_../..' },
       { restore_point_id: 7 },
-      { vm_name: '../etc' },
+      { vm_name: 'two\nlines' },
       { seq: -1 },
       { fence: 2 ** 53 },
       { virtual_size: 1000 },
