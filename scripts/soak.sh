@@ -30,6 +30,7 @@ files=("$@")
 if ((${#files[@]} == 0)); then
   files=('dist/test/crash/*.test.js'
     dist/test/integration/services/backup/randomRounds.test.js
+    dist/test/integration/db/turnsDrawn.test.js
     dist/test/integration/services/backup/lyingTrackers.test.js
     dist/test/integration/services/validation/faultTable.test.js
     dist/test/integration/datapath/audit/detection.test.js

@@ -5,7 +5,7 @@ import type { Settings } from '../config/settings.js';
 import { QUEUE_KINDS, type QueueKind } from '../queue/catalogue.js';
 import { connectRedis, type Redis } from '../queue/connection.js';
 import { findSandbox, type Sandbox } from '../qcow2/index.js';
-import type { ServiceDeps } from '../services/deps.js';
+import { PUSH_PATIENCE_MS, type ServiceDeps } from '../services/deps.js';
 import { StrataError } from '../shared/errors.js';
 import type { WorkerDeps } from '../workers/deps.js';
 import { HANDLERS } from '../workers/handlers.js';
@@ -56,7 +56,7 @@ function depsOf(wiring: Wiring, scratchDir: string, redis: Redis, sandbox: Sandb
       scratchDir,
       sourcePolicy: { ...sourcePolicyOf(settings), ...(sandbox ? { sandbox } : {}) },
       restoreRoots: settings.restoreRoots,
-      push: { ...settings.push, node: hostname() },
+      push: { ...settings.push, node: hostname(), patienceMs: PUSH_PATIENCE_MS },
       audit: settings.audit,
     },
     handlers: HANDLERS,

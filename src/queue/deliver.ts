@@ -22,6 +22,8 @@ export interface QueueDelivery {
   priority: number;
   /** Before all others that have no priority: it had begun, and its chain has waited long enough. */
   first?: boolean;
+  /** Why it is late or goes before others: a line in the entry's log, which Bull Board shows. */
+  note?: string;
 }
 
 /** Finished entries stay visible in Bull Board for a while; the database has the history. */
@@ -79,17 +81,8 @@ export function createQueueSet(redis: Redis, prefix: string, clock: Clock): Queu
   };
   return {
     deliver: async (delivery) => {
-      const payload: JobPayload = { v: 1, job_id: delivery.jobId, delivery: delivery.delivery };
       try {
-        await queue(delivery.kind, delivery.pool).add(delivery.kind, payload, {
-          jobId: entryId(delivery.jobId, delivery.delivery),
-          attempts: 1,
-          delay: delivery.delayMs,
-          ...(delivery.priority > 0 ? { priority: delivery.priority } : {}),
-          ...(delivery.first ? { lifo: true } : {}),
-          removeOnComplete: KEEP_COMPLETED,
-          removeOnFail: KEEP_FAILED,
-        });
+        await addEntry(queue(delivery.kind, delivery.pool), delivery);
       } catch (error) {
         throw new StrataError('queue_unavailable', 'Redis does not answer.', { cause: error });
       }
@@ -113,6 +106,20 @@ export function createQueueSet(redis: Redis, prefix: string, clock: Clock): Queu
       await Promise.all([...open.values()].map((each) => each.close()));
     },
   };
+}
+
+async function addEntry(queue: Queue, delivery: QueueDelivery): Promise<void> {
+  const payload: JobPayload = { v: 1, job_id: delivery.jobId, delivery: delivery.delivery };
+  const entry = await queue.add(delivery.kind, payload, {
+    jobId: entryId(delivery.jobId, delivery.delivery),
+    attempts: 1,
+    delay: delivery.delayMs,
+    ...(delivery.priority > 0 ? { priority: delivery.priority } : {}),
+    ...(delivery.first ? { lifo: true } : {}),
+    removeOnComplete: KEEP_COMPLETED,
+    removeOnFail: KEEP_FAILED,
+  });
+  if (delivery.note) await entry.log(delivery.note);
 }
 
 async function heldEntries(

@@ -34,7 +34,12 @@ export interface AuditSettings {
 export interface PushRules extends PushSettings {
   /** Names this host: its workers share one pool of ports. */
   node: string;
+  /** Milliseconds for which a chain is kept for an agent that has not come, while a job that only reads could have it. */
+  patienceMs: number;
 }
+
+/** An agent that follows its backup connects within seconds; one that has not for so long is busy elsewhere or gone. */
+export const PUSH_PATIENCE_MS = 30_000;
 
 /** Tells how far a job is; called often, the receiver thins it out. */
 export type ReportProgress = (progress: Pick<JobProgress, 'phase' | 'bytes_done' | 'bytes_total'>) => void;

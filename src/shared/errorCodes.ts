@@ -77,6 +77,7 @@ export const ERRORS = {
   push_unanswered: passing('The worker has not decided on the completion yet; ask again.'),
   push_agent_failed: failure('The agent has reported that it failed.', 502),
   push_agent_silent: failure('The agent was silent for too long.', 504),
+  push_agent_awaited: waiting('No agent has come yet; a job that only reads goes first.'),
   push_ports_exhausted: waiting("All ports of the worker's host for exports are in use."),
   // Chains
   chain_broken: refused('The chain has no usable parent for an incremental backup.'),
@@ -107,6 +108,10 @@ export const ERRORS = {
   cancelled: { ...refused('The job was cancelled.'), exit: 6 },
   deadline_exceeded: failure('The job did not finish within its deadline.', 504),
   attempts_exhausted: failure('The job failed on every attempt.'),
+  backup_goes_first: waiting(
+    'A backup that was accepted before may read the device that the restore would overwrite.',
+    409,
+  ),
   chain_wanted: waiting('Another job waits for the chain; the rest is done in its next turn.', 409),
   lease_held: waiting('Another job works on the chain.', 409),
   lease_lost: waiting('The lease of the chain was lost; the work was stopped.'),

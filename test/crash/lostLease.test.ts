@@ -110,9 +110,8 @@ describe('A worker whose lease is lost', function () {
   };
   const giveBack = async (lease: ChainLease) => {
     const failure = { code: 'lease_lost', detail: 'given back by the test' };
-    await fleet.queue.deliver(
-      await releaseAgain(fleet.suite.ds, lease, { delayMs: 0, keepAttempt: false, failure }),
-    );
+    const again = await releaseAgain(fleet.suite.ds, lease, { delayMs: 0, keepAttempt: false, failure });
+    if (again) await fleet.queue.deliver(again);
   };
   const restore = async () => {
     const { restore_id } = await acceptRestore(fleet.accept, {

@@ -25,6 +25,7 @@ export function backupDeps(ds: DataSource, sources: string): ServiceDeps {
       tlsDir: tmpdir(),
       connections: 1,
       silenceMs: 1000,
+      patienceMs: 60_000,
     },
     audit: { blocks: 0, ppm: 0, distrustBackups: 0 },
   };

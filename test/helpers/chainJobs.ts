@@ -26,7 +26,9 @@ export async function addValidation(
   params: ValidateParams = { level: 'quick' },
 ): Promise<string> {
   const id = newId('mnt', new Date());
-  const { seq, status } = await inTransaction(ds, (tx) => takePosition(tx, chain.chainId));
+  const { seq, status } = await inTransaction(ds, (tx) =>
+    takePosition(tx, chain.chainId, { effect: 'reads' }),
+  );
   await ds.getRepository(MaintenanceJob).insert({
     id,
     chainId: chain.chainId,
@@ -47,7 +49,9 @@ export async function addRestore(
   wanted: { backupId: string; path: string; format: RestoreFormat; verify?: boolean; allowDamaged?: boolean },
 ): Promise<string> {
   const id = newId('rst', new Date());
-  const { seq, status } = await inTransaction(ds, (tx) => takePosition(tx, chain.chainId));
+  const { seq, status } = await inTransaction(ds, (tx) =>
+    takePosition(tx, chain.chainId, { effect: 'reads' }),
+  );
   await ds.getRepository(RestoreJob).insert({
     id,
     chainId: chain.chainId,
@@ -69,7 +73,7 @@ export async function addBackup(ds: DataSource, chain: ChainFixture, source: str
   const id = newId('bkp', new Date());
   const { chainId, repositoryId } = chain;
   const { vmContextId } = await ds.getRepository(BackupChain).findOneByOrFail({ id: chainId });
-  const { seq, status } = await inTransaction(ds, (tx) => takePosition(tx, chainId));
+  const { seq, status } = await inTransaction(ds, (tx) => takePosition(tx, chainId, { effect: 'adds' }));
   const createdAt = new Date();
   const restorePointId = newId('rp', createdAt);
   await ds.getRepository(RestorePoint).insert({

@@ -181,6 +181,7 @@ function pushRules(suite: DatabaseSuite, rules: Partial<PushRules> = {}): PushRu
     tlsDir: suite.tempDir,
     connections: 4,
     silenceMs: 60_000,
+    patienceMs: 60_000,
     ...rules,
   };
 }

@@ -45,7 +45,8 @@ export async function insertMaintenance(
   );
   const chain = chains[0];
   if (!chain) throw new StrataError('not_found', `There is no chain ${chainId}.`);
-  const { seq, status } = place ?? (await takePosition(tx, chainId));
+  const effect = type === 'validate' ? 'reads' : 'changes';
+  const { seq, status, passed } = place ?? (await takePosition(tx, chainId, { effect }));
   const id = newId('mnt', job.now);
   await tx.query(
     `INSERT INTO maintenance_jobs (id, chain_id, seq, status, priority, max_bytes_per_second, created_at, repository_id, type, params)
@@ -64,5 +65,5 @@ export async function insertMaintenance(
   );
   if (status !== 'released') return { id, status, delivery: undefined };
   const delivery = { kind: 'maintenance', jobId: id, pool: chain.pool, delivery: 1, delayMs: 0 } as const;
-  return { id, status, delivery: { ...delivery, priority } };
+  return { id, status, delivery: { ...delivery, priority, ...(passed ? { note: passed } : {}) } };
 }

@@ -30,4 +30,6 @@ export interface Delivery {
   priority: number;
   /** It had begun, and no fault of its own ended that: it goes on before those that have not begun. */
   first?: boolean;
+  /** Why the job is delivered late, or before others, in words for Bull Board; absent where there is nothing to say. */
+  note?: string;
 }

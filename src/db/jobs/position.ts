@@ -3,34 +3,54 @@ import type { JobKind, JobStatus } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { affectedRows, expectOneRow, insertedId } from '../transaction.js';
 import { type Delivery, JOB_KINDS, JOB_TABLES } from './kinds.js';
-
-/** States of the jobs that are in front of the next one. */
-const UNFINISHED = `('queued', 'released', 'running')`;
+import { firstOpen, type OpenJob, turnCandidates } from './openJobs.js';
+import { type Effect, nextTurn, type Turn } from './order.js';
 
 /**
  * Locks the chain's row and gives the next FIFO position. Positions are given under the lock, so their order is the
  * order in which the jobs were accepted, whatever their kind.
- * @param awaits the job waits for its change list, and must not be released before
- * @returns `released` when nothing is in front of the job: it is the head and wants a queue entry
+ * @param job.effect what the job does to the chain; a job that only reads passes jobs that cannot run now (order.ts)
+ * @param job.awaits the job waits for its change list, and must not be released before
+ * @returns `released` when the job has the next turn and wants a queue entry
  */
-export async function takePosition(tx: EntityManager, chainId: string, awaits = false): Promise<Position> {
+export async function takePosition(
+  tx: EntityManager,
+  chainId: string,
+  job: { effect?: Effect; awaits?: boolean } = {},
+): Promise<Position> {
+  const { effect = 'changes', awaits = false } = job;
+  const seq = await takeSeq(tx, chainId);
+  // After the lock, so that it sees what the holder before has committed.
+  const [inFront] = await tx.query<Record<string, number>[]>(
+    `SELECT ${JOB_KINDS.map((kind) => `${anyUnfinished(kind)} AS ${kind}`).join(', ')}`,
+    JOB_KINDS.map(() => chainId),
+  );
+  const isInFront = (kind: JobKind) => Number(inFront?.[kind]) === 1;
+  const backupsInFront = isInFront('backup');
+  if (awaits) return { seq, status: 'queued', backupsInFront };
+  if (!JOB_KINDS.some(isInFront)) return { seq, status: 'released', backupsInFront };
+  const passed = effect === 'changes' ? undefined : await passWaiting(tx, chainId, effect);
+  return { seq, status: passed ? 'released' : 'queued', backupsInFront, ...(passed ? { passed } : {}) };
+}
+
+/** Locks the chain's row and counts its positions on. */
+export async function takeSeq(tx: EntityManager, chainId: string): Promise<number> {
   const taken: unknown = await tx.query(
     'UPDATE backup_chains SET last_seq = LAST_INSERT_ID(last_seq + 1) WHERE id = ?',
     [chainId],
   );
   expectOneRow(taken, () => new StrataError('not_found', `There is no chain ${chainId}.`));
-  // After the lock, so that it sees what the holder before has committed.
-  const [inFront] = await tx.query<{ backups: number; others: number }[]>(
-    `SELECT ${anyUnfinished('backup')} AS backups, ${anyUnfinished('maintenance')} OR ${anyUnfinished('restore')} AS others`,
-    JOB_KINDS.map(() => chainId),
-  );
-  const backupsInFront = Number(inFront?.backups) === 1;
-  const nothingInFront = !backupsInFront && Number(inFront?.others) === 0;
-  return {
-    seq: insertedId(taken),
-    status: nothingInFront && !awaits ? 'released' : 'queued',
-    backupsInFront,
-  };
+  return insertedId(taken);
+}
+
+/** Takes the turn for a job that is about to be added, where all in front of it cannot run now and may be passed. */
+async function passWaiting(tx: EntityManager, chainId: string, effect: Effect): Promise<string | undefined> {
+  const first = await firstOpen(tx, chainId);
+  if (!first?.waits) return undefined;
+  const newcomer = { effect, waits: false, dueInMs: 0 };
+  if (nextTurn<Turn>([...(await turnCandidates(tx, chainId)), newcomer]) !== newcomer) return undefined;
+  if (first.status === 'released') await demote(tx, first);
+  return noteOfPassing(first);
 }
 
 /** A place in a chain's FIFO. */
@@ -39,6 +59,8 @@ export interface Position {
   status: Extract<JobStatus, 'queued' | 'released'>;
   /** Whether backups are among the jobs in front. */
   backupsInFront: boolean;
+  /** Which job was passed and what that job waits for, in words; absent where none was. */
+  passed?: string;
 }
 
 export interface LockedChain {
@@ -85,52 +107,58 @@ async function selectChain(
 }
 
 function anyUnfinished(kind: JobKind): string {
-  return `EXISTS (SELECT 1 FROM ${JOB_TABLES[kind]} WHERE chain_id = ? AND status IN ${UNFINISHED})`;
+  return `EXISTS (SELECT 1 FROM ${JOB_TABLES[kind]} WHERE chain_id = ? AND status IN ('queued', 'released', 'running'))`;
 }
 
 /**
- * Releases the lowest queued job of the chain if none is released or running, unless it still waits for its change list:
- * then the chain waits with it. The chain's row must be locked.
- * @returns the delivery that the caller owes after the commit; the sweeper makes up for a crash in between
+ * Gives the chain's next job its turn: the first that can run (order.ts). A released job that waits gives its turn back.
+ * The chain's row must be locked.
+ * @returns the delivery that is owed after the commit; undefined where the job that has the turn keeps it
  */
 export async function releaseHead(tx: EntityManager, chainId: string): Promise<Delivery | undefined> {
-  const open = JOB_KINDS.map(
-    (kind) =>
-      `SELECT '${kind}' AS kind, j.id, j.seq, j.status, j.delivery, j.priority, r.pool,
-              ${kind === 'backup' ? 'j.awaits_extents_until IS NOT NULL' : '0'} AS awaits
-       FROM ${JOB_TABLES[kind]} j JOIN repositories r ON r.id = j.repository_id
-       WHERE j.chain_id = ? AND j.status IN ${UNFINISHED}`,
-  );
-  const rows = await tx.query<OpenJob[]>(
-    `SELECT * FROM (${open.join(' UNION ALL ')}) open_jobs ORDER BY seq LIMIT 1`,
-    JOB_KINDS.map(() => chainId),
-  );
-  const head = rows[0];
-  if (head?.status !== 'queued' || Number(head.awaits) === 1) return undefined;
+  const first = await firstOpen(tx, chainId);
+  if (!first) return undefined;
+  if (!first.waits) return first.status === 'queued' ? release(tx, first) : undefined;
+  const next = nextTurn(await turnCandidates(tx, chainId));
+  if (next?.status !== 'queued') return undefined;
+  if (first.status === 'released') await demote(tx, first);
+  return { ...(await release(tx, next)), ...(next.id === first.id ? {} : { note: noteOfPassing(first) }) };
+}
+
+async function release(tx: EntityManager, job: OpenJob): Promise<Delivery> {
   const result: unknown = await tx.query(
-    `UPDATE ${JOB_TABLES[head.kind]} SET status = 'released' WHERE id = ? AND status = 'queued'`,
-    [head.id],
+    `UPDATE ${JOB_TABLES[job.kind]} SET status = 'released' WHERE id = ? AND status = 'queued'`,
+    [job.id],
   );
-  expectOneRow(result, () => new StrataError('wrong_state', `Job ${head.id} is not queued any more.`));
+  expectOneRow(result, () => new StrataError('wrong_state', `Job ${job.id} is not queued any more.`));
+  const delayMs = job.dueInMs ?? 0;
   return {
-    kind: head.kind,
-    jobId: head.id,
-    pool: head.pool,
-    delivery: head.delivery,
-    delayMs: 0,
-    priority: head.priority,
+    kind: job.kind,
+    jobId: job.id,
+    pool: job.pool,
+    delivery: job.delivery,
+    delayMs,
+    priority: job.priority,
+    ...(delayMs > 0 ? { note: noteOfWaiting(job) } : {}),
   };
 }
 
-interface OpenJob {
-  kind: Delivery['kind'];
-  id: string;
-  seq: string;
-  status: JobStatus;
-  delivery: number;
-  priority: number;
-  pool: string;
-  awaits: number;
+/** Takes the turn back from a job that waits. Its entry in the queue becomes a stale one; it gets another with its next turn. */
+export async function demote(tx: EntityManager, job: Pick<OpenJob, 'kind' | 'id'>): Promise<void> {
+  const aside: unknown = await tx.query(
+    `UPDATE ${JOB_TABLES[job.kind]} SET status = 'queued', delivery = delivery + 1 WHERE id = ? AND status = 'released'`,
+    [job.id],
+  );
+  expectOneRow(aside, () => new StrataError('wrong_state', `Job ${job.id} does not wait any more.`));
+}
+
+function noteOfWaiting({ errorCode, errorDetail }: OpenJob): string {
+  return `waits, and is tried again: ${errorDetail ?? ''} [${errorCode ?? 'its change list'}]`;
+}
+
+function noteOfPassing(first: OpenJob): string {
+  const why = first.dueInMs === null ? 'its change list' : `${first.errorDetail ?? ''} [${first.errorCode}]`;
+  return `goes before ${first.id}, which waits: ${why}`;
 }
 
 /** Clears the lease that the job holds with this fence; nothing when it holds it no more. */

@@ -59,20 +59,21 @@ export async function completeWithResult(
 }
 
 /**
- * Puts a running job back to `released`, to be delivered again after `delayMs`.
+ * Gives a running job's turn back, to be had again after `delayMs`. Meanwhile a job that only reads may have it (order.ts).
  * @param keepAttempt false where the interruption was not the job's fault: the attempt is not counted
+ * @returns the delivery of the job that has the turn now: this one, or another that goes before it
  */
 export async function releaseAgain(
   ds: DataSource,
   lease: ChainLease,
   options: { delayMs: number; keepAttempt: boolean; failure: JobFailure },
-): Promise<Delivery> {
+): Promise<Delivery | undefined> {
   return inTransaction(ds, async (tx) => {
     await lockChain(tx, lease.chainId);
     await leaveRunning(
       tx,
       lease,
-      `status = 'released', delivery = delivery + 1, attempts = attempts - ?, error_code = ?, error_detail = ?,
+      `status = 'queued', delivery = delivery + 1, attempts = attempts - ?, error_code = ?, error_detail = ?,
        not_before = UTC_TIMESTAMP(3) + INTERVAL IF(cancel_requested = 1, 0, ?) MICROSECOND`,
       [
         options.keepAttempt ? 0 : 1,
@@ -82,8 +83,9 @@ export async function releaseAgain(
       ],
     );
     if (!(await clearLease(tx, lease.chainId, lease.fence))) throw leaseLost(lease, 'commit');
-    const first = options.delayMs === 0 && !options.keepAttempt;
-    return { ...(await deliveryOf(tx, lease.kind, lease.jobId)), first };
+    const next = await releaseHead(tx, lease.chainId);
+    if (next?.jobId !== lease.jobId) return next;
+    return { ...next, first: options.delayMs === 0 && !options.keepAttempt };
   });
 }
 
@@ -142,23 +144,4 @@ export async function leaveRunning(
     [...values, lease.jobId, lease.fence],
   );
   expectOneRow(result, () => leaseLost(lease, 'commit'));
-}
-
-async function deliveryOf(tx: EntityManager, kind: JobKind, jobId: string): Promise<Delivery> {
-  const rows = await tx.query<{ delivery: number; priority: number; pool: string; delay_ms: string }[]>(
-    `SELECT j.delivery, j.priority, r.pool,
-            GREATEST(0, TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), j.not_before) DIV 1000) AS delay_ms
-     FROM ${JOB_TABLES[kind]} j JOIN repositories r ON r.id = j.repository_id WHERE j.id = ?`,
-    [jobId],
-  );
-  const row = rows[0];
-  if (!row) throw new StrataError('not_found', `There is no job ${jobId}.`);
-  return {
-    kind,
-    jobId,
-    pool: row.pool,
-    delivery: row.delivery,
-    delayMs: Number(row.delay_ms),
-    priority: row.priority,
-  };
 }

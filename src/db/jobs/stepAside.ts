@@ -1,8 +1,7 @@
 import type { EntityManager } from 'typeorm';
-import { expectOneRow } from '../transaction.js';
-import { StrataError } from '../../shared/errors.js';
 import { JOB_KINDS, JOB_TABLES } from './kinds.js';
-import type { Position } from './position.js';
+import { firstOpen } from './openJobs.js';
+import { demote, type Position } from './position.js';
 
 interface OpenRow {
   kind: (typeof JOB_KINDS)[number];
@@ -16,7 +15,8 @@ interface OpenRow {
  * Makes a place in front of a chain's head, where that is a backup that waits for room: what makes room must not stand
  * behind it. All open jobs of the chain move back by one place, so their order among themselves stays. The chain's row must
  * be locked.
- * @returns the place, for a job that is now the head; undefined where the head does not wait for room
+ * @returns the place, `released` unless a read that has passed the head still has the turn; undefined where the head does not wait
+ *   for room
  */
 export async function stepAside(tx: EntityManager, chainId: string): Promise<Position | undefined> {
   const open = JOB_KINDS.map(
@@ -29,19 +29,19 @@ export async function stepAside(tx: EntityManager, chainId: string): Promise<Pos
     JOB_KINDS.map(() => chainId),
   );
   const head = rows.at(-1);
-  const waits = head?.kind === 'backup' && head.status === 'released' && head.error_code === 'no_space';
+  const waits = head?.kind === 'backup' && head.status !== 'running' && head.error_code === 'no_space';
   if (!waits) return undefined;
+  // The turn may be that of a read which has passed the head: running, or waiting itself.
+  const first = await firstOpen(tx, chainId);
+  const released = first?.status === 'released' ? first : undefined;
+  const isFree = first?.status === 'queued' || (released && (released.id === head.id || released.waits));
+  if (isFree && released) await demote(tx, released);
   // From the last one on, because a place is unique.
   for (const { kind, id } of rows) {
     await tx.query(`UPDATE ${JOB_TABLES[kind]} SET seq = seq + 1 WHERE id = ?`, [id]);
   }
   await tx.query('UPDATE backup_chains SET last_seq = last_seq + 1 WHERE id = ?', [chainId]);
-  // Its entry in the queue becomes a stale one; it gets another when its turn comes again.
-  const aside: unknown = await tx.query(
-    `UPDATE backup_jobs SET status = 'queued', delivery = delivery + 1, not_before = NULL, parked_at = NULL
-     WHERE id = ? AND status = 'released'`,
-    [head.id],
-  );
-  expectOneRow(aside, () => new StrataError('wrong_state', `Backup ${head.id} does not wait any more.`));
-  return { seq: Number(head.seq), status: 'released', backupsInFront: false };
+  // The room that is made is not waited for any longer.
+  await tx.query('UPDATE backup_jobs SET not_before = NULL, parked_at = NULL WHERE id = ?', [head.id]);
+  return { seq: Number(head.seq), status: isFree ? 'released' : 'queued', backupsInFront: false };
 }

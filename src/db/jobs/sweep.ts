@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { affectedRows, inTransaction } from '../transaction.js';
 import { type Delivery, JOB_KINDS, JOB_TABLES, LONGEST_DELAY_MS } from './kinds.js';
+import { WAITING_CODES } from './openJobs.js';
 import { clearLease, releaseHead, tryLockChain } from './position.js';
 
 interface Row {
@@ -106,15 +107,22 @@ export async function redeliverAbandoned(ds: DataSource, job: RunningJob): Promi
   });
 }
 
-/** Chains with queued jobs and no head: cannot happen by design, and is repaired if it does. */
+/**
+ * Chains with queued jobs of which none has the turn, or whose turn is held by a job that waits while a read could run: neither
+ * happens by design (a turn is given in the transaction that frees it), and both are repaired if they do.
+ */
 export async function releaseHeadless(ds: DataSource): Promise<Delivery[]> {
+  const waiting = WAITING_CODES.map((code) => `'${code}'`).join(', ');
   const open = JOB_KINDS.map(
     (kind) =>
-      `SELECT chain_id, status FROM ${JOB_TABLES[kind]} WHERE status IN ('queued', 'released', 'running')`,
+      `SELECT chain_id, status, ${kind === 'backup' ? 0 : kind === 'restore' ? 1 : `type = 'validate'`} AS is_read,
+              not_before > UTC_TIMESTAMP(3) AND error_code IN (${waiting}) AS waits
+       FROM ${JOB_TABLES[kind]} WHERE status IN ('queued', 'released', 'running')`,
   );
   const chains = await ds.query<{ chain_id: string }[]>(
     `SELECT chain_id FROM (${open.join(' UNION ALL ')}) open_jobs GROUP BY chain_id
-     HAVING SUM(status IN ('released', 'running')) = 0`,
+     HAVING SUM(status = 'running' OR (status = 'released' AND COALESCE(waits, 0) = 0)) = 0
+        AND (SUM(status = 'released') = 0 OR SUM(is_read AND status = 'queued' AND COALESCE(waits, 0) = 0) > 0)`,
   );
   const found: Delivery[] = [];
   for (const { chain_id } of chains) {

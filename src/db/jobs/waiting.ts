@@ -1,13 +1,36 @@
 import type { DataSource } from 'typeorm';
-import { select } from '../stores/page.js';
+import { asking } from '../transaction.js';
+import type { ChainLease } from './lease.js';
+import { turnCandidates } from './openJobs.js';
+import { nextTurn } from './order.js';
 
-/** True when a backup or a restore waits behind the chain's running job. */
+/** True when a backup or a restore stands behind the chain's running job that could run now. */
 export async function isAnotherWaiting(ds: DataSource, chainId: string): Promise<boolean> {
-  const rows = await select(
-    ds,
-    `SELECT 1 FROM backup_jobs WHERE chain_id = ? AND status = 'queued'
-     UNION ALL SELECT 1 FROM restore_jobs WHERE chain_id = ? AND status = 'queued' LIMIT 1`,
-    [chainId, chainId],
+  return asking(async () => {
+    const queued = (await turnCandidates(ds.manager, chainId)).filter(({ status }) => status === 'queued');
+    if (queued.every(({ kind }) => kind === 'maintenance')) return false;
+    const next = nextTurn(queued);
+    return next !== undefined && !next.waits;
+  });
+}
+
+/** True when a job that only reads stands behind the chain's running job and could run now. */
+export async function isReadWaiting(ds: DataSource, chainId: string): Promise<boolean> {
+  return asking(async () =>
+    (await turnCandidates(ds.manager, chainId)).some(
+      ({ status, effect, waits }) => status === 'queued' && effect === 'reads' && !waits,
+    ),
   );
-  return rows.length > 0;
+}
+
+/** The first backup that was accepted before a running restore and has not ended; undefined where the restore has passed none. */
+export async function passedBackup(ds: DataSource, lease: ChainLease): Promise<string | undefined> {
+  const rows = await asking(() =>
+    ds.query<{ id: string }[]>(
+      `SELECT b.id FROM backup_jobs b JOIN restore_jobs r ON r.chain_id = b.chain_id AND b.seq < r.seq
+       WHERE r.id = ? AND b.status IN ('queued', 'released', 'running') ORDER BY b.seq LIMIT 1`,
+      [lease.jobId],
+    ),
+  );
+  return rows[0]?.id;
 }

@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm';
 import { inTransaction } from '../transaction.js';
 import type { Delivery } from './kinds.js';
 import { type ChainLease, leaseLost } from './lease.js';
-import { clearLease, releaseHead, takePosition } from './position.js';
+import { clearLease, releaseHead, takeSeq } from './position.js';
 import { type JobFailure, leaveRunning } from './settle.js';
 
 /**
@@ -17,7 +17,7 @@ export async function yieldChain(
   failure: JobFailure,
 ): Promise<Delivery | undefined> {
   return inTransaction(ds, async (tx) => {
-    const { seq } = await takePosition(tx, lease.chainId);
+    const seq = await takeSeq(tx, lease.chainId);
     await leaveRunning(
       tx,
       lease,

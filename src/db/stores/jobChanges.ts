@@ -10,6 +10,7 @@ export interface JobState {
   kind: JobKind;
   chainId: string;
   seq: number;
+  delivery: number;
   status: JobStatus;
   cancelRequested: boolean;
   progress: JobProgress | null;
@@ -22,6 +23,7 @@ interface Row {
   kind: JobKind;
   chain_id: string;
   seq: string;
+  delivery: number;
   status: JobStatus;
   cancel_requested: number;
   progress: unknown;
@@ -76,7 +78,7 @@ export async function readPieces(ds: DataSource, pieces: readonly FifoPiece[]): 
 async function readStates(ds: DataSource, where: string, values: unknown[]): Promise<JobState[]> {
   const parts = JOB_KINDS.map(
     (kind) =>
-      `SELECT j.id, '${kind}' AS kind, j.chain_id, j.seq, j.status, j.cancel_requested, j.progress, j.error_code,
+      `SELECT j.id, '${kind}' AS kind, j.chain_id, j.seq, j.delivery, j.status, j.cancel_requested, j.progress, j.error_code,
               j.error_detail
        FROM ${JOB_TABLES[kind]} j WHERE ${where}`,
   );
@@ -90,6 +92,7 @@ async function readStates(ds: DataSource, where: string, values: unknown[]): Pro
     kind: row.kind,
     chainId: row.chain_id,
     seq: Number(row.seq),
+    delivery: row.delivery,
     status: row.status,
     cancelRequested: Number(row.cancel_requested) === 1,
     progress: parseJson<JobProgress | null>(row.progress),

@@ -10,7 +10,7 @@ import { StrataError } from '../../shared/errors.js';
 import { isUnder } from '../../shared/files.js';
 import { newId } from '../../shared/ids.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
-import { acceptOnce } from './once.js';
+import { type Accepted, acceptOnce } from './once.js';
 import { checkPathUnder } from './source.js';
 
 export interface RestoreBody {
@@ -71,37 +71,50 @@ export async function acceptRestore(
       throw new StrataError('not_found', `There is no backup ${body.backup_id}.`, { field: 'backup_id' });
     const { verify = true, allow_damaged: allowDamaged = false } = body;
     await assertRestorable(tx, backup, body.backup_id, { verify, allowDamaged });
-    const { seq, status } = await takePosition(tx, backup.chain_id);
-    const id = newId('rst', deps.clock.now());
-    await tx.query(
-      `INSERT INTO restore_jobs (id, chain_id, seq, status, created_at, repository_id, backup_id, target, format, verify, allow_damaged,
-         max_bytes_per_second, deadline_seconds)
-       VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3), ?, ?, ?, ?, ?, ?, ?, ?)`,
-      [
-        id,
-        backup.chain_id,
-        seq,
-        status,
-        backup.repository_id,
-        body.backup_id,
-        JSON.stringify(body.target),
-        body.format,
-        verify ? 1 : 0,
-        allowDamaged ? 1 : 0,
-        body.max_bytes_per_second ?? null,
-        body.deadline_seconds ?? null,
-      ],
-    );
-    const delivery = {
-      kind: 'restore' as const,
-      jobId: id,
-      pool: backup.pool,
-      delivery: 1,
-      delayMs: 0,
-      priority: 0,
-    };
-    return { answer: { restore_id: id, status }, deliveries: status === 'released' ? [delivery] : [] };
+    return addRestore(tx, newId('rst', deps.clock.now()), backup, {
+      ...body,
+      verify,
+      allow_damaged: allowDamaged,
+    });
   });
+}
+
+async function addRestore(
+  tx: EntityManager,
+  id: string,
+  backup: BackupRow,
+  body: RestoreBody,
+): Promise<Accepted<RestoreAnswer>> {
+  const { seq, status, passed } = await takePosition(tx, backup.chain_id, { effect: 'reads' });
+  await tx.query(
+    `INSERT INTO restore_jobs (id, chain_id, seq, status, created_at, repository_id, backup_id, target, format, verify, allow_damaged,
+       max_bytes_per_second, deadline_seconds)
+     VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3), ?, ?, ?, ?, ?, ?, ?, ?)`,
+    [
+      id,
+      backup.chain_id,
+      seq,
+      status,
+      backup.repository_id,
+      body.backup_id,
+      JSON.stringify(body.target),
+      body.format,
+      body.verify ? 1 : 0,
+      body.allow_damaged ? 1 : 0,
+      body.max_bytes_per_second ?? null,
+      body.deadline_seconds ?? null,
+    ],
+  );
+  const delivery = {
+    kind: 'restore' as const,
+    jobId: id,
+    pool: backup.pool,
+    delivery: 1,
+    delayMs: 0,
+    priority: 0,
+    ...(passed ? { note: passed } : {}),
+  };
+  return { answer: { restore_id: id, status }, deliveries: status === 'released' ? [delivery] : [] };
 }
 
 /** By the names alone: the worker looks where they lead. */

@@ -27,7 +27,7 @@ const WITH_REQUEST = '';
  */
 export async function writeIntent(tx: EntityManager, intent: DiskIntent): Promise<Position> {
   const { body, repository, vmContextId, disk, restorePointId, backupId, extentsWaitMs } = intent;
-  const position = await takePosition(tx, disk.chainId, disk.extentsFollow);
+  const position = await takePosition(tx, disk.chainId, { effect: 'adds', awaits: disk.extentsFollow });
   const { seq, status } = position;
   await tx.query(
     `INSERT INTO backup_jobs (id, chain_id, seq, status, priority, created_at, restore_point_id, vm_context_id, disk_id,

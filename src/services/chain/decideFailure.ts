@@ -26,8 +26,9 @@ const FIRST_BACKOFF_MS = 2_000;
 const LONGEST_BACKOFF_MS = 60_000;
 /** A job that waits asks ever more rarely: a full that does not fit must not fill the repository every few seconds. */
 const SHORTEST_WAIT_MS = 15_000;
-/** A port is free as soon as any agent is done, and asking for one costs two statements. */
-const PORT_WAIT_MS = 5_000;
+/** What ends at any moment and is cheap to ask for: a port, an agent, a backup that goes first. */
+const SHORT_WAIT_MS = 5_000;
+const SHORT_WAITS: readonly ErrorCode[] = ['push_ports_exhausted', 'push_agent_awaited', 'backup_goes_first'];
 
 /** Pure: from an error to what the queue does with its job. */
 export function decideFailure(facts: FailureFacts): FailureDecision {
@@ -65,6 +66,6 @@ export function decideFailure(facts: FailureFacts): FailureDecision {
 }
 
 function waitMs(code: ErrorCode, ageMs: number): number {
-  if (code === 'push_ports_exhausted') return PORT_WAIT_MS;
+  if (SHORT_WAITS.includes(code)) return SHORT_WAIT_MS;
   return Math.min(Math.max(SHORTEST_WAIT_MS, ageMs / 4), LONGEST_DELAY_MS);
 }

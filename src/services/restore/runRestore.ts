@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { holdDevice } from '../../datapath/index.js';
 import { readSteps } from '../../db/jobs/journal.js';
 import { completeWithResult } from '../../db/jobs/settle.js';
+import { passedBackup } from '../../db/jobs/waiting.js';
 import { allRepositories } from '../../db/stores/repositories.js';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
 import { claimName, claimPath } from '../chain/claimStorage.js';
@@ -36,6 +37,7 @@ interface Attempt {
  * starts clean, or finishes what had been published already.
  * @throws wrong_state, backup_damaged: the backup must not be restored
  * @throws path_not_allowed, invalid_request, file_exists: the target must not be written
+ * @throws backup_goes_first: a backup in front, which may read the device, has not ended
  * @throws no_space, content_mismatch, repository_unavailable, file_missing, tool_failed, lease_lost
  */
 export async function runRestore(
@@ -134,11 +136,22 @@ async function restoreToFile(
   });
 }
 
+/** A restore to a device may destroy what a backup that it has passed was to save: it does not pass one (decision 0021). */
+async function letBackupsGoFirst({ deps, held }: Attempt, path: string): Promise<void> {
+  const backup = await passedBackup(deps.ds, held.lease);
+  if (backup === undefined) return;
+  throw new StrataError(
+    'backup_goes_first',
+    `Backup ${backup} of this disk was accepted before and may read ${path}, which the restore would overwrite: it goes first. Cancel it if it is not wanted.`,
+  );
+}
+
 async function restoreToDevice(
   attempt: Attempt,
   plan: Extract<RestorePlan, { kind: 'device' }>,
 ): Promise<RestoreResult> {
   const { deps, held, request } = attempt;
+  await letBackupsGoFirst(attempt, plan.path);
   await assertRecordedChain(request.images, held.signal);
   await claimPath(deps.ds, held, plan.path, 'write');
   const device = await holdDevice(plan.path);

@@ -16,9 +16,15 @@ const LOOK_BACK_MS = 10_000;
 
 /** What one scan leaves for the next. */
 export interface ScanMark {
-  /** By chain: FIFO position of the job that was released or running. */
-  heads: Map<string, number>;
+  /** By chain: the job that was released or running. */
+  heads: Map<string, Head>;
   since: Date;
+}
+
+/** FIFO position and newest delivery of the job that has its chain's turn. */
+export interface Head {
+  seq: number;
+  delivery: number;
 }
 
 /**
@@ -32,21 +38,23 @@ export async function scan(
 ): Promise<{ states: JobState[]; mark: ScanMark }> {
   const now = await databaseNow(ds);
   const headStates = await readHeads(ds);
-  const heads = new Map(headStates.map((state) => [state.chainId, state.seq]));
+  const heads = new Map(headStates.map(({ chainId, seq, delivery }) => [chainId, { seq, delivery }]));
   const fresh = before ? await readCreatedSince(ds, before.since) : [];
   const passed = before ? await readPieces(ds, passedPieces(before.heads, heads)) : [];
   const mark = { heads, since: new Date(now.getTime() - LOOK_BACK_MS) };
   return { states: [...headStates, ...fresh, ...passed], mark };
 }
 
-/** The pieces of the chains' FIFOs that were at the head before and are not now. Pure. */
-export function passedPieces(
-  before: ReadonlyMap<string, number>,
-  now: ReadonlyMap<string, number>,
-): FifoPiece[] {
-  return [...before].flatMap(([chainId, first]) => {
+/**
+ * The pieces of the chains' FIFOs in which a job may have had its turn: what was at the head before and is not now, and, where
+ * the same job was given its turn again, all behind it, because reads may have passed it. Pure.
+ */
+export function passedPieces(before: ReadonlyMap<string, Head>, now: ReadonlyMap<string, Head>): FifoPiece[] {
+  return [...before].flatMap(([chainId, { seq: first, delivery }]) => {
     const head = now.get(chainId);
-    if (head === first) return [];
-    return [{ chainId, first, last: head === undefined ? Number.MAX_SAFE_INTEGER : head - 1 }];
+    if (!head) return [{ chainId, first, last: Number.MAX_SAFE_INTEGER }];
+    if (head.seq === first && head.delivery === delivery) return [];
+    // A head in front of the one before was passed by it, and has its turn again.
+    return [{ chainId, first, last: head.seq > first ? head.seq - 1 : Number.MAX_SAFE_INTEGER }];
   });
 }

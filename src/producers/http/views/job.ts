@@ -25,7 +25,7 @@ export function toJob(facts: JobFacts): Job {
   };
 }
 
-export function toJobEvent(state: Omit<JobState, 'seq'>): JobEvent {
+export function toJobEvent(state: Omit<JobState, 'seq' | 'delivery'>): JobEvent {
   return {
     id: state.id,
     kind: state.kind,

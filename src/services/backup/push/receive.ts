@@ -18,7 +18,8 @@ import {
 } from '../../../db/jobs/pushExports.js';
 import type { PushOffer } from '../../../entities/index.js';
 import { createImage } from '../../../qcow2/index.js';
-import { isStrataError } from '../../../shared/errors.js';
+import { isReadWaiting } from '../../../db/jobs/waiting.js';
+import { isStrataError, StrataError } from '../../../shared/errors.js';
 import { randomPart } from '../../../shared/ids.js';
 import type { Attempt, Names } from '../attempt.js';
 import type { BackupPlan } from '../plan.js';
@@ -44,7 +45,7 @@ export interface PushAttempt extends Attempt {
  * Lets an agent write the temporary image: opens an export of it, tells of it, and waits for the agent's completion. When
  * it returns, the export is closed, what was written is on stable storage, the journal says so, and the agent has been
  * told that it may go. When it throws, nobody can write any more and the port is free.
- * @throws push_agent_failed, push_agent_silent, push_ports_exhausted, no_space, tool_failed, or the lease's reason
+ * @throws push_agent_failed, push_agent_silent, push_agent_awaited, push_ports_exhausted, no_space, tool_failed, or the lease's reason
  */
 export async function receive(attempt: PushAttempt): Promise<PushedStep> {
   const { deps, held, context } = attempt;
@@ -132,6 +133,7 @@ async function untilCompleted(attempt: PushAttempt, exported: PushExport): Promi
         mostSilentMs: deps.push.silenceMs,
       });
       if (decision.kind === 'fail') throw decision.error;
+      if (isAbsent(report, traffic) && silentMs >= deps.push.patienceMs) await letReadsGoFirst(attempt);
       if (decision.kind === 'refuse')
         await refuseCompletion(deps.ds, held.lease, decision.seq, decision.code);
       if (decision.kind === 'finish') {
@@ -141,6 +143,27 @@ async function untilCompleted(attempt: PushAttempt, exported: PushExport): Promi
     }
     await Promise.race([deps.clock.sleep(POLL_MS, held.signal), exported.died]);
   }
+}
+
+/** Nobody has connected or said anything: nothing is lost when the export is closed and opened again later. */
+function isAbsent({ asked, bytesDone, telemetry }: AgentReport, { entered }: Traffic): boolean {
+  return !entered && !asked && bytesDone === null && telemetry === 0;
+}
+
+/**
+ * Gives the chain to a restore or a validation that stands behind a backup whose agent has not come.
+ * @throws push_agent_awaited where there is one
+ */
+async function letReadsGoFirst({ deps, held, context }: PushAttempt): Promise<void> {
+  const waiting = await isReadWaiting(deps.ds, held.lease.chainId).catch((error: unknown) => {
+    if (isStrataError(error, 'database_unavailable')) return false;
+    throw error;
+  });
+  if (!waiting) return;
+  throw new StrataError(
+    'push_agent_awaited',
+    `No agent has connected for backup ${context.job.id}: a job that only reads goes first, then another export is opened.`,
+  );
 }
 
 /** A database that is away for a moment ends nothing: the lease's watchdog decides how long is too long. */
