@@ -16,6 +16,7 @@ long=(
   STRATA_SHORT_BY=1,2,3,4,5,6,8,12
   # Random rounds.
   STRATA_ROUNDS=14 STRATA_SEEDS=11,12,13,14,15,16 STRATA_UPKEEP_STEPS=100 STRATA_UPKEEP_SEEDS=21,22,23
+  STRATA_SIDECAR_ROUNDS=60
   STRATA_LIE_ROUNDS=25 STRATA_LIE_SEEDS=1,2 STRATA_FAULT_ROUNDS=8 STRATA_AUDIT_TRIALS=200
   # Sizes.
   STRATA_LOAD_CHAINS=200 STRATA_LOAD_BACKUPS=20 STRATA_EXTENTS=5000000
@@ -32,6 +33,7 @@ if ((${#files[@]} == 0)); then
     dist/test/integration/services/backup/randomRounds.test.js
     dist/test/integration/db/turnsDrawn.test.js
     dist/test/integration/services/backup/lyingTrackers.test.js
+    dist/test/integration/services/reconcile/anyDamage.test.js
     dist/test/integration/services/validation/faultTable.test.js
     dist/test/integration/datapath/audit/detection.test.js
     dist/test/integration/datapath/push/indexLayer.test.js

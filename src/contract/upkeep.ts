@@ -1,12 +1,21 @@
 import { type Static, Type } from 'typebox';
-import { closed, DiskId, JobStatus, nullable, oneOf } from './common.js';
+import { Bytes, closed, DiskId, JobStatus, nullable, oneOf } from './common.js';
 
 const DryRun = Type.Optional(
   Type.Boolean({ default: false, description: 'Say what would be done, and do nothing.' }),
 );
 const File = Type.String({ description: "Relative to the repository's root." });
 const Count = Type.Integer({ minimum: 0 });
-const ACTIONS = ['quarantine', 'mark_damaged', 'mark_suspect', 'finish', 'adopt', 'leave'] as const;
+const ACTIONS = [
+  'quarantine',
+  'bring_back',
+  'write_manifest',
+  'mark_damaged',
+  'mark_suspect',
+  'finish',
+  'adopt',
+  'leave',
+] as const;
 
 export const RepositoryReconcile = closed({ dry_run: DryRun });
 export type RepositoryReconcile = Static<typeof RepositoryReconcile>;
@@ -29,6 +38,8 @@ export const ReconcileReport = closed({
   counts: closed(
     {
       quarantine: Count,
+      bring_back: Count,
+      write_manifest: Count,
       mark_damaged: Count,
       mark_suspect: Count,
       finish: Count,
@@ -36,6 +47,10 @@ export const ReconcileReport = closed({
       leave: Count,
     },
     'All actions, also those that are not listed.',
+  ),
+  restorable: closed(
+    { files: Count, bytes: Bytes('What they take') },
+    'Images that `qemu-img` restores and the catalogue does not know, with their sidecars: no age removes them.',
   ),
   actions: Type.Array(ReconcileAction, { description: 'At most 1000.' }),
   jobs: Type.Array(closed({ chain_id: Type.String(), job_id: Type.String(), status: JobStatus }), {

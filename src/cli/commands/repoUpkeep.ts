@@ -12,7 +12,9 @@ interface Options {
 export function addUpkeepCommands(repo: Command, io: CliIo): void {
   repo
     .command('reconcile <repository>')
-    .description('compare catalogue and files: set unknown files aside, mark backups whose image is gone')
+    .description(
+      'compare catalogue and files: set unknown files aside, write lost manifests anew, mark backups whose image is gone',
+    )
     .option('--dry-run', 'say what would be done')
     .action(action(io, reconcile));
   repo
@@ -29,7 +31,7 @@ async function reconcile(context: CommandContext, idOrName: string, options: Opt
   const { signal } = context.io;
   const { id } = await findRepository(client, idOrName, signal);
   const report = await client.repositories.reconcile(id, { dry_run: options.dryRun ?? false }, { signal });
-  return { json: report, text: renderReconcile(report) };
+  return { json: report, text: renderReconcile(report, context.size) };
 }
 
 async function rebuild(context: CommandContext, idOrName: string, options: Options): Promise<Output> {

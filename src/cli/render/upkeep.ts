@@ -2,7 +2,7 @@ import type { RebuildProblem, RebuildReport, ReconcileAction, ReconcileReport } 
 import { renderFields, renderTable } from './table.js';
 
 /** Draws what differs between catalogue and files, and who puts it right. */
-export function renderReconcile(report: ReconcileReport): string {
+export function renderReconcile(report: ReconcileReport, size: (bytes: number) => string = String): string {
   const { scanned, counts, actions, jobs } = report;
   const columns = [
     { title: 'ACTION', value: (row: ReconcileAction) => row.action },
@@ -16,8 +16,18 @@ export function renderReconcile(report: ReconcileReport): string {
   const head = renderFields([
     ['directories', scanned.directories],
     ['files', scanned.files],
-    ['to be done', counts.quarantine + counts.mark_damaged + counts.mark_suspect],
-    ['only told', counts.finish + counts.adopt + counts.leave],
+    [
+      'to be done',
+      sum(
+        counts.quarantine,
+        counts.bring_back,
+        counts.write_manifest,
+        counts.mark_damaged,
+        counts.mark_suspect,
+      ),
+    ],
+    ['only told', sum(counts.finish, counts.adopt, counts.leave)],
+    ...restorableField(report, size),
   ]);
   return `${head}${table}${rest}${report.dry_run ? DRY_RUN : renderJobs(jobs)}`;
 }
@@ -47,6 +57,19 @@ export function renderRebuild(report: RebuildReport): string {
     'No problems.',
   );
   return `${chains}${problems}${report.dry_run ? DRY_RUN : ''}`;
+}
+
+function sum(...counts: number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
+}
+
+/** Only where there are any: they cost room until somebody decides. */
+function restorableField(
+  { restorable: { files, bytes } }: ReconcileReport,
+  size: (bytes: number) => string,
+): [string, string][] {
+  if (files === 0) return [];
+  return [['restorable with qemu-img, not in the catalogue', `${size(bytes)} in ${files} files`]];
 }
 
 const DRY_RUN = 'This was a dry run: nothing was changed.\n';

@@ -23,6 +23,8 @@ export interface ReconcileAnswer {
   scanned: { directories: number; files: number };
   /** How many actions of each kind; kinds without any are left out. */
   counts: Partial<Record<Action['action'], number>>;
+  /** What `qemu-img` restores and the catalogue does not know. */
+  restorable: { files: number; bytes: number };
   /** The first of them. */
   actions: Action[];
   jobs: { chain_id: string; job_id: string; status: 'queued' | 'released' | 'running' }[];
@@ -57,6 +59,7 @@ export async function acceptReconcile(
     dry_run: request.dryRun,
     scanned: { directories: plan.directories, files: plan.files },
     counts: countActions(plan.actions),
+    restorable: plan.restorable,
     actions: plan.actions.slice(0, MOST_ACTIONS),
     jobs: [],
   };

@@ -47,7 +47,15 @@ async function expireOne(
 ): Promise<void> {
   try {
     const repository = await getRepository(deps.ds, id);
-    const removed = await expireQuarantine(repository, { now: deps.clock.now(), ...options });
+    const removed = await expireQuarantine(repository, {
+      now: deps.clock.now(),
+      ...options,
+      onKept: (files) =>
+        deps.log.warn(
+          { repository: name, files: files.length, first: files[0] },
+          'images stay in quarantine whatever their age: qemu-img restores them, or others stand on them',
+        ),
+    });
     if (removed.files > 0) deps.log.warn({ repository: name, ...removed }, 'removed from quarantine');
   } catch (error) {
     deps.log.warn({ err: error, repository: name }, 'the quarantine was not looked at');

@@ -33,10 +33,10 @@ async function reconcileOne(
   try {
     await reconcileProtections(deps, id, signal);
     const answer = await acceptReconcile(deps, { repositoryId: id, dryRun: false, signal });
-    const { scanned, counts, jobs } = answer;
+    const { scanned, counts, restorable, jobs } = answer;
     const found = Object.keys(counts).length > 0;
     deps.log[found ? 'warn' : 'info'](
-      { repository: name, ...scanned, counts, jobs: jobs.length },
+      { repository: name, ...scanned, counts, restorable, jobs: jobs.length },
       found ? 'catalogue and files differ' : 'catalogue and files agree',
     );
   } catch (error) {

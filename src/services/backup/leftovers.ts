@@ -9,17 +9,25 @@ import type { Outcome, ServiceDeps } from '../deps.js';
 import { removeFiles, syncDirectory } from '../repository/durable.js';
 import { type BackupFiles, fenceOfPartial } from '../repository/layout.js';
 import { readManifest } from '../repository/manifest.js';
+import { heldImages, readImages } from '../repository/standing/index.js';
 import type { BackupContext } from './context.js';
 import { PUBLISH_STEP, publishedOf } from './publish.js';
 
 /**
  * Removes the temporary files of dead attempts in the disk's directory: those whose fence is older than ours. Whoever
- * holds such a fence can no longer publish, and once its file is gone not even a late link can succeed.
+ * holds such a fence can no longer publish, and once its file is gone not even a late link can succeed. One on which
+ * somebody's image stands stays.
  */
-export async function removeDeadPartials(directory: string, fence: number): Promise<void> {
+export async function removeDeadPartials(
+  directory: string,
+  fence: number,
+  signal: AbortSignal,
+): Promise<void> {
   const names = await readdir(directory);
   const dead = names.filter((name) => (fenceOfPartial(name) ?? Number.POSITIVE_INFINITY) < fence);
-  await removeFiles(dead.map((name) => join(directory, name)));
+  if (dead.length === 0) return;
+  const held = heldImages(await readImages(directory, '', signal), new Set(dead));
+  await removeFiles(dead.filter((name) => !held.has(name)).map((name) => join(directory, name)));
 }
 
 /**

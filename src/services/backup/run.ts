@@ -63,11 +63,11 @@ async function resumeOrBegin(
   const directory = join(rootPath, diskDirectory(context.vm.vmContextId, context.job.diskId));
   await makeDiskDirectory(context, directory);
   const adopted = source.type === 'push' ? await adoptPushed(deps, held, context) : undefined;
-  await removeDeadPartials(directory, held.lease.fence);
+  await removeDeadPartials(directory, held.lease.fence, held.signal);
   const finished = await resumePublished(deps, held, context);
   if (finished) {
     // A crash between the link and the removal of the temporary name has left both, and the latter was adopted.
-    if (adopted) await removeDeadPartials(directory, held.lease.fence + 1);
+    if (adopted) await removeDeadPartials(directory, held.lease.fence + 1, held.signal);
     return finished;
   }
   await assertRoom(deps, context);

@@ -1,26 +1,10 @@
-import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isStrataError, StrataError } from '../../shared/errors.js';
-import { syncDirectory, writeDurably } from '../repository/durable.js';
-import { partialFiles, sidecarsOf } from '../repository/layout.js';
-import { type Manifest, readManifest, serialiseManifest } from '../repository/manifest.js';
+import { syncDirectory } from '../repository/durable.js';
+import { sidecarsOf } from '../repository/layout.js';
+import { type Manifest, readManifest } from '../repository/manifest.js';
+import { replaceManifest } from '../repository/replaceManifest.js';
 import type { Place } from './work.js';
-
-/**
- * Replaces a backup's manifest: whole, flushed, under the fence's own name first (lesson 22). The caller flushes the
- * directory.
- */
-export async function replaceManifest(
-  { root }: Place,
-  image: string,
-  fence: number,
-  manifest: Manifest,
-): Promise<void> {
-  const files = sidecarsOf(image);
-  const temporary = join(root, partialFiles(files, fence).manifest);
-  await writeDurably(temporary, serialiseManifest(manifest));
-  await rename(temporary, join(root, files.manifest));
-}
 
 /** @throws manifest_invalid when it is missing, damaged, or another backup's */
 export async function readOwnManifest({ root }: Place, backupId: string, image: string): Promise<Manifest> {

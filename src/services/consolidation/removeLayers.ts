@@ -1,12 +1,13 @@
 import { unlink } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { noteFilesRemoved } from '../../db/jobs/layers.js';
 import { errnoOf } from '../../shared/errors.js';
 import { syncDirectory } from '../repository/durable.js';
 import { sidecarsOf } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
+import { assertNothingStandsOn } from '../repository/standing/index.js';
 import type { LayerFact } from './facts.js';
-import { assertUnreferenced, readReferences } from './references.js';
+import { readReferences } from './references.js';
 import type { Work } from './work.js';
 
 /**
@@ -21,9 +22,10 @@ export async function removeLayers(work: Work, layers: readonly LayerFact[]): Pr
   work.progress.begin('removing');
   const directory = join(place.root, place.directory);
   const files = layers.map(({ path }) => sidecarsOf(path));
-  assertUnreferenced(
-    await readReferences(directory),
-    files.map(({ image }) => basename(image)),
+  // The last look before files are unlinked: the headers, not the catalogue, say what stands on them.
+  assertNothingStandsOn(
+    (await readReferences(place.root, place.directory, held.signal)).images,
+    files.map(({ image }) => image),
   );
   await assertRepository(place.root, place.repository.id);
   await held.assertHeld();

@@ -61,7 +61,7 @@ export async function runConsolidation(
   report({ phase: 'planning', bytes_done: 0, bytes_total: null });
   const directory = join(place.root, place.directory);
   await makeDirectory(place.root, directory);
-  await removeDeadPartials(directory, held.lease.fence);
+  await removeDeadPartials(directory, held.lease.fence, held.signal);
   // Known before any point is given up.
   await assertWritable(directory, held.lease.fence);
   const before = await recordCapacity(deps.ds, place.repository, deps.clock.now());
@@ -70,7 +70,8 @@ export async function runConsolidation(
   const told = { ds: deps.ds, repository: place.repository, signal: held.signal };
   await adoptHolds(told, wanted);
   await adoptImmutableDays(told);
-  const layers = withStrangers(await loadLayers(deps.ds, job.chainId), await readReferences(directory));
+  const references = await readReferences(place.root, place.directory, held.signal);
+  const layers = withStrangers(await loadLayers(deps.ds, job.chainId), references);
   const remove = byPolicy ? sparingLastSound(layers, wanted) : wanted;
   const plan = planRemoval(layers, remove);
   refuseAll(layers, remove, plan);

@@ -10,7 +10,8 @@ import { syncDirectory } from '../repository/durable.js';
 import { removeDeadPartials } from '../backup/leftovers.js';
 import { assertRepository } from '../repository/marker.js';
 import { resolveManifest } from '../repository/manifest.js';
-import { readOwnManifest, replaceManifest } from './manifests.js';
+import { replaceManifest } from '../repository/replaceManifest.js';
+import { readOwnManifest } from './manifests.js';
 import { finishSwitch } from './switch.js';
 import { loadPlace } from './work.js';
 
@@ -33,7 +34,7 @@ export async function settleSwitch(
     throw new StrataError('wrong_state', `Backup ${id}, whose file was being switched, has none.`);
   const directory = join(place.root, place.directory);
   // The dead worker's files first: what it has not renamed by now it never will.
-  await removeDeadPartials(directory, fence);
+  await removeDeadPartials(directory, fence, held.signal);
   const found = await readOwnManifest(place, id, path);
   const { manifest, switched } = resolveManifest(found, await backingNameOf(join(place.root, path)));
   // The fence check of every change to the files: a worker that lost the chain must not write an older state.

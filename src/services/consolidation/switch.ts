@@ -9,7 +9,8 @@ import { assertRepository } from '../repository/marker.js';
 import type { Manifest, NextLayer } from '../repository/manifest.js';
 import { storedBytes } from '../repository/storedBytes.js';
 import type { LayerFact } from './facts.js';
-import { readOwnManifest, replaceManifest } from './manifests.js';
+import { replaceManifest } from '../repository/replaceManifest.js';
+import { readOwnManifest } from './manifests.js';
 import type { Work } from './work.js';
 
 export interface SwitchInput {

@@ -39,7 +39,7 @@ export async function runSyntheticFull(
   const place = await loadPlace(deps.ds, job.chainId);
   await assertRepository(place.root, place.repository.id);
   const directory = join(place.root, place.directory);
-  await removeDeadPartials(directory, held.lease.fence);
+  await removeDeadPartials(directory, held.lease.fence, held.signal);
   await assertWritable(directory, held.lease.fence);
   const rows = await select<{ latest: string | null }>(
     deps.ds,

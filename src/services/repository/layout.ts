@@ -45,6 +45,11 @@ export function sidecarsOf(image: string): BackupFiles {
   };
 }
 
+/** True for the name of a manifest or a digest index, of which nothing can stand on an image. */
+export function isSidecar(name: string): boolean {
+  return /\.(json|digests)$/.test(name);
+}
+
 /** Temporary names of the three files while the holder of `fence` writes them. */
 export function partialFiles(files: BackupFiles, fence: number): BackupFiles {
   const partial = (path: string) =>

@@ -1,10 +1,22 @@
 import { lstat, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { throwIfAborted } from '../../shared/abort.js';
 import { errnoOf } from '../../shared/errors.js';
-import { syncDirectory } from './durable.js';
+import { removeFiles, syncDirectory } from './durable.js';
 import { assertRepository } from './marker.js';
 import { QUARANTINE_NAME } from './reconcile/scan.js';
+import {
+  heldImages,
+  type ImageOnDisk,
+  isSetAside,
+  listSetAside,
+  quarantineDays,
+  readAllImages,
+  readSetAside,
+  type SetAside,
+  topsFirst,
+  wholeImages,
+} from './standing/index.js';
 import { storedBytes } from './storedBytes.js';
 
 /** What lies in a folder. */
@@ -15,8 +27,8 @@ export interface Held {
 }
 
 const DAY_MS = 86_400_000;
-/** One folder for each day on which files were set aside. */
-const DAY = /^\d{4}-\d{2}-\d{2}$/;
+/** Why Strata set an image aside that no catalogue knew; every other reason says that the image is nobody's loss. */
+const OF_NO_CATALOGUE = [undefined, 'unknown_file', 'manifest_invalid', 'manifest_foreign'];
 
 /** Counts what is in a repository's quarantine. @throws repository_unavailable when the repository is not there */
 export async function countQuarantine(
@@ -27,34 +39,111 @@ export async function countQuarantine(
   return count(join(repository.rootPath, QUARANTINE_NAME), signal);
 }
 
+export interface Expiry {
+  now: Date;
+  days: number;
+  signal: AbortSignal;
+  /** Told of images whose time is over and that stay all the same, relative to the root. */
+  onKept?: (paths: readonly string[]) => void;
+}
+
 /**
  * Removes what was set aside so many days ago (invariant 7: with a grace, and reported). The day is that of the folder;
- * anything else in the quarantine is somebody else's and stays.
+ * anything else in the quarantine is somebody else's and stays. So does an image on which another stands that stays, and
+ * one that no catalogue knew and `qemu-img` restores, each with its sidecars: no age removes them.
  * @returns what was removed
- * @throws repository_unavailable when the repository is not there
+ * @throws repository_unavailable when the repository is not there, or anything on which images may stand cannot be looked at
  */
 export async function expireQuarantine(
   repository: { id: string; rootPath: string },
-  { now, days, signal }: { now: Date; days: number; signal: AbortSignal },
+  { now, days, signal, onKept }: Expiry,
 ): Promise<Held> {
-  const { id, rootPath } = repository;
-  await assertRepository(rootPath, id);
-  const quarantine = join(rootPath, QUARANTINE_NAME);
+  const { id, rootPath: root } = repository;
+  await assertRepository(root, id);
+  const all = await quarantineDays(root, signal);
+  // The whole day has to have passed.
+  const over = all.filter((day) => now.getTime() - Date.parse(day) >= (days + 1) * DAY_MS);
+  if (over.length === 0) return { files: 0, bytes: 0 };
+  const files = await listSetAside(root, { days: all, signal });
+  const old = files.filter(({ day }) => over.includes(day));
+  const { kept, order } = await judge(repository, files, old, signal);
+  if (kept.length > 0) onKept?.(kept);
+  await assertRepository(root, id);
   const removed: Held = { files: 0, bytes: 0 };
-  for (const name of await namesIn(quarantine)) {
+  for (const { path, note } of inOrder(old, kept, order)) {
     throwIfAborted(signal);
-    // The whole day has to have passed.
-    const old = DAY.test(name) && now.getTime() - Date.parse(name) >= (days + 1) * DAY_MS;
-    const path = join(quarantine, name);
-    if (!old || !(await lstat(path)).isDirectory()) continue;
-    const held = await count(path, signal);
-    await assertRepository(rootPath, id);
-    await rm(path, { recursive: true });
-    await syncDirectory(quarantine);
-    removed.files += held.files;
-    removed.bytes += held.bytes;
+    await remove(root, note === undefined ? [path] : [path, note], removed);
   }
+  const keeping = new Set(kept.map((path) => path.split('/')[1]));
+  for (const day of over) if (!keeping.has(day)) await removeFolder(root, day, removed, signal);
+  await syncDirectory(join(root, QUARANTINE_NAME));
   return removed;
+}
+
+/** Which of the old images stay, and in which order the others go. */
+async function judge(
+  repository: { id: string; rootPath: string },
+  files: readonly SetAside[],
+  old: readonly SetAside[],
+  signal: AbortSignal,
+): Promise<{ kept: string[]; order: string[] }> {
+  const setAside = await readSetAside(repository.rootPath, files, signal);
+  const reasons = new Map(old.map(({ path, reason }) => [path, reason]));
+  const doomed = setAside.filter(({ path }) => reasons.has(path));
+  if (doomed.every(({ qcow2, below }) => !qcow2 && below.every(({ state }) => state === 'nothing')))
+    return { kept: [], order: [] };
+  const images = [...(await readAllImages(repository, signal)), ...setAside];
+  const whole = wholeImages(images);
+  const live = new Set(images.filter((image) => !isSetAside(image)).map(({ file }) => file));
+  const isRestorable = ({ path, file, qcow2 }: ImageOnDisk) =>
+    qcow2 && whole.has(path) && OF_NO_CATALOGUE.includes(reasons.get(path)) && !live.has(file);
+  const going = doomed.filter((image) => !isRestorable(image));
+  const held = heldImages(images, new Set(going.map(({ path }) => path)));
+  const unclear = unclearDirectories(images, new Set(going.map(({ path }) => path)));
+  const kept = doomed.filter(
+    (image) => isRestorable(image) || held.has(image.path) || unclear.has(dirname(image.origin)),
+  );
+  return { kept: kept.map(({ path }) => path), order: topsFirst(going).map(({ path }) => path) };
+}
+
+/** Directories in which it is not known what an image that stays stands on: nothing of them goes. */
+function unclearDirectories(images: readonly ImageOnDisk[], going: ReadonlySet<string>): Set<string> {
+  const unclear = images.filter(({ path, below }) =>
+    below.some(({ state }) => state === 'unknown' || (state === 'lost' && !going.has(path))),
+  );
+  return new Set(unclear.map(({ origin }) => dirname(origin)));
+}
+
+/** Images first, what stands on another before the other, then the rest; sidecars of what stays stay with it. */
+function inOrder(old: readonly SetAside[], kept: readonly string[], order: readonly string[]): SetAside[] {
+  const staying = new Set(kept.flatMap((path) => [path, ...sidecarPaths(path)]));
+  const ranks = new Map(order.map((path, index) => [path, index]));
+  const rank = ({ path }: SetAside) => ranks.get(path) ?? ranks.size;
+  return old.filter(({ path }) => !staying.has(path)).sort((a, b) => rank(a) - rank(b));
+}
+
+/** @param path of a file in quarantine, which has a number at its end where another had its name already */
+function sidecarPaths(path: string): string[] {
+  const [, stem = path, number = ''] = /^(.*)\.qcow2(\.\d+)?$/.exec(path) ?? [];
+  return ['json', 'digests'].map((suffix) => `${stem}.${suffix}${number}`);
+}
+
+async function remove(root: string, paths: readonly string[], removed: Held): Promise<void> {
+  for (const path of paths) {
+    const stats = await lstat(join(root, path));
+    await removeFiles([join(root, path)]);
+    removed.files++;
+    removed.bytes += storedBytes(stats);
+  }
+}
+
+/** What is left of a day of which nothing stays: empty folders, and notes under shortened names. */
+async function removeFolder(root: string, day: string, removed: Held, signal: AbortSignal): Promise<void> {
+  const path = join(root, QUARANTINE_NAME, day);
+  const rest = await count(path, signal);
+  await rm(path, { recursive: true, force: true });
+  removed.files += rest.files;
+  removed.bytes += rest.bytes;
 }
 
 async function count(directory: string, signal: AbortSignal): Promise<Held> {

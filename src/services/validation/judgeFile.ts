@@ -80,9 +80,15 @@ function hasFileOf({ file }: BackupFacts, { manifest }: BackupFacts): boolean {
   );
 }
 
-/** A manifest that was moved here says nothing about this file. */
+/**
+ * A manifest that was moved here, or put back from before a merge, says nothing about this file: a merge changes what the file
+ * stands on. That the two differ is a finding on the manifest alone.
+ */
 function sidecarOfOther({ row, manifest }: BackupFacts): boolean {
-  return manifest.state === 'read' && manifest.value.backup_id !== row.id;
+  if (manifest.state !== 'read') return false;
+  const { backup_id: id, parent_backup_id: parent, backup_type: type, next } = manifest.value;
+  const isOfOtherTime = next === undefined && (parent !== row.parentBackupId || type !== row.backupType);
+  return id !== row.id || isOfOtherTime;
 }
 
 function sameTime(a: number, b: number): boolean {

@@ -25,7 +25,7 @@ export function judgeSidecars(facts: BackupFacts, chain: ChainFacts): Finding[] 
 type Expected = Partial<Manifest>;
 
 /** What the manifest has to say, by the catalogue. The parent's file is not compared where its row is missing. */
-function expectedFields(row: BackupRow, parent: BackupRow | undefined): Expected {
+export function expectedFields(row: BackupRow, parent: BackupRow | undefined): Expected {
   return {
     repository_id: row.repositoryId,
     vm_context_id: row.vmContextId,

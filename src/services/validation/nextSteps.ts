@@ -4,7 +4,7 @@ const COPY_OR_FULL = 'Put it back from a copy and validate again, or take a full
 const SIDECAR =
   'A deep validation builds it anew if the image has the recorded content. Or put it back from a copy.';
 const MANIFEST =
-  'The backup restores; a catalogue rebuilt from the repository would not have it. Put it back from a copy.';
+  'The backup restores. The next comparison (`strata repo reconcile`, or the keeper by itself) writes the manifest anew from the catalogue; until then a catalogue rebuilt from the repository may lack the backup.';
 const REBASED =
   'If someone ran `qemu-img rebase -u`, set the name in the message back in the same way. Otherwise put it back from a copy, or take a full.';
 
@@ -52,6 +52,7 @@ export const NEXT_STEPS: Record<FindingCode, string> = {
   content_id_mismatch:
     'The catalogue or an index is of another time. A restore with `verify` fails with `content_mismatch`; look at the content with plain `qemu-img convert`, and take a full.',
   directory_missing: 'Put it back from a copy. Each backup has its own finding.',
-  unknown_file: 'Find out whose it is. It is not touched.',
+  unknown_file:
+    'Find out whose it is. The next comparison (`strata repo reconcile`, or the keeper by itself) moves it to quarantine once it is an hour old, and after `STRATA_QUARANTINE_DAYS` (30) it is removed there. An image that `qemu-img` restores, or on which another stands, stays, whatever its age: `strata repo rebuild` says whether it can be taken in.',
   stale_partial: 'Nothing uses it; it may be removed.',
 };

@@ -8,7 +8,16 @@ import type { ReconcileAnswer } from '../../accept/index.js';
 
 /** Entries of a list in an answer; the counts tell of all. */
 const MOST_LISTED = 1000;
-const NONE = { quarantine: 0, mark_damaged: 0, mark_suspect: 0, finish: 0, adopt: 0, leave: 0 };
+const NONE = {
+  quarantine: 0,
+  bring_back: 0,
+  write_manifest: 0,
+  mark_damaged: 0,
+  mark_suspect: 0,
+  finish: 0,
+  adopt: 0,
+  leave: 0,
+};
 
 export function toReconcileReport({ actions, counts, ...answer }: ReconcileAnswer): ReconcileView {
   return {

@@ -80,25 +80,39 @@ export async function loadOpenFiles(ds: DataSource, chainId: string): Promise<st
     [chainId],
   );
   const files: string[] = [];
-  for (const { id } of jobs) {
-    for (const { step, data } of await readSteps(ds, id)) {
-      if (step !== PUBLISH_STEP || data === null) continue;
-      files.push(...Object.values(data).filter((value) => typeof value === 'string'));
-    }
-  }
+  for (const { id } of jobs) files.push(...(await publishedBy(ds, id)));
   return files;
 }
 
-/** The states of these backups; ids that the catalogue does not know are not in the map. */
-export async function loadStates(ds: DataSource, ids: readonly string[]): Promise<Map<string, JobStatus>> {
-  const states = new Map<string, JobStatus>();
+/** What these jobs have begun to publish by their journals, relative to the root. */
+export async function loadPublished(ds: DataSource, jobIds: readonly string[]): Promise<Set<string>> {
+  const files = new Set<string>();
+  for (const id of jobIds) for (const file of await publishedBy(ds, id)) files.add(file);
+  return files;
+}
+
+async function publishedBy(ds: DataSource, jobId: string): Promise<string[]> {
+  const steps = await readSteps(ds, jobId);
+  return steps.flatMap(({ step, data }) =>
+    step === PUBLISH_STEP && data !== null
+      ? Object.values(data).filter((value) => typeof value === 'string')
+      : [],
+  );
+}
+
+/** The states of these backups, and their content ids; ids that the catalogue does not know are not in the map. */
+export async function loadStates(
+  ds: DataSource,
+  ids: readonly string[],
+): Promise<Map<string, { row: JobStatus; contentId: string | null }>> {
+  const states = new Map<string, { row: JobStatus; contentId: string | null }>();
   for (let from = 0; from < ids.length; from += IDS_AT_ONCE) {
-    const rows = await select<{ id: string; status: JobStatus }>(
+    const rows = await select<{ id: string; row: JobStatus; contentId: string | null }>(
       ds,
-      'SELECT id, status FROM backup_jobs WHERE id IN (?)',
+      'SELECT id, status AS `row`, content_id AS contentId FROM backup_jobs WHERE id IN (?)',
       [ids.slice(from, from + IDS_AT_ONCE)],
     );
-    for (const { id, status } of rows) states.set(id, status);
+    for (const { id, row, contentId } of rows) states.set(id, { row, contentId });
   }
   return states;
 }

@@ -2,13 +2,31 @@ import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { DataSource } from '../../../db/database.js';
 import { abortable, throwIfAborted } from '../../../shared/abort.js';
+import type { JobStatus } from '../../../entities/index.js';
 import { errnoOf, StrataError } from '../../../shared/errors.js';
 import { lookAtManifest } from '../../validation/collectSidecars.js';
 import { inParallel } from '../../validation/inParallel.js';
 import { byId, lineageOf } from '../../validation/lineage.js';
-import { sidecarsOf } from '../layout.js';
+import { isSidecar, sidecarsOf } from '../layout.js';
 import type { Manifest } from '../manifest.js';
-import { type Holder, type LayerRow, loadChain, loadLayers, loadOpenFiles, loadStates } from './catalogue.js';
+import {
+  type ImageOnDisk,
+  listSetAside,
+  quarantineDays,
+  readImages,
+  readSetAside,
+} from '../standing/index.js';
+import { storedBytes } from '../storedBytes.js';
+import {
+  type Holder,
+  type LayerRow,
+  loadChain,
+  loadLayers,
+  loadOpenFiles,
+  loadPublished,
+  loadStates,
+} from './catalogue.js';
+import { withManifests } from './collectManifests.js';
 import type { BackupFact, DirectoryFacts, ManifestFact, UnknownFile } from './facts.js';
 
 /** Each waits with a listener on the signal; Node.js warns of more than 10. */
@@ -27,6 +45,8 @@ export interface CollectOptions {
   /** Its listing, made before this is called; undefined when there is certainly no such directory. */
   names: readonly string[] | undefined;
   holder?: Holder;
+  /** The images of the whole repository; asked for only where an unknown image may be moved. */
+  allImages?: () => Promise<readonly ImageOnDisk[]>;
   signal: AbortSignal;
 }
 
@@ -54,7 +74,34 @@ export async function collectDirectory(options: CollectOptions): Promise<Directo
   const unknown = await lookAtStrangers(options, strangers);
   const openNames =
     chain && unknown.length > 0 ? (await loadOpenFiles(ds, chain.id)).map((file) => basename(file)) : [];
-  return { directory, exists: names !== undefined, chain, backups, unknown, openNames };
+  const looking = { ds, root: options.root, names: names ?? [], signal: options.signal };
+  return {
+    directory,
+    exists: names !== undefined,
+    chain,
+    backups: chain && !chain.busy ? await withManifests({ ...looking, chainId: chain.id }, backups) : backups,
+    unknown,
+    openNames,
+    // Without a chain nothing of it is moved.
+    ...(chain ? await lookAtImages(options, unknown) : { images: [], setAside: [] }),
+  };
+}
+
+/** What stands on what, by the headers: only where something may move, to the quarantine or back. */
+async function lookAtImages(
+  { root, directory, names, allImages, signal }: CollectOptions,
+  unknown: readonly UnknownFile[],
+): Promise<Pick<DirectoryFacts, 'images' | 'setAside'>> {
+  const days = await quarantineDays(root, signal);
+  const files = await listSetAside(root, { days, directory, signal });
+  const aside = (await readSetAside(root, files, signal)).filter(({ qcow2 }) => qcow2);
+  const mayMove = unknown.some(({ name, regular }) => regular && !isSidecar(name));
+  if (names === undefined || (aside.length === 0 && !mayMove)) return { images: [], setAside: [] };
+  const here = await readImages(root, directory, signal);
+  const elsewhere = mayMove && allImages ? await allImages() : [];
+  const images = [...here, ...elsewhere.filter(({ path }) => dirname(path) !== directory)];
+  const reasons = new Map(files.map(({ path, reason }) => [path, reason]));
+  return { images, setAside: aside.map((image) => ({ ...image, reason: reasons.get(image.path) })) };
 }
 
 /** What the restore points stand on. */
@@ -87,7 +134,8 @@ async function lookAtStrangers(options: CollectOptions, names: readonly string[]
     const stats = await look(options, join(options.directory, name));
     if (!stats) return;
     const regular = stats.isFile();
-    const file: UnknownFile = { name, regular, mtimeMs: stats.mtimeMs, manifest: { state: 'none' } };
+    const bytes = storedBytes(stats);
+    const file: UnknownFile = { name, regular, bytes, mtimeMs: stats.mtimeMs, manifest: { state: 'none' } };
     if (regular && name.endsWith('.json')) {
       const read = stats.size > LARGEST_MANIFEST ? undefined : await readCandidate(options, name);
       if (read) manifests.set(name, read);
@@ -99,17 +147,39 @@ async function lookAtStrangers(options: CollectOptions, names: readonly string[]
     options.ds,
     [...manifests.values()].map((manifest) => manifest.backup_id),
   );
+  const published = await loadPublished(options.ds, endedJobs(states));
   return found.map((file) => {
     const manifest = manifests.get(file.name);
     if (!manifest) return file;
+    const { row, contentId } = states.get(manifest.backup_id) ?? { row: 'unknown' as const, contentId: null };
     const fact: ManifestFact = {
       state: 'valid',
       manifest,
       belongs: belongsHere(options, file.name, manifest),
-      row: states.get(manifest.backup_id) ?? 'unknown',
+      row,
+      differs: contentId !== null && contentId !== manifest.content_id,
+      journalled: published.has(join(options.directory, file.name)),
+      speaksOfOther: speaksOfOther(options, manifest, manifests),
     };
     return { ...file, manifest: fact };
   });
+}
+
+function endedJobs(states: ReadonlyMap<string, { row: JobStatus }>): string[] {
+  return [...states].flatMap(([id, { row }]) => (row === 'failed' || row === 'cancelled' ? [id] : []));
+}
+
+/** True for a manifest of this disk whose own image is here and has none: it was copied or renamed. */
+function speaksOfOther(
+  options: CollectOptions,
+  manifest: Manifest,
+  manifests: ReadonlyMap<string, Manifest>,
+): boolean {
+  const { file } = manifest;
+  if (typeof file !== 'string' || options.names?.includes(file) !== true) return false;
+  const name = file.replace(/\.qcow2$/, '.json');
+  const own = manifests.get(name);
+  return belongsHere(options, name, manifest) && !(own && belongsHere(options, name, own));
 }
 
 async function readCandidate(

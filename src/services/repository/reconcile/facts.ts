@@ -1,5 +1,9 @@
 import type { Health, JobStatus } from '../../../entities/index.js';
 import type { Manifest } from '../manifest.js';
+import type { ImageOnDisk } from '../standing/index.js';
+
+/** What is wrong with the manifest of a backup that the catalogue has; `of_unknown`: it is that of an image that the catalogue lacks. */
+export type ManifestState = 'sound' | 'missing' | 'invalid' | 'foreign' | 'older' | 'of_unknown';
 
 /** A completed backup of the catalogue. */
 export interface BackupFact {
@@ -14,6 +18,10 @@ export interface BackupFact {
   image: 'present' | 'missing';
   /** It only carries those above it. */
   expired?: boolean;
+  /** Absent where it was not looked at. */
+  manifest?: ManifestState;
+  /** False where its header names another backing file than that of the recorded parent: the catalogue may be older. */
+  standsAsRecorded?: boolean;
 }
 
 export type ManifestFact =
@@ -24,6 +32,12 @@ export type ManifestFact =
       manifest: Manifest;
       /** Whether the manifest speaks of this repository, VM, disk and of the file beside it. */
       belongs: boolean;
+      /** It speaks of this disk and of another image, which has none that does: the rebuild reads it. */
+      speaksOfOther?: boolean;
+      /** The content that the catalogue has under that id is another. */
+      differs?: boolean;
+      /** The journal says that the job, which has ended since, has published this file. */
+      journalled?: boolean;
       /** What the catalogue says of the backup that it names. */
       row: JobStatus | 'unknown';
     };
@@ -32,6 +46,8 @@ export type ManifestFact =
 export interface UnknownFile {
   name: string;
   regular: boolean;
+  /** Bytes that it takes on the file system. */
+  bytes: number;
   mtimeMs: number;
   /** Of a `*.json` only. */
   manifest: ManifestFact;
@@ -58,6 +74,15 @@ export interface DirectoryFacts {
   unknown: readonly UnknownFile[];
   /** Names that the journals of open jobs say are about to be published. */
   openNames: readonly string[];
+  /** The directory's images, known and unknown, with what each stands on by its header; of other directories those that may stand on one of them. */
+  images: readonly ImageOnDisk[];
+  /** Images in quarantine that came from the directory. */
+  setAside: readonly SetAsideImage[];
+}
+
+export interface SetAsideImage extends ImageOnDisk {
+  /** Of the note beside it. */
+  reason: string | undefined;
 }
 
 /** When a plan is made, and how old an unknown file must be, both in milliseconds. */
@@ -68,7 +93,15 @@ export interface PlanClock {
 
 /** What an action on a file or a backup is, and why; printable as it is. */
 export interface Action {
-  action: 'quarantine' | 'mark_damaged' | 'mark_suspect' | 'finish' | 'adopt' | 'leave';
+  action:
+    | 'quarantine'
+    | 'bring_back'
+    | 'write_manifest'
+    | 'mark_damaged'
+    | 'mark_suspect'
+    | 'finish'
+    | 'adopt'
+    | 'leave';
   reason: ReasonCode;
   chain_id: string | null;
   backup_id: string | null;
@@ -85,9 +118,18 @@ export const REASONS = {
   manifest_without_image:
     'Its manifest names a backup that the catalogue does not know and that has no image.',
   copy_of_known: 'Its manifest names a backup that has its files under another name.',
+  id_of_known: 'Its manifest has the id of a backup that has other content, under another name.',
   of_ended_job: 'The job that published it ended without a commit.',
   expired_leftover: 'Its manifest says that it has expired, and nothing stands on it.',
   dead_partial: 'An attempt that lost its lease left it half-written.',
+  // bring_back
+  stands_in_quarantine: 'An image that stays stands on it: it gets its place back from the quarantine.',
+  // write_manifest
+  manifest_lost: 'The manifest of a catalogued backup is gone.',
+  manifest_unusable: 'The manifest of a catalogued backup is malformed or does not match its checksum.',
+  manifest_of_another: 'In the place of its manifest lies that of another backup.',
+  manifest_older:
+    'The manifest says something else than the catalogue and the image: it is that of an earlier time.',
   // mark_damaged, mark_suspect
   image_missing: 'The image of a completed backup is gone.',
   directory_missing: 'The directory of the disk is gone.',
@@ -102,7 +144,13 @@ export const REASONS = {
   no_chain: 'The catalogue knows no chain of this directory: `strata repo rebuild` may take it in.',
   not_a_regular_file: 'It is a directory, a link or a special file.',
   only_copy: 'Its manifest names a completed backup whose own file is gone.',
-  needed: 'A backup that could be taken in stands on it.',
+  needed: 'An image that stays stands on it, by its own header or its manifest.',
+  restorable:
+    'qemu-img restores it, and the catalogue does not know it: it stays, whatever its age. `strata repo rebuild` says whether it can be taken in.',
+  header_unreadable: 'It is not known what an image of this directory stands on: no image is moved.',
+  manifest_of_other: 'It is the manifest of another image here: `strata repo rebuild` reads it.',
+  several_in_quarantine:
+    'An image that stays stands on it, and the quarantine has more than one of that name: put the right one back.',
   expired: 'Its backup has expired and is removed by its own job.',
 } as const;
 

@@ -1,9 +1,17 @@
 import { join } from 'node:path';
 import type { Action, BackupFact, DirectoryFacts, PlanClock, ReasonCode } from './facts.js';
-import { judgeGroup, groupFiles, type Group } from './planFiles.js';
+import { groupFiles, type Group, judgeGroup } from './planFiles.js';
+import { planManifests } from './planManifests.js';
+import { inOrder, keepStanding, planReturns } from './planStanding.js';
 
 /** What is done to files and rows; the other actions only tell. */
-const DONE: readonly Action['action'][] = ['quarantine', 'mark_damaged', 'mark_suspect'];
+const DONE: readonly Action['action'][] = [
+  'quarantine',
+  'bring_back',
+  'write_manifest',
+  'mark_damaged',
+  'mark_suspect',
+];
 
 /** True for an action that changes something. */
 export function changesSomething({ action }: Action): boolean {
@@ -17,7 +25,7 @@ export function planReconcile(directories: readonly DirectoryFacts[], clock: Pla
 
 /** The plan for one disk's directory. Pure. */
 export function planDirectory(facts: DirectoryFacts, clock: PlanClock): Action[] {
-  return [...planRows(facts), ...planFiles(facts, clock)];
+  return [...planRows(facts), ...planManifests(facts), ...planFiles(facts, clock)];
 }
 
 /** Completed backups whose image is certainly gone, and those that stand on them. Health only gets worse here: a validation clears it. */
@@ -51,8 +59,11 @@ function planRows(facts: DirectoryFacts): Action[] {
 function planFiles(facts: DirectoryFacts, clock: PlanClock): Action[] {
   const groups = groupFiles(facts.unknown);
   const needed = new Set(groups.flatMap((group) => parentFileOf(facts, group)));
-  return groups.flatMap((group) => {
-    const { action, reason, backupId } = judgeGroup(facts, group, needed, clock);
+  const judged = groups.map((group) => ({ group, verdict: judgeGroup(facts, group, needed, clock) }));
+  const returns = planReturns(facts);
+  const verdicts = keepStanding(facts, judged, returns);
+  const actions = inOrder(facts, judged, verdicts).flatMap(({ group, verdict }) => {
+    const { action, reason, backupId } = verdicts.get(group) ?? verdict;
     return group.files.map(({ name }) => ({
       action,
       reason,
@@ -61,6 +72,7 @@ function planFiles(facts: DirectoryFacts, clock: PlanClock): Action[] {
       file: join(facts.directory, name),
     }));
   });
+  return [...actions, ...returns];
 }
 
 /** The parent of a backup that could be taken in must stay, whatever became of its own manifest. */

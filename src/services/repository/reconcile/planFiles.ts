@@ -12,6 +12,8 @@ export interface Verdict {
   action: Action['action'];
   reason: ReasonCode;
   backupId: string | null;
+  /** Nobody has said that the backup is not wanted: the verdict holds only where `qemu-img` cannot restore the image. */
+  isGuess?: boolean;
 }
 
 const SUFFIX = /\.(qcow2|digests|json)$/;
@@ -34,7 +36,7 @@ function rankOf({ name }: UnknownFile): string {
   return name.replace(/\.qcow2$/, '.0');
 }
 
-/** Decides what becomes of a group. Pure. @param needed images that a backup which could be taken in stands on */
+/** Decides what becomes of a group, whatever stands on it. Pure. @param needed images that a backup which could be taken in stands on */
 export function judgeGroup(
   facts: DirectoryFacts,
   group: Group,
@@ -76,12 +78,16 @@ function judgeManifest(
   needed: ReadonlySet<string>,
 ): Verdict | undefined {
   if (manifest.state !== 'valid') return undefined;
-  const of = (action: Verdict['action'], reason: ReasonCode): Verdict => ({
+  const of = (action: Verdict['action'], reason: ReasonCode, isGuess = false): Verdict => ({
     action,
     reason,
     backupId: manifest.manifest.backup_id,
+    isGuess,
   });
-  if (!manifest.belongs) return of('quarantine', 'manifest_foreign');
+  if (!manifest.belongs) {
+    if (!image && manifest.speaksOfOther) return of('leave', 'manifest_of_other');
+    return of('quarantine', 'manifest_foreign', true);
+  }
   switch (manifest.row) {
     case 'unknown':
       if (manifest.manifest.expired_at !== undefined && !(image && needed.has(image.name)))
@@ -93,13 +99,13 @@ function judgeManifest(
       return image ? of('finish', 'of_open_job') : of('leave', 'of_open_job');
     case 'failed':
     case 'cancelled':
-      return of('quarantine', 'of_ended_job');
+      // An older catalogue may call a job ended that had gone on: its own journal knows what it has published.
+      return of('quarantine', 'of_ended_job', manifest.journalled !== true);
     case 'expired':
       return of('leave', 'expired');
     case 'completed':
-      return hasItsImage(facts, manifest.manifest.backup_id)
-        ? of('quarantine', 'copy_of_known')
-        : of('leave', 'only_copy');
+      if (!hasItsImage(facts, manifest.manifest.backup_id)) return of('leave', 'only_copy');
+      return manifest.differs ? of('quarantine', 'id_of_known', true) : of('quarantine', 'copy_of_known');
   }
 }
 
@@ -114,5 +120,5 @@ function judgeUnknown(facts: DirectoryFacts, group: Group, needed: ReadonlySet<s
     return { action: 'leave', reason: 'of_open_job', backupId: null };
   if (names.some((name) => needed.has(name))) return { action: 'leave', reason: 'needed', backupId: null };
   const reason = group.manifest.state === 'invalid' ? 'manifest_invalid' : 'unknown_file';
-  return { action: 'quarantine', reason, backupId: null };
+  return { action: 'quarantine', reason, backupId: null, isGuess: true };
 }

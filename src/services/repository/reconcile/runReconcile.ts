@@ -9,11 +9,14 @@ import type { Outcome, ReportProgress, ServiceDeps } from '../../deps.js';
 import { listNames } from '../../validation/collectFile.js';
 import { diskDirectory } from '../layout.js';
 import { assertRepository } from '../marker.js';
+import { readAllImages } from '../standing/index.js';
 import { collectDirectory } from './collect.js';
 import { type Action, REASONS } from './facts.js';
 import { planDirectory } from './plan.js';
 import { GRACE_MS } from './planRepository.js';
+import { bringBackImage } from './bringBack.js';
 import { quarantineFile } from './quarantine.js';
+import { writeManifest } from './writeManifest.js';
 
 type Transaction = Parameters<NonNullable<Parameters<typeof completeWithResult>[3]>>[0];
 
@@ -22,6 +25,10 @@ export interface ReconcileResult {
   actions: Action[];
   /** Where the files that were set aside are now, relative to the root. */
   quarantined: string[];
+  /** Images and sidecars that have their place again, relative to the root. */
+  brought_back: string[];
+  /** Manifests that were written anew, relative to the root. */
+  manifests_written: string[];
 }
 
 interface Place {
@@ -42,8 +49,10 @@ const IDS_AT_ONCE = 500;
  *
  * Steps, and what a kill after each leaves:
  *  1. facts and plan                        nothing new
- *  2. unknown files into quarantine         some of them there; the next attempt plans with the rest
- *  3. fenced commit: health and the result  all of it
+ *  2. images back from the quarantine       some of them there; the next attempt plans with the rest
+ *  3. unknown files into quarantine         the same; each image before what it stands on
+ *  4. manifests anew                        some of them; the next attempt plans with the rest
+ *  5. fenced commit: health and the result  all of it
  * @throws repository_unavailable when the repository is not there or anything in it cannot be looked at; then nothing is marked
  */
 export async function runReconcile(
@@ -55,8 +64,10 @@ export async function runReconcile(
   const place = await loadPlace(deps.ds, jobId);
   report({ phase: 'comparing', bytes_done: 0, bytes_total: null });
   const actions = await planChain(deps, held, place);
+  const broughtBack = await bringBack(held, place, actions);
   const quarantined = await setAside(deps, held, place, actions);
-  const result = { actions, quarantined };
+  const written = await writeManifests(deps, held, place, actions);
+  const result = { actions, quarantined, brought_back: broughtBack, manifests_written: written };
   const next = await completeWithResult(deps.ds, held.lease, { ...result }, (tx) =>
     markHealth(tx, place.chainId, actions),
   );
@@ -85,10 +96,43 @@ async function planChain(
   const directory = diskDirectory(place.vmContextId, place.diskId);
   await assertRepository(root, repositoryId);
   const names = await listNames(join(root, directory), signal);
-  const facts = await collectDirectory({ ds, ...place, directory, names, holder: lease, signal });
+  const allImages = () => readAllImages({ id: repositoryId, rootPath: root }, signal);
+  const facts = await collectDirectory({ ds, ...place, directory, names, holder: lease, allImages, signal });
   // A repository that went away in the meantime looks as if its files were gone (invariant 6).
   await assertRepository(root, repositoryId);
   return planDirectory(facts, { nowMs: clock.now().getTime(), graceMs: GRACE_MS });
+}
+
+async function bringBack(
+  held: HeldLease,
+  { root, repositoryId }: Place,
+  actions: readonly Action[],
+): Promise<string[]> {
+  const back: string[] = [];
+  for (const { action, file } of actions) {
+    if (action !== 'bring_back') continue;
+    throwIfAborted(held.signal);
+    await held.assertHeld();
+    await assertRepository(root, repositoryId);
+    back.push(...(await bringBackImage(root, file, held.signal)));
+  }
+  return back;
+}
+
+async function writeManifests(
+  deps: Pick<ServiceDeps, 'ds' | 'clock'>,
+  held: HeldLease,
+  { root, repositoryId }: Place,
+  actions: readonly Action[],
+): Promise<string[]> {
+  const written: string[] = [];
+  for (const { action, backup_id: backupId, file } of actions) {
+    if (action !== 'write_manifest' || backupId === null) continue;
+    throwIfAborted(held.signal);
+    const repository = { id: repositoryId, root };
+    if (await writeManifest({ deps, held, repository, backupId })) written.push(file);
+  }
+  return written;
 }
 
 async function setAside(

@@ -1,6 +1,7 @@
-import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { createImage } from '../../../../src/qcow2/index.js';
 import { createMarker, MARKER_NAME } from '../../../../src/services/repository/marker.js';
 import { countQuarantine, expireQuarantine } from '../../../../src/services/repository/quarantined.js';
 import { codeOf } from '../../../helpers/codeOf.js';
@@ -41,5 +42,66 @@ describe('The quarantine of a repository', () => {
     const work = expireQuarantine(repository, { now: NOW, days: 0, signal });
     expect(await codeOf(work)).to.equal('repository_unavailable');
     expect(await readdir(file())).to.have.length(4);
+  });
+
+  it('keeps images of any age that qemu-img restores or on which others stand, with their sidecars, and loses the rest', async () => {
+    const disk = (day: string, name: string) => file(day, 'vm', 'disk-0', name);
+    const live = join(repository.rootPath, 'vm', 'disk-0');
+    await mkdir(live, { recursive: true });
+    const make = (path: string, below?: string) =>
+      createImage(path, {
+        virtualSizeBytes: 1024 * 1024,
+        ...(below === undefined ? {} : { backing: { name: below, format: 'qcow2' as const } }),
+      });
+    await make(join(live, 'full.qcow2'));
+    await make(join(live, 'a.qcow2'), 'full.qcow2');
+    await make(join(live, 'b.qcow2'), 'a.qcow2');
+    await make(join(live, 'lone.qcow2'), 'full.qcow2');
+    await make(join(live, 'ended.qcow2'), 'full.qcow2');
+    const note = (reason: string, name: string) => JSON.stringify({ reason, file: `vm/disk-0/${name}` });
+    for (const [name, reason] of [
+      ['a.qcow2', 'of_ended_job'],
+      ['lone.qcow2', 'unknown_file'],
+      ['ended.qcow2', 'of_ended_job'],
+    ] as const) {
+      await rename(join(live, name), disk('2026-05-29', name));
+      await writeFile(disk('2026-05-29', `${name}.reason.json`), note(reason, name));
+    }
+    await writeFile(disk('2026-05-29', 'a.json'), '{}');
+    const kept: string[] = [];
+    const onKept = (paths: readonly string[]) => kept.push(...paths);
+    await expireQuarantine(repository, { now: NOW, days: 30, signal, onKept });
+    expect(kept.map((path) => path.slice('.quarantine/2026-05-29/vm/disk-0/'.length))).to.deep.equal([
+      'a.qcow2',
+      'lone.qcow2',
+    ]);
+    expect((await readdir(disk('2026-05-29', ''))).sort()).to.deep.equal([
+      'a.json',
+      'a.qcow2',
+      'a.qcow2.reason.json',
+      'lone.qcow2',
+      'lone.qcow2.reason.json',
+    ]);
+  });
+
+  it('loses no image while anything on which images may stand cannot be looked at', async () => {
+    const images = ['2026-05-29', '2026-05-30'].map((day) => file(day, 'vm', 'disk-0', 'x.qcow2'));
+    for (const path of images) {
+      await rm(path);
+      await createImage(path, { virtualSizeBytes: 1024 * 1024 });
+      await writeFile(
+        `${path}.reason.json`,
+        JSON.stringify({ reason: 'of_ended_job', file: 'vm/disk-0/x.qcow2' }),
+      );
+    }
+    await mkdir(join(repository.rootPath, 'vm2'));
+    await writeFile(join(repository.rootPath, 'vm2', 'disk-0'), 'a file in the place of a directory');
+    expect(await codeOf(expireQuarantine(repository, { now: NOW, days: 30, signal }))).to.equal(
+      'repository_unavailable',
+    );
+    expect(await readdir(file())).to.have.length(4);
+    await rm(join(repository.rootPath, 'vm2'), { recursive: true });
+    await expireQuarantine(repository, { now: NOW, days: 30, signal });
+    expect(await readdir(file())).to.have.members(['2026-06-29', 'mine']);
   });
 });

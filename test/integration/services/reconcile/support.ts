@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import type { DataSource } from 'typeorm';
 import { takePosition } from '../../../../src/db/jobs/position.js';
 import { inTransaction } from '../../../../src/db/transaction.js';
-import { MaintenanceJob } from '../../../../src/entities/index.js';
+import { JobStep, MaintenanceJob } from '../../../../src/entities/index.js';
+import { PUBLISH_STEP } from '../../../../src/services/backup/publish.js';
+import { sidecarsOf } from '../../../../src/services/repository/layout.js';
 import {
   type Action,
   GRACE_MS,
@@ -64,4 +66,13 @@ export async function quarantined(chain: ChainFixture): Promise<string[]> {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(chain.root.length + 1))
     .sort();
+}
+
+/** Lets the journal say that the backup's job has begun to publish its files. */
+export async function journalPublish(
+  ds: DataSource,
+  { id, path }: { id: string; path: string },
+): Promise<void> {
+  const step = { jobId: id, step: PUBLISH_STEP, state: 'begun' as const, fence: 4 };
+  await ds.getRepository(JobStep).insert({ ...step, data: { ...sidecarsOf(path) }, startedAt: new Date() });
 }

@@ -6,7 +6,17 @@ const REPORT: ReconcileReport = {
   repository_id: 'repo_1',
   dry_run: true,
   scanned: { directories: 1, files: 4 },
-  counts: { quarantine: 2, mark_damaged: 0, mark_suspect: 0, finish: 0, adopt: 0, leave: 0 },
+  counts: {
+    quarantine: 2,
+    bring_back: 0,
+    write_manifest: 0,
+    mark_damaged: 0,
+    mark_suspect: 0,
+    finish: 0,
+    adopt: 0,
+    leave: 0,
+  },
+  restorable: { files: 0, bytes: 0 },
   actions: [
     {
       action: 'quarantine',
@@ -37,6 +47,12 @@ This was a dry run: nothing was changed.
     const jobs = [{ chain_id: 'chn_1', job_id: 'mnt_1', status: 'released' as const }];
     expect(renderReconcile({ ...REPORT, dry_run: false, jobs })).to.contain(
       'Accepted 1 job, one a chain: mnt_1.',
+    );
+  });
+
+  it('tells what qemu-img restores and the catalogue lacks', () => {
+    expect(renderReconcile({ ...REPORT, restorable: { files: 3, bytes: 5000 } })).to.contain(
+      'restorable with qemu-img, not in the catalogue  5000 in 3 files',
     );
   });
 

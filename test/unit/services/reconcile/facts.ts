@@ -21,7 +21,17 @@ export function facts(count: number, over: Partial<DirectoryFacts> = {}): Direct
     return { id, parentBackupId: i === 0 ? null : `b${i}`, health: 'ok', path, image: 'present' };
   });
   const chain = { id: 'c', busy: false, fence: 9 };
-  return { directory: DIRECTORY, exists: true, chain, backups, unknown: [], openNames: [], ...over };
+  return {
+    directory: DIRECTORY,
+    exists: true,
+    chain,
+    backups,
+    unknown: [],
+    openNames: [],
+    images: [],
+    setAside: [],
+    ...over,
+  };
 }
 
 /** The same facts, with some backups changed by their number (from 1). */
@@ -34,7 +44,7 @@ export function withBackups(
 
 /** An unknown file that is just old enough. */
 export function file(name: string, over: Partial<UnknownFile> = {}): UnknownFile {
-  return { name, regular: true, mtimeMs: OLD, manifest: { state: 'none' }, ...over };
+  return { name, regular: true, bytes: 4096, mtimeMs: OLD, manifest: { state: 'none' }, ...over };
 }
 
 /** `<stem>.json` with a manifest of a backup that the catalogue knows as `row`. */

@@ -1,0 +1,99 @@
+import { StrataError } from '../../../shared/errors.js';
+import { type Below, type ImageOnDisk, isSetAside } from './facts.js';
+
+/**
+ * The rule of every move and every removal of an image: **none goes, by whatever verdict, while an image that stays names it
+ * as backing file, by its own header, all the way down.** Catalogue and manifests are not asked: both may be older than
+ * the files. Pure.
+ * @param images all that may stand on one of the doomed
+ * @param doomed paths that are going to be moved or removed
+ * @returns of the doomed those that must stay, each with the image that stands on it
+ */
+export function heldImages(
+  images: readonly ImageOnDisk[],
+  doomed: ReadonlySet<string>,
+): ReadonlyMap<string, string> {
+  const graph = graphOf(images);
+  const standsOn = new Map<string, string>();
+  const seen = new Set<string>();
+  const open = images.filter(({ path }) => !doomed.has(path));
+  for (let image = open.pop(); image !== undefined; image = open.pop()) {
+    if (seen.has(image.path)) continue;
+    seen.add(image.path);
+    for (const next of graph.belowOf(image)) {
+      if (!standsOn.has(next.path)) standsOn.set(next.path, image.path);
+      open.push(next);
+    }
+  }
+  return new Map([...standsOn].filter(([path]) => doomed.has(path)));
+}
+
+/**
+ * The same, for whoever cannot leave some of them out.
+ * @throws chain_broken when one of the doomed must stay
+ */
+export function assertNothingStandsOn(images: readonly ImageOnDisk[], doomed: readonly string[]): void {
+  const [first] = heldImages(images, new Set(doomed));
+  if (first === undefined) return;
+  const [path, by] = first;
+  throw new StrataError('chain_broken', `${path} is not removed: ${by} still refers to it.`);
+}
+
+/**
+ * Paths of the images that `qemu-img` can open down to their last backing file, as far as headers tell; a base that lies in
+ * quarantine counts as there, because it is brought back. References that go round lead nowhere. Pure.
+ */
+export function wholeImages(images: readonly ImageOnDisk[]): ReadonlySet<string> {
+  const graph = graphOf(images);
+  const above = new Map<string, ImageOnDisk[]>();
+  const whole = new Map<string, ImageOnDisk>();
+  for (const image of images) {
+    // A file that is none of the repository's is not looked into.
+    const ends = image.below.some(
+      (below) => below.state === 'nothing' || (below.state === 'file' && !graph.has(below.realPath)),
+    );
+    if (ends) whole.set(image.path, image);
+    for (const { path } of graph.belowOf(image)) above.set(path, [...(above.get(path) ?? []), image]);
+  }
+  // A map goes on with what is added meanwhile.
+  for (const path of whole.keys()) {
+    for (const image of above.get(path) ?? []) whole.set(image.path, image);
+  }
+  return new Set(whole.keys());
+}
+
+/** In an order in which each comes before all that it stands on: moves that are cut leave no image without its base. Pure. */
+export function topsFirst(images: readonly ImageOnDisk[]): ImageOnDisk[] {
+  const graph = graphOf(images);
+  const basesFirst: ImageOnDisk[] = [];
+  const seen = new Set<string>();
+  const stack = images.map((image) => ({ image, isDone: false }));
+  for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
+    const { image, isDone } = top;
+    if (isDone) basesFirst.push(image);
+    if (isDone || seen.has(image.path)) continue;
+    seen.add(image.path);
+    stack.push(
+      { image, isDone: true },
+      ...graph.belowOf(image).map((next) => ({ image: next, isDone: false })),
+    );
+  }
+  return basesFirst.reverse();
+}
+
+/** Which images a header's words mean. */
+function graphOf(images: readonly ImageOnDisk[]) {
+  const byPath = new Map(images.map((image) => [image.realPath, image]));
+  const setAside = new Map<string, ImageOnDisk[]>();
+  for (const image of images.filter(isSetAside))
+    setAside.set(image.origin, [...(setAside.get(image.origin) ?? []), image]);
+  const namedBy = (below: Below): readonly ImageOnDisk[] => {
+    if (below.state === 'missing') return setAside.get(below.path) ?? [];
+    const image = below.state === 'file' ? byPath.get(below.realPath) : undefined;
+    return image ? [image] : [];
+  };
+  return {
+    has: (realPath: string) => byPath.has(realPath),
+    belowOf: (image: ImageOnDisk) => image.below.flatMap(namedBy),
+  };
+}

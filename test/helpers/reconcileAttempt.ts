@@ -1,0 +1,13 @@
+// Reconciles a chain in a process of its own, which is killed somewhere: see test/crash/killedReconcile.test.ts.
+import { openDatabase } from '../../src/db/dataSource.js';
+import { runReconcile } from '../../src/services/repository/reconcile/index.js';
+import { systemClock } from '../../src/shared/clock.js';
+import { hold } from './chainJobs.js';
+
+const [socketPath, user, name, jobId] = process.argv.slice(2);
+if (!socketPath || !user || !name || !jobId) throw new Error('Arguments are missing.');
+
+const ds = await openDatabase({ address: { socketPath, user, name } });
+const held = await hold(ds, 'maintenance', jobId);
+await runReconcile({ ds, clock: systemClock }, held, jobId, () => undefined);
+await ds.destroy();
