@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Sandbox } from './sandbox/types.js';
 
 /** The first descriptor that a tool inherits: 0 to 2 are its standard streams. */
@@ -51,6 +51,11 @@ export function foreignName({ files, directory }: ForeignImage): string {
 /** The real path of a file that a tool names. */
 export function realPathOf(image: ForeignImage | undefined, named: string): string {
   return aliases(image).find(({ alias }) => alias === named)?.path ?? named;
+}
+
+/** The name by which the image refers to the file at that path: where it is a link, the path has another one. */
+export function declaredName(image: ForeignImage | undefined, path: string): string {
+  return image?.files.find((file) => file.path === path)?.name ?? basename(path);
 }
 
 /** A tool's words with the real paths in them: the number of a descriptor tells a reader nothing. */

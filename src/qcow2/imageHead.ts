@@ -5,7 +5,7 @@ import { sourceReadError } from '../shared/sourceReadError.js';
 import type { ImageFormat } from './imageRef.js';
 import { checkVdiParent, checkVhdxParent } from './parents.js';
 import { MAX_BACKING_NAME_BYTES } from './paths.js';
-import { readAt } from './readAt.js';
+import { lengthOf, readAt } from './readAt.js';
 import { checkVhd } from './vhdFooter.js';
 import {
   descriptorOffset,
@@ -13,6 +13,8 @@ import {
   opensNamedExtents,
   refuseForeignReferences,
 } from './vmdkDescriptor.js';
+import { footerIsMissing } from './vmdkEnd.js';
+import { type DeclaredExtent, declaredExtents, refuseDropped } from './vmdkExtents.js';
 
 /** QCOW2 header fields, big-endian (QEMU docs/interop/qcow2.txt). */
 const QCOW2_MAGIC = Buffer.from('QFI\xfb', 'latin1');
@@ -30,17 +32,19 @@ const HEAD_BYTES = 512;
  * path, even to describe the image), encryption, and what QEMU reads wrongly without a word.
  * @throws source_missing, source_io_error, unknown_format, source_references_other_file, source_encrypted,
  *   source_truncated, source_unsupported
+ * @returns what the header says that has to be compared with what QEMU sees
  */
-export async function refuseReferences(path: string, format: ImageFormat): Promise<void> {
+export async function refuseReferences(path: string, format: ImageFormat): Promise<ImageHead> {
   const file = await openSource(path);
   try {
     const head = await readAt(file, 0, HEAD_BYTES);
     if (format !== 'raw') refuseLuks(head);
     if (format === 'qcow2') checkQcow2Head(head);
-    if (format === 'vmdk') await checkVmdk(file, head);
+    if (format === 'vmdk') return { vmdk: await checkVmdk(file, head) };
     if (format === 'vpc') await checkVhd(file);
     if (format === 'vdi') checkVdiParent(head);
     if (format === 'vhdx') await checkVhdxParent(file);
+    return {};
   } finally {
     await file.close();
   }
@@ -126,11 +130,40 @@ function encrypted(what: string): StrataError {
   );
 }
 
-async function checkVmdk(file: FileHandle, head: Buffer): Promise<void> {
+/** What an image's own metadata says. */
+export interface ImageHead {
+  /** The extents of a VMDK, and whether QEMU opens them by these names. */
+  vmdk?: { declared: DeclaredExtent[]; named: boolean };
+}
+
+async function checkVmdk(file: FileHandle, head: Buffer): Promise<ImageHead['vmdk'] & object> {
   const offset = descriptorOffset(head);
-  if (offset === undefined) return;
+  if (offset === undefined) throw pieceOfVmdk();
+  await refuseCutStream(file, head);
   const descriptor = await readAt(file, offset, MAX_DESCRIPTOR_BYTES);
   // A descriptor that VMware has encrypted is these lines and no others.
   if (/^[ \t]*encryption\.keySafe[ \t]*=/m.test(descriptor.toString('latin1'))) throw encrypted('VMDK');
-  refuseForeignReferences(descriptor.toString('latin1'), opensNamedExtents(head));
+  const named = opensNamedExtents(head);
+  refuseForeignReferences(descriptor.toString('latin1'), named);
+  const declared = declaredExtents(descriptor.toString('utf8'));
+  if (named) refuseDropped(declared);
+  else if (declared.length === 0) throw pieceOfVmdk();
+  return { declared, named };
+}
+
+function pieceOfVmdk(): StrataError {
+  return new StrataError(
+    'source_unsupported',
+    'The file is one extent of a VMDK, without a descriptor: it is perhaps a part of a disk. Register the descriptor file.',
+  );
+}
+
+/** A stream-optimised VMDK ends with what its header leaves open; without that, nothing in it can be found. */
+async function refuseCutStream(file: FileHandle, head: Buffer): Promise<void> {
+  const length = await lengthOf(file);
+  if (length === undefined || !(await footerIsMissing(file, head, length))) return;
+  throw new StrataError(
+    'source_truncated',
+    'The stream-optimised VMDK has no footer: the end of the file is missing.',
+  );
 }

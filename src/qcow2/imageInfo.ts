@@ -20,6 +20,10 @@ export interface ImageExtentFile {
   filename: string;
   format?: string;
   virtualSizeBytes?: number;
+  /** Unit of allocation of a sparse extent. */
+  grainBytes?: number;
+  /** Where a flat extent begins in its file; only where the descriptor was read, see inspectUntrusted. */
+  fileOffsetBytes?: number;
 }
 
 /** A dirty bitmap stored in a QCOW2 file. */
@@ -117,6 +121,7 @@ function toExtentFile(value: unknown, filename: string): ImageExtentFile {
     filename: resolve(dirname(filename), textField(extent, 'filename')),
     ...optionalField(extent, 'format', textField, (format) => ({ format })),
     ...optionalField(extent, 'virtual-size', countField, (virtualSizeBytes) => ({ virtualSizeBytes })),
+    ...optionalField(extent, 'cluster-size', countField, (grainBytes) => ({ grainBytes })),
   };
 }
 

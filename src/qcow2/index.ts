@@ -30,4 +30,5 @@ export { resizeImage } from './resize.js';
 export { nbdUnixUri, type ServeImage, serveImage } from './serve.js';
 export { failedRead } from './toolFailure.js';
 export { DEADLINES, type ToolOptions } from './toolOptions.js';
+export { refuseTruncated } from './truncation.js';
 export { toolVersions } from './versions.js';

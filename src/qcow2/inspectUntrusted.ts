@@ -1,6 +1,6 @@
 import { StrataError, isStrataError } from '../shared/errors.js';
 import type { ErrorCode } from '../shared/errorCodes.js';
-import { type ForeignImage, heldPath } from './foreignImage.js';
+import { declaredName, type ForeignImage, heldPath } from './foreignImage.js';
 import { refuseReferences } from './imageHead.js';
 import type { ImageInfo } from './imageInfo.js';
 import { checkFormat, type ImageFormat } from './imageRef.js';
@@ -8,6 +8,7 @@ import { imageInfo } from './info.js';
 import { UNTRUSTED_LIMITS } from './limits.js';
 import { checkAbsolutePath } from './paths.js';
 import { findsFaultWithImage } from './toolFailure.js';
+import { compareExtents } from './vmdkExtents.js';
 
 /** How long an image from outside may keep us; the CPU limit alone does not bound a tool that waits. */
 const DEADLINE_MS = 60_000;
@@ -44,7 +45,7 @@ export async function inspectUntrusted(
 ): Promise<ImageInfo> {
   checkAbsolutePath(path);
   checkFormat(format);
-  await refuseReferences(heldPath(options.foreign) ?? path, format);
+  const { vmdk } = await refuseReferences(heldPath(options.foreign) ?? path, format);
   const info = await describe(path, format, options);
   if (info.backingName !== undefined || info.dataFile !== undefined || info.parentCid !== undefined) {
     throw new StrataError('source_references_other_file', 'The source image refers to another file.', {
@@ -52,7 +53,9 @@ export async function inspectUntrusted(
     });
   }
   if (info.encrypted) throw new StrataError('source_encrypted', 'The source image is encrypted.');
-  return info;
+  if (!vmdk) return info;
+  const nameOf = (extent: string) => declaredName(options.foreign, extent);
+  return { ...info, extents: compareExtents(vmdk.declared, info, vmdk.named, nameOf) };
 }
 
 async function describe(

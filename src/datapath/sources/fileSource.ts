@@ -1,11 +1,10 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import {
-  type ForeignImage,
   type ImageFormat,
-  type ImageInfo,
   type ImageRef,
   inspectUntrusted,
   isImageFormat,
+  refuseTruncated,
 } from '../../qcow2/index.js';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
 import { sourceReadError } from '../../shared/sourceReadError.js';
@@ -31,7 +30,7 @@ type FileSpec = Extract<SourceSpec, { type: 'file' }>;
 /**
  * Checks an image file or block device under the roots. A raw one is read directly, others through `qemu-nbd -r`.
  * @throws path_not_allowed, source_missing, unknown_format, size_not_aligned, source_references_other_file,
- *   source_too_complex, source_in_use, source_io_error
+ *   source_encrypted, source_truncated, source_unsupported, source_too_complex, source_in_use, source_io_error
  */
 export async function openFileSource(
   spec: FileSpec,
@@ -66,7 +65,9 @@ async function inspectedSource(
   const { path, bytes } = file;
   // qemu-img rounds the size of a raw file up; a disk whose last sector is cut is refused instead.
   if (format === 'raw' && bytes !== undefined) checkSize(bytes, 'source.path');
-  const info = await inspect(path, format, foreign, signal);
+  const inspecting = { foreign, ...(signal ? { signal } : {}) };
+  const info = await atField(() => inspectUntrusted(path, format, inspecting));
+  await atField(() => refuseTruncated({ path, format }, info, inspecting));
   const sizeBytes = checkSize(info.virtualSizeBytes, 'source.path');
   // The inspection has refused backing files; not opening any keeps that true if the file is written to now.
   const imageRef: Extract<ImageRef, { type: 'file' }> = {
@@ -92,14 +93,10 @@ async function inspectedSource(
   };
 }
 
-async function inspect(
-  path: string,
-  format: ImageFormat,
-  foreign: ForeignImage,
-  signal: AbortSignal | undefined,
-): Promise<ImageInfo> {
+/** Names the field of the request whose image is at fault. */
+async function atField<T>(look: () => Promise<T>): Promise<T> {
   try {
-    return await inspectUntrusted(path, format, { foreign, ...(signal ? { signal } : {}) });
+    return await look();
   } catch (error) {
     if (!isStrataError(error)) throw error;
     throw withField(error, error.code === 'unknown_format' ? 'source.format' : 'source.path');

@@ -132,24 +132,24 @@ describe('inspectUntrusted', () => {
     await rejection(inspectUntrusted(temp.at('disk'), 'vhdx'), 'source_truncated');
   });
 
-  for (const [name, options] of [
-    ['LUKS', 'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10'],
-    ['the AES of old', 'encrypt.format=aes,encrypt.key-secret=s'],
-  ] as const) {
-    it(`refuses a QCOW2 image that is encrypted with ${name}, once and by name`, async () => {
-      const secret = ['--object', 'secret,id=s,data=abc'];
-      const path = await create('qcow2', 'disk', '4M', ...secret, '-o', options);
-      await rejection(inspectUntrusted(path, 'qcow2'), 'source_encrypted');
-    });
-  }
+  it('refuses a QCOW2 image that is encrypted, with LUKS or the AES of old, once and by name', async () => {
+    const secret = ['--object', 'secret,id=s,data=abc', '-o', 'encrypt.format=aes,encrypt.key-secret=s'];
+    const path = await create('qcow2', 'disk', '4M', ...secret);
+    await rejection(inspectUntrusted(path, 'qcow2'), 'source_encrypted');
+    // crypt_method of the header; qemu-img takes seconds of CPU for a LUKS key.
+    await patch(path, 32, Buffer.from([0, 0, 0, 2]));
+    await rejection(inspectUntrusted(path, 'qcow2'), 'source_encrypted');
+  });
 
   it('says of a LUKS volume that it can be backed up as raw', async () => {
     const path = temp.at('volume');
-    const secret = ['--object', 'secret,id=s,data=abc', '-o', 'key-secret=s,iter-time=10'];
-    await run('qemu-img', ['create', '-q', '-f', 'luks', ...secret, path, '1M']);
+    await writeFile(
+      path,
+      Buffer.concat([Buffer.from('LUKS\xba\xbe\0\x01', 'latin1'), Buffer.alloc(MiB - 8, 7)]),
+    );
     const error = await rejection(inspectUntrusted(path, 'qcow2'), 'unknown_format');
     expect(error.message).to.contain('format raw');
-    expect((await inspectUntrusted(path, 'raw')).encrypted).to.equal(false);
+    expect((await inspectUntrusted(path, 'raw')).virtualSizeBytes).to.equal(MiB);
   });
 
   it('refuses a VMDK whose descriptor VMware has encrypted', async () => {
