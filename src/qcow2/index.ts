@@ -28,7 +28,7 @@ export type { OnProgress } from './progress.js';
 export { type RebaseImage, rebaseImage } from './rebase.js';
 export { resizeImage } from './resize.js';
 export { nbdUnixUri, type ServeImage, serveImage } from './serve.js';
-export { failedRead } from './toolFailure.js';
+export { failedRead, failedWrite, lockedFile } from './toolFailure.js';
 export { DEADLINES, type ToolOptions } from './toolOptions.js';
 export { refuseTruncated } from './truncation.js';
 export { toolVersions } from './versions.js';

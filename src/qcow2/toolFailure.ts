@@ -66,6 +66,21 @@ export function failedRead({ code, details: { stderr } }: StrataError): boolean 
 }
 
 /**
+ * Whether a tool failed at what it writes: by its words on writing, or because it names the target where it names anything.
+ * @param target as it was named to the tool
+ */
+export function failedWrite({ code, details: { stderr } }: StrataError, target: string): boolean {
+  if (code !== 'tool_failed' || typeof stderr !== 'string') return false;
+  return stderr.includes('error while writing') || stderr.includes(target);
+}
+
+/** The file of whose lock QEMU says that another process has it: perhaps one that the image stands on. */
+export function lockedFile({ code, details: { stderr } }: StrataError): string | undefined {
+  if (code !== 'source_in_use' || typeof stderr !== 'string') return undefined;
+  return /Is another process using the image \[(.*)\]\?/.exec(stderr)?.[1];
+}
+
+/**
  * The error of a tool that ended badly by itself.
  * @param limited the tool ran under resource limits, so that exhaustion is the image's fault
  */

@@ -93,11 +93,13 @@ export const ERRORS = {
   tool_timeout: passing('A QEMU tool did not finish in time.', 500),
   tool_output_invalid: failure('A QEMU tool printed something unexpected.'),
   image_corrupt: failure('qemu-img check found corruption.'),
+  image_unreadable: passing('An image of the repository cannot be read.', 500),
   digest_index_invalid: failure('The digest index is malformed or does not match its checksum.'),
   manifest_invalid: failure('The manifest is malformed or does not match its checksum.'),
   // Repositories
   repository_unavailable: waiting('The repository is not mounted, or its marker file is missing.'),
   repository_unsupported: input('The file system of the repository cannot do what Strata needs.', 422),
+  repository_file_in_use: waiting('A file of the repository is locked by another program.', 409),
   repository_marker_foreign: input('The directory belongs to another repository.', 422),
   file_exists: refused('The target file exists already.'),
   file_missing: failure('A file of the repository is missing.'),

@@ -84,7 +84,7 @@ function imageError(error: unknown): unknown {
   if (!isStrataError(error, 'nbd_connection_lost', 'nbd_io_error', 'nbd_refused')) return error;
   return new StrataError('tool_failed', `qemu-nbd could not write the image: ${error.message}`, {
     cause: error,
-    details: error.details,
+    details: { ...error.details, writing: true },
   });
 }
 

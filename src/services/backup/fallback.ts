@@ -5,6 +5,7 @@ import { chainInfo } from '../../qcow2/index.js';
 import { saysBadSector } from '../../shared/badSector.js';
 import { isStrataError } from '../../shared/errors.js';
 import { isRecordedChain } from '../chain/recordedChain.js';
+import { lockedFileOf } from '../repository/lockedFile.js';
 import { assertRepository } from '../repository/marker.js';
 import type { BackupContext } from './context.js';
 import type { BackupPlan } from './plan.js';
@@ -26,6 +27,9 @@ export async function fullInstead(
   signal: AbortSignal,
 ): Promise<BackupPlan | undefined> {
   if (plan.type === 'full' || context.job.request.on_broken_chain !== 'full') return undefined;
+  // Nobody writes to a file of the repository but by mistake: when that ends is not known, and today's backup is taken.
+  if (lockedFileOf(error, context.repository.rootPath) !== undefined)
+    return { type: 'full', mode: 'full', parent: null, demotedReason: 'parent_in_use' };
   // A disk that gives nothing at all says the same as one with a bad sector below an index.
   const perhaps = isStrataError(error, ...PERHAPS_PARENT) || saysBadSector(error);
   const suspicious =

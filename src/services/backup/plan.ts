@@ -56,6 +56,7 @@ export const DEMOTED_REASONS = [
   'parent_damaged',
   'parent_suspect',
   'parent_unreadable',
+  'parent_in_use',
   'disk_shrunk',
   'chain_too_long',
   'change_id_mismatch',
@@ -68,7 +69,8 @@ export const DEMOTED_REASONS = [
 export type DemotedReason = (typeof DEMOTED_REASONS)[number];
 /** Why a tracker's word was not taken: the increment stays one, and the whole disk is compared. */
 export type ComparedReason = 'tracker_distrusted' | 'tracker_lied' | 'disk_restored';
-type RefusedReason = Exclude<DemotedReason, ComparedReason | 'scheduled_full'>;
+/** A lock is met in the middle of the work only. */
+type RefusedReason = Exclude<DemotedReason, ComparedReason | 'scheduled_full' | 'parent_in_use'>;
 
 export type BackupPlan =
   | { type: 'full'; mode: 'full'; parent: null; demotedReason: DemotedReason | null }

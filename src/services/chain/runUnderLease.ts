@@ -4,10 +4,12 @@ import type { ChainLease } from '../../db/jobs/lease.js';
 import { endUnsuccessfully, releaseAgain } from '../../db/jobs/settle.js';
 import { yieldChain } from '../../db/jobs/yieldChain.js';
 import { unpark } from '../../db/jobs/slots.js';
+import { getRepository } from '../../db/stores/repositories.js';
 import type { JobKind } from '../../entities/index.js';
 import { withDeadline } from '../../shared/abort.js';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
+import { explainLock } from '../repository/lockedFile.js';
 import { decideFailure, type FailureDecision } from './decideFailure.js';
 import { type HeldLease, holdLease } from './holdLease.js';
 import { createProgressReporter } from './progress.js';
@@ -111,10 +113,27 @@ async function workUnderLease<T extends Outcome>(
     );
     return { outcome: 'completed', result, wanted: [...listOf(result.next), ...(await wake(deps, lease))] };
   } catch (error) {
-    return await settleFailure(deps, settings, run, asStrataError(error));
+    return await settleFailure(deps, settings, run, await withHolder(deps, lease, asStrataError(error)));
   } finally {
     deadline.clear();
     await progress.settled();
+  }
+}
+
+/** A lock on a file of the repository is not one on the source: the tools tell no difference. */
+async function withHolder(
+  { ds }: ServiceDeps,
+  { repositoryId }: ChainLease,
+  error: StrataError,
+): Promise<StrataError> {
+  if (error.code !== 'source_in_use') return error;
+  try {
+    const { rootPath } = await getRepository(ds, repositoryId);
+    return await explainLock(error, rootPath);
+  } catch (trouble) {
+    // The job is settled with what is known, or not at all.
+    if (isStrataError(trouble)) return error;
+    throw trouble;
   }
 }
 

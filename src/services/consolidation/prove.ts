@@ -1,11 +1,12 @@
 import { basename, join } from 'node:path';
-import { contentIdOfImage, createHashPool, proveLayer } from '../../datapath/index.js';
+import { createHashPool, proveLayer } from '../../datapath/index.js';
 import { chainInfo, checkImage, type CheckResult, repairLeaks } from '../../qcow2/index.js';
 import { both } from '../../shared/both.js';
 import { StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
 import { isRecordedChain } from '../chain/recordedChain.js';
 import { syncFile } from '../repository/durable.js';
+import { isPointRight, targetUnreliable } from '../restore/blame.js';
 import { noteProof } from '../restore/proof.js';
 import type { LayerFact } from './facts.js';
 import type { Work } from './work.js';
@@ -26,7 +27,7 @@ export interface Merged {
  * merged index says; by that index and those below it is the restore point; its metadata is in order. What it stands on was
  * not touched, and is not read.
  * @param worth bytes of progress
- * @throws content_mismatch, image_corrupt, repository_unavailable
+ * @throws content_mismatch, image_corrupt, repository_unavailable; target_unreliable where the restore point is right
  */
 export async function proveMerged(
   work: Work,
@@ -42,22 +43,12 @@ export async function proveMerged(
   assertChain(work, merged, chain);
   const isRight = await holdsItsIndex(work, merged, digestsOfBelow, onShare);
   if (isRight && byIndex === top.contentId) return;
-  if (!isRight) await blameTop(work, top);
+  if (!isRight) await blame(work, top, image);
   throw new StrataError(
     'content_mismatch',
     `The merged file of ${top.id} does not hold what was backed up.`,
     { details: { expected: top.contentId, index: byIndex, file_right: isRight, below: below.length } },
   );
-}
-
-/** Whether an image, read with all that it stands on, has the content of a restore point. */
-async function readsAs({ held, deps }: Work, top: LayerFact, image: string): Promise<boolean> {
-  const found = await contentIdOfImage({ type: 'file', path: image, format: 'qcow2' }, top.virtualSize, {
-    signal: held.signal,
-    scratchDir: deps.scratchDir,
-    rate: held.rate,
-  });
-  return found === top.contentId;
 }
 
 /** Whether an image itself holds all that its index says, and nothing else that could be told from what lies below. */
@@ -124,8 +115,19 @@ function assertChain(
     );
 }
 
-/** Where the restore point itself does not hold its content any more, the merge has only found it out. */
-async function blameTop(work: Work, top: LayerFact): Promise<void> {
-  if (!(await readsAs(work, top, join(work.place.root, top.path))))
-    await noteProof(work.deps.ds, top.id, false);
+/**
+ * The restore point itself is read before it is accused. Where it is right, it is cleared, and what the merge has written is
+ * not what the disk gives back.
+ * @throws target_unreliable
+ */
+async function blame({ deps, held, place }: Work, top: LayerFact, image: string): Promise<void> {
+  const point = { ...top, image: join(place.root, top.path) };
+  const { signal, rate } = held;
+  const isRight = await isPointRight(point, { signal, rate, scratchDir: deps.scratchDir });
+  await noteProof(deps.ds, top.id, isRight);
+  if (isRight)
+    throw targetUnreliable(`The merged file of ${top.id} in ${place.root}`, true, {
+      path: image,
+      backup_id: top.id,
+    });
 }

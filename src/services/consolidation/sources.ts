@@ -32,6 +32,7 @@ export function worthOfSources(sources: readonly LayerFact[]): number {
  * Reads what is to be merged before any restore point is given up for it: where a kept backup has rotted unseen, the one that
  * was to go may be the last that is sound (invariant 8). Changes no file.
  * @throws content_mismatch, and the backup is known to be wrong where it is not its index; digest_index_invalid, repository_unavailable, file_missing
+ * @throws target_unreliable where a second reading finds it right
  */
 export async function proveSources(
   work: Work,
@@ -46,6 +47,13 @@ export async function proveSources(
     const below = lineage(byId, layer.parentId).map(indexOf);
     const file = { top: layer, image: join(root, layer.path), digests: indexOf(layer) };
     if (await holdsItsIndex(work, file, below, onShare)) continue;
+    // Read once more before it is accused: of a disk that gives one thing and then another, nothing is removed either.
+    if (await holdsItsIndex(work, file, below, () => undefined))
+      throw new StrataError(
+        'target_unreliable',
+        `The disk of ${root} gave the file of ${layer.id} wrong, and right when it was asked once more; nothing was removed.`,
+        { details: { backup_id: layer.id } },
+      );
     await blame(work, layer, [file.digests, ...below]);
     throw new StrataError(
       'content_mismatch',

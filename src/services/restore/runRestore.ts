@@ -17,6 +17,7 @@ import { beginPartial, publish, recognise, removePartials } from './publish.js';
 import { assertRecordedChain, loadRequest, type RestoreRequest } from './request.js';
 import type { RestoreResult } from './result.js';
 import { assertDeviceHolds, assertRoom } from './room.js';
+import { fromImages, onTarget, type WrittenPath } from './sides.js';
 import { inspectTarget, type TargetFacts } from './target.js';
 import { openTargetDirectory, removeDirectoryAt, type TargetDirectory } from './targetDirectory.js';
 import { type WriteOptions, writeImage } from './write.js';
@@ -38,7 +39,9 @@ interface Attempt {
  * @throws wrong_state, backup_damaged: the backup must not be restored
  * @throws path_not_allowed, invalid_request, file_exists: the target must not be written
  * @throws backup_goes_first: a backup in front, which may read the device, has not ended
- * @throws no_space, content_mismatch, repository_unavailable, file_missing, tool_failed, lease_lost
+ * @throws target_in_use, target_changed, target_unreliable, resource_busy: it is not to be had, or not to be trusted
+ * @throws content_mismatch, image_unreadable, repository_file_in_use: what is wrong is the backup, or its file
+ * @throws no_space, repository_unavailable, file_missing, tool_failed, lease_lost
  */
 export async function runRestore(
   deps: Deps,
@@ -95,6 +98,15 @@ async function finish(deps: Deps, held: HeldLease, result: RestoreResult) {
   return { next: await completeWithResult(deps.ds, held.lease, { ...result }), result };
 }
 
+/** What a repository that went away looks like from inside the work. */
+const PERHAPS_REPOSITORY = [
+  'file_missing',
+  'image_unreadable',
+  'tool_failed',
+  'backup_damaged',
+  'content_mismatch',
+] as const;
+
 /** A file that is missing because the repository went away is no statement on the backup. */
 async function explained<T>(
   work: () => Promise<T>,
@@ -104,10 +116,13 @@ async function explained<T>(
   try {
     return await work();
   } catch (error) {
-    if (isStrataError(error, 'file_missing', 'tool_failed', 'backup_damaged', 'content_mismatch')) {
+    if (isStrataError(error, ...PERHAPS_REPOSITORY)) {
       await assertRepository(repository.rootPath, repository.id);
     }
+    // The point itself was read: it is wrong, or it is right and whoever has accused it before was mistaken.
     if (isStrataError(error, 'content_mismatch')) await noteProof(deps.ds, backupId, false);
+    if (isStrataError(error, 'target_unreliable') && error.details['point_is_right'] === true)
+      await noteProof(deps.ds, backupId, true);
     throw error;
   }
 }
@@ -117,21 +132,26 @@ async function restoreToFile(
   plan: Extract<RestorePlan, { kind: 'file' }>,
 ): Promise<RestoreResult> {
   const { deps, held, request } = attempt;
-  await assertRecordedChain(request.images, held.signal);
+  await fromImages(request, () => assertRecordedChain(request.images, held.signal));
   return inDirectory(plan.parent, async (parent) => {
     const name = basename(plan.final);
+    const target: WrittenPath = { path: parent.at(), shown: plan.final };
     await claimName(deps.ds, held, parent.at(), name, plan.final);
-    const partial = await beginPartial(deps.ds, parent, plan, held.lease);
+    const partial = await onTarget(target, () => beginPartial(deps.ds, parent, plan, held.lease));
     const remove = async () => {
       await partial.close();
       await removeDirectoryAt(parent, basename(plan.directory));
     };
     return removedAfterwards(plan.directory, remove, async () => {
       // QEMU measures by reading all tables, which a damaged image may not have.
-      if (!request.allowDamaged) await assertRoom(request.images[0] ?? '', parent, held.signal);
-      const damage = await write(attempt, { path: partial.at(name), targetExists: false });
-      const result = resultOf(attempt, plan.final, await allocatedBytes(partial.at(name)), damage);
-      return publish(deps.ds, held, { parent, partial, plan }, result);
+      if (!request.allowDamaged)
+        await fromImages(request, () => assertRoom(request.images[0] ?? '', parent, held.signal));
+      const written = { path: partial.at(name), shown: plan.final };
+      const damage = await write(attempt, { target: written, targetExists: false });
+      return onTarget(written, async () => {
+        const result = resultOf(attempt, plan.final, await allocatedBytes(written.path), damage);
+        return publish(deps.ds, held, { parent, partial, plan }, result);
+      });
     });
   });
 }
@@ -152,13 +172,14 @@ async function restoreToDevice(
 ): Promise<RestoreResult> {
   const { deps, held, request } = attempt;
   await letBackupsGoFirst(attempt, plan.path);
-  await assertRecordedChain(request.images, held.signal);
+  await fromImages(request, () => assertRecordedChain(request.images, held.signal));
   await claimPath(deps.ds, held, plan.path, 'write');
   const device = await holdDevice(plan.path);
   try {
-    await assertDeviceHolds(device.path, plan.path, request.virtualSize, held.signal);
+    const target = { path: device.path, shown: plan.path };
+    await onTarget(target, () => assertDeviceHolds(device.path, plan.path, request.virtualSize, held.signal));
     await held.assertHeld();
-    const damage = await write(attempt, { path: device.path, targetExists: true });
+    const damage = await write(attempt, { target, targetExists: true });
     return resultOf(attempt, plan.path, request.virtualSize, damage);
   } finally {
     await device.close();
@@ -167,7 +188,7 @@ async function restoreToDevice(
 
 function write(
   { deps, held, request, report }: Attempt,
-  target: Pick<WriteOptions, 'path' | 'targetExists'>,
+  target: Pick<WriteOptions, 'target' | 'targetExists'>,
 ): Promise<RestoredDamage | undefined> {
   const { scratchDir } = deps;
   const { rate, signal } = held;

@@ -1,5 +1,7 @@
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { chainInfo, checkImage, type ImageInfo, imageInfo } from '../../qcow2/index.js';
+import { isStrataError } from '../../shared/errors.js';
+import { explainLock } from '../repository/lockedFile.js';
 import type { BackupRow, CheckFact, FileFact, HeaderFact } from './facts.js';
 import { byId, lineageOf, tipsOf } from './lineage.js';
 import { imageTrouble, whyUnreadable } from './trouble.js';
@@ -48,8 +50,15 @@ async function headerOf(path: string, signal: AbortSignal): Promise<HeaderFact> 
   try {
     return toHeader(await imageInfo({ type: 'file', path, format: 'qcow2' }, { signal, idle: 'disk' }));
   } catch (error) {
-    return { state: 'unknown', reason: imageTrouble(error).reason };
+    return { state: 'unknown', reason: await reasonOf(error, path) };
   }
+}
+
+/** A lock is told with whoever has it. */
+async function reasonOf(error: unknown, path: string): Promise<string> {
+  const { reason } = imageTrouble(error);
+  const explained = await explainLock(error, dirname(path));
+  return isStrataError(explained, 'repository_file_in_use') ? explained.message : reason;
 }
 
 function toHeader(info: ImageInfo): HeaderFact {
@@ -86,7 +95,8 @@ async function tryCheck(path: string, signal: AbortSignal): Promise<Tried> {
     const reason = `qemu-img check met ${checkErrors} errors and did not come to an end`;
     return { state: 'failed', inUse: false, reason };
   } catch (error) {
-    const { code, reason } = imageTrouble(error);
+    const { code } = imageTrouble(error);
+    const reason = await reasonOf(error, path);
     return { state: 'failed', inUse: code === 'source_in_use' || code === 'file_missing', reason };
   }
 }

@@ -1,6 +1,7 @@
 import { runTool } from '../../../helpers/runTool.js';
 import { cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { expect } from 'chai';
 import {
   acceptBackup,
@@ -8,9 +9,11 @@ import {
   acceptValidation,
   type BackupBody,
 } from '../../../../src/producers/accept/index.js';
+import { cancelJob } from '../../../../src/db/jobs/settle.js';
 import { BackupJob, MaintenanceJob } from '../../../../src/entities/index.js';
 import { compareImages, convertImage } from '../../../../src/qcow2/index.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
+import { startQemuNbd } from '../../../helpers/nbdServers.js';
 import { makeDisk, overwrite, writeAt } from '../../../helpers/disks.js';
 
 const SIZE = 8 * 1024 * 1024;
@@ -18,14 +21,14 @@ const SIZE = 8 * 1024 * 1024;
 describe('The main job', () => {
   let fleet: TestFleet;
   let disk: string;
-  const backup = async (body: Partial<BackupBody> = {}) => {
-    const answer = await acceptBackup(fleet.accept, {
-      vm_name: 'web01',
-      repository_id: 'main',
-      backup_type: 'incremental',
-      disks: [{ disk_id: 0, source: { type: 'file', path: disk, format: 'raw' } }],
-      ...body,
-    });
+  const body = (): BackupBody => ({
+    vm_name: 'web01',
+    repository_id: 'main',
+    backup_type: 'incremental',
+    disks: [{ disk_id: 0, source: { type: 'file', path: disk, format: 'raw' } }],
+  });
+  const backup = async (changes: Partial<BackupBody> = {}) => {
+    const answer = await acceptBackup(fleet.accept, { ...body(), ...changes });
     const [result] = answer.disk_results;
     if (!result) throw new Error('no disk');
     const end = await fleet.ended(result.backup_id);
@@ -162,6 +165,37 @@ describe('The main job', () => {
         backupType: 'full',
         demotedReason: 'parent_unreadable',
       });
+    }
+  });
+
+  it('takes a full at once where somebody has locked the parent, or waits for whoever has, where a full is forbidden', async () => {
+    await writeAt(disk, 200_000, 10);
+    const before = await backup();
+    const { repositoryPath } = await row(before.backup_id);
+    const server = await startQemuNbd(join(fleet.repositoryRoot, repositoryPath ?? ''), '-f', 'qcow2');
+    try {
+      const { disk_results: asked } = await acceptBackup(fleet.accept, {
+        ...body(),
+        on_broken_chain: 'fail',
+      });
+      const waiting = asked[0]?.backup_id ?? '';
+      while ((await row(waiting)).errorCode === null) await setTimeout(50);
+      const { status, errorCode, errorDetail } = await row(waiting);
+      expect({ status, errorCode }).to.deep.equal({
+        status: 'released',
+        errorCode: 'repository_file_in_use',
+      });
+      expect(errorDetail).to.contain(`locked by qemu-nbd (process ${server.child.pid})`);
+      await cancelJob(fleet.suite.ds, 'backup', waiting);
+      const after = await backup();
+      expect(after.end.status, after.end.error_detail ?? '').to.equal('completed');
+      expect(await row(after.backup_id)).to.deep.include({
+        backupType: 'full',
+        demotedReason: 'parent_in_use',
+        attempts: 1,
+      });
+    } finally {
+      await server.stop();
     }
   });
 

@@ -1,9 +1,11 @@
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { expect } from 'chai';
 import { BackupJob } from '../../../../src/entities/index.js';
 import { sourcesOf } from '../../../../src/services/consolidation/sources.js';
 import { planRemoval } from '../../../../src/services/consolidation/run.js';
 import { loadLayers } from '../../../../src/services/consolidation/loadLayers.js';
+import type { ReportProgress } from '../../../../src/services/deps.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { linearChain, type MergeBench, openMergeBench } from '../../../helpers/mergeBench.js';
 import { placeOf } from '../validation/deep/places.js';
@@ -49,6 +51,30 @@ describe('A consolidation of a backup that has rotted unseen', function () {
       expect(await rows()).to.deep.equal(['completed', 'completed', 'completed wrong']);
     });
   }
+
+  it('accuses nothing, and removes nothing, where the disk gives a file wrong once and right when it is asked again', async () => {
+    const tip = bench.at(3);
+    const place = await placeOf(tip.image, 2 * MIB + 100);
+    await flip(tip.image, place);
+    const layers = await loadLayers(bench.ds, bench.chain.chainId);
+    const { sizeBytes, virtualSize } = layers.find(({ id }) => id === tip.id) ?? expect.fail();
+    let readings = 0;
+    const report: ReportProgress = ({ phase, bytes_done: done }) => {
+      // The block was read, and found wrong.
+      const isPast = done >= Math.floor((sizeBytes * (2 * MIB + 65_536)) / virtualSize);
+      if (phase !== 'checking' || !isPast || readings++ > 0) return;
+      const file = openSync(tip.image, 'r+');
+      const byte = Buffer.alloc(1);
+      readSync(file, byte, 0, 1, place);
+      writeSync(file, Buffer.of((byte[0] ?? 0) ^ 0xff), 0, 1, place);
+      closeSync(file);
+    };
+    const jobId = await bench.add(bench.at(1), bench.at(2));
+    // The tip is read first.
+    expect(await codeOf(bench.attempt(jobId, undefined, { report }))).to.equal('target_unreliable');
+    expect(readings).to.be.greaterThan(0);
+    expect(await rows()).to.deep.equal(['completed', 'completed', 'completed']);
+  });
 
   it('is told once, is cleared by a deep validation when the file was put right, and is then carried out', async () => {
     const tip = bench.at(3);

@@ -76,7 +76,7 @@ describe('a restore of a damaged backup that is asked for all the same', functio
     // The second block of the last written MiB: its cluster's offset is no multiple of 64 KiB any more.
     const block = (9 * 1024 ** 2 - BLOCK) / BLOCK;
     await flip(bench.at(1).image, l2 + block * 8 + 6, 0x02);
-    expect(await codeOf(bench.restore({ number: 1, path }))).to.equal('tool_failed');
+    expect(await codeOf(bench.restore({ number: 1, path }))).to.equal('image_unreadable');
     const result = await bench.restore({ number: 1, path, allowDamaged: true });
     const ranges = [{ offset: block * BLOCK, length: BLOCK }];
     expect(result.damage).to.deep.equal({ ranges, bytes: BLOCK, more: false });
