@@ -66,6 +66,15 @@ export const RepositoryCreate = closed({
 });
 export type RepositoryCreate = Static<typeof RepositoryCreate>;
 
+export const RepositoryAdopt = closed({
+  root_path: Type.String({
+    minLength: 1,
+    maxLength: 700,
+    description: 'Absolute path at which a known repository is now; its marker file proves which one it is.',
+  }),
+});
+export type RepositoryAdopt = Static<typeof RepositoryAdopt>;
+
 export const RepositoryPatch = Type.Object(
   {
     name: Type.Optional(Name),

@@ -101,6 +101,8 @@ export const ERRORS = {
   repository_unsupported: input('The file system of the repository cannot do what Strata needs.', 422),
   repository_file_in_use: waiting('A file of the repository is locked by another program.', 409),
   repository_marker_foreign: input('The directory belongs to another repository.', 422),
+  repository_still_there: refused('The repository is still at its old path: there would be two copies.'),
+  repository_busy: { ...refused('Jobs of the repository are running.'), exit: 7, outcome: 'retry' },
   file_exists: refused('The target file exists already.'),
   file_missing: failure('A file of the repository is missing.'),
   no_space: waiting('The file system has no room.', 507),

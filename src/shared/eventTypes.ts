@@ -27,6 +27,7 @@ export const EVENT_TYPES = [
   'policy_run.skipped',
   'repository.low_space',
   'repository.space_ok',
+  'repository.moved',
   'webhook.test',
 ] as const;
 

@@ -22,7 +22,7 @@ interface AddOptions extends CadenceOptions {
   adopt?: boolean;
 }
 
-/** `strata repo add|list|show|set|remove|reconcile|rebuild` */
+/** `strata repo add|adopt|list|show|set|remove|reconcile|rebuild` */
 export function addRepoCommand(program: Command, io: CliIo): void {
   const repo = program.command('repo').description('repositories: the directories that hold backups');
   withCadence(repo.command('add <name> <directory>'))
@@ -35,6 +35,10 @@ export function addRepoCommand(program: Command, io: CliIo): void {
     .option('--immutable-days <n>', 'days for which backups cannot be removed', parseCount)
     .option('--adopt', 'the directory is a repository whose database is lost: take its id over')
     .action(action(io, addRepository));
+  repo
+    .command('adopt <directory>')
+    .description('take a known repository up at another path, where its file system is mounted now')
+    .action(action(io, adoptRepository));
   repo.command('list').description('list the repositories').action(action(io, listRepositories));
   repo.command('show <repository>').description('show one, by name or id').action(action(io, showRepository));
   repo
@@ -68,6 +72,14 @@ async function addRepository(
   const client = await context.client();
   const repository = await client.repositories.create(body, { signal: context.io.signal });
   return { json: repository, text: `Registered repository ${repository.name} (${repository.id}).\n` };
+}
+
+async function adoptRepository(context: CommandContext, directory: string): Promise<Output> {
+  const client = await context.client();
+  const body = { root_path: resolve(directory) };
+  const repository = await client.repositories.adopt(body, { signal: context.io.signal });
+  const { name, id, root_path: path } = repository;
+  return { json: repository, text: `Repository ${name} (${id}) is at ${path}.\n` };
 }
 
 async function listRepositories(context: CommandContext): Promise<Output> {

@@ -6,6 +6,7 @@ import type {
   ReconcileReport,
   RemovalQuery,
   Repository,
+  RepositoryAdopt,
   RepositoryCreate,
   RepositoryPatch,
   RepositoryRebuild,
@@ -22,6 +23,8 @@ export interface RepositoryCalls {
   list(page?: PageRequest, options?: CallOptions): Promise<Page<Repository>>;
   get(id: string, options?: CallOptions): Promise<Repository>;
   update(id: string, body: RepositoryPatch, options?: CallOptions): Promise<Repository>;
+  /** Takes a known repository up at another path. @throws repository_still_there, repository_busy */
+  adopt(body: RepositoryAdopt, options?: CallOptions): Promise<Repository>;
   /** @throws repository_not_empty while it holds backups */
   remove(id: string, options?: CallOptions): Promise<void>;
   /** Compares catalogue and files; jobs put right what differs, unless it is a dry run. */
@@ -50,6 +53,8 @@ export function repositoryCalls(transport: Transport): RepositoryCalls {
     list: (page, options) => listOf(transport)(base, page, options),
     get: (id, options) => transport.call({ method: 'GET', path: one(id) }, options),
     update: (id, body, options) => transport.call({ method: 'PATCH', path: one(id), body }, options),
+    adopt: (body, options) =>
+      transport.call({ method: 'POST', path: path('repositories', 'adopt'), body }, options),
     remove: (id, options) => transport.call({ method: 'DELETE', path: one(id) }, options),
     reconcile: (id, body, options) => {
       const of = path('repositories', id, 'reconcile');

@@ -1,6 +1,8 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { Repository } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
+import { recordEvents } from '../jobs/events.js';
+import { JOB_KINDS, JOB_TABLES } from '../jobs/kinds.js';
 import { IS_LAYER } from '../jobs/layers.js';
 import { affectedRows, inStatement, inTransaction, isDuplicate, isStillReferenced } from '../transaction.js';
 import { type PageOf, type PageRequest, pageById, read, select } from './page.js';
@@ -86,6 +88,54 @@ export async function changeRepository(
     });
   }
   return getRepository(ds, id);
+}
+
+/**
+ * Gives a repository another root, unless somebody was faster, and tells of it.
+ * @throws repository_busy while jobs of the repository run; name_taken when another repository has that root
+ * @throws wrong_state when its root is not what the caller has seen any more
+ */
+export async function moveRepository(
+  ds: DataSource,
+  { id, name, rootPath }: Pick<Repository, 'id' | 'name' | 'rootPath'>,
+  to: string,
+): Promise<Repository> {
+  try {
+    await inTransaction(ds, async (tx) => {
+      const row = await tx.findOne(Repository, { where: { id }, lock: { mode: 'pessimistic_write' } });
+      if (row?.rootPath !== rootPath)
+        throw new StrataError(
+          'wrong_state',
+          `Repository ${name} was moved or removed meanwhile: look again.`,
+        );
+      await refuseRunning(tx, row);
+      await tx.query('UPDATE repositories SET root_path = ?, capacity_read_at = NULL WHERE id = ?', [to, id]);
+      await recordEvents(tx, [{ type: 'repository.moved', subjectId: id }]);
+    });
+  } catch (error) {
+    if (!isDuplicate(error, 'uq_repositories_root_path')) throw error;
+    throw new StrataError('name_taken', `${to} is the root of another repository.`, {
+      field: 'root_path',
+      cause: error,
+    });
+  }
+  return getRepository(ds, id);
+}
+
+/** A job that has begun works with the old root until its end. */
+async function refuseRunning(tx: EntityManager, { id, name }: Repository): Promise<void> {
+  for (const kind of JOB_KINDS) {
+    const rows = await tx.query<{ id: string }[]>(
+      `SELECT id FROM ${JOB_TABLES[kind]} WHERE repository_id = ? AND status = 'running' LIMIT 1`,
+      [id],
+    );
+    const job = rows[0];
+    if (!job) continue;
+    throw new StrataError(
+      'repository_busy',
+      `Job ${job.id} runs on repository ${name}: wait until it has ended, or cancel it.`,
+    );
+  }
 }
 
 /** @throws not_found */

@@ -1,3 +1,4 @@
+export { adoptRepository } from './adoptRepository.js';
 export { acceptBackup } from './acceptBackup.js';
 export { acceptExtents } from './acceptExtents.js';
 export {

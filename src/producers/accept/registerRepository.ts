@@ -144,7 +144,8 @@ async function immutableDaysFor(
   );
 }
 
-function checkRootPath(path: string): string {
+/** @returns the path in its shortest form @throws path_not_allowed */
+export function checkRootPath(path: string): string {
   const normal = normalize(path).replace(/(.)\/$/, '$1');
   if (!path.startsWith('/') || path.includes('\0') || path.split('/').includes('..') || normal === '/') {
     throw new StrataError('path_not_allowed', 'The root is an absolute path without "..", and not "/".', {

@@ -1,5 +1,6 @@
 import {
   Repository,
+  RepositoryAdopt,
   RepositoryCreate,
   RepositoryPage,
   RepositoryParams,
@@ -14,7 +15,7 @@ import {
 } from '../../../db/stores/repositories.js';
 import { removeMarker } from '../marker.js';
 import { checkSimpleName } from '../../../shared/names.js';
-import { acceptRepositoryChange, registerRepository } from '../../accept/index.js';
+import { acceptRepositoryChange, adoptRepository, registerRepository } from '../../accept/index.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { Type } from 'typebox';
@@ -63,8 +64,27 @@ export function repositoryRoutes(app: Api, deps: HttpDeps): void {
     },
     async ({ params }) => toRepository(await getRepository(deps.ds, params.id)),
   );
+  adoptRoute(app, deps);
   changingRoutes(app, deps);
   upkeepRoutes(app, deps);
+}
+
+function adoptRoute(app: Api, deps: HttpDeps): void {
+  app.post(
+    `${PATH}/adopt`,
+    {
+      schema: {
+        tags,
+        summary: 'Take a known repository up at another path',
+        description:
+          'Its file system was mounted elsewhere, or its directory moved: the marker file there says which repository it is. Refused with `repository_still_there` while another directory at the old path has the marker, too, and with `repository_busy` while its jobs run. Sent again, it changes nothing.',
+        body: RepositoryAdopt,
+        response: { 200: Repository },
+      },
+      config: { access: 'admin' },
+    },
+    async ({ body }) => toRepository(await adoptRepository(deps, body)),
+  );
 }
 
 function changingRoutes(app: Api, deps: HttpDeps): void {
