@@ -11,12 +11,24 @@ export interface FoundBackup {
   imageLength: number;
   /** A merge that was cut has left its manifest with two answers; the image has decided which of them is read here. */
   halfSwitched: boolean;
+  /** There is no manifest: what it said follows from the header, the digest index and the neighbours. */
+  isReconstructed?: true;
+}
+
+/** A manifest of this disk that lies beside another image than its own. */
+export interface StrayManifest {
+  manifest: Manifest;
+  /** Relative to the root. */
+  file: string;
 }
 
 export interface FoundDisk {
   vmContextId: string;
   diskId: number;
+  /** Relative to the root. */
+  directory: string;
   backups: FoundBackup[];
+  strays: StrayManifest[];
   /** The highest fence in a name or a manifest of the directory; 0 where there is none. */
   highestFence: number;
   problems: Problem[];
@@ -38,6 +50,12 @@ export const PROBLEMS = {
   manifest_foreign: 'The manifest belongs to another repository.',
   manifest_misplaced: 'The manifest speaks of another VM, disk or file than those beside it.',
   manifest_refused: 'The manifest has a value that no backup can have.',
+  image_without_manifest:
+    'The image has no manifest, and header, digest index and neighbours do not tell enough: it is not taken in. `strata repo reconcile` says what becomes of it.',
+  manifest_elsewhere:
+    'Its manifest lies beside another image; its own length and header say that it is the right one.',
+  manifest_rebuilt:
+    'Its manifest is lost or unusable: it is taken in by its header, its digest index and its neighbours, and is `suspect` until it is validated.',
   image_missing: 'The image is gone.',
   image_not_a_file: 'The image is not a regular file.',
   image_truncated: 'The image is shorter than it was written; the backup is marked `damaged`.',

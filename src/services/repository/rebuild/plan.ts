@@ -96,13 +96,13 @@ function refusalOf(
 }
 
 /** As a validation judges: its own file first, then what it stands on. */
-function healthOf({ manifest, imageLength }: FoundBackup, standing: Standing): Health {
+function healthOf({ manifest, imageLength, isReconstructed }: FoundBackup, standing: Standing): Health {
   if (imageLength < manifest.file_length && manifest.expired_at === undefined) return 'damaged';
   const parent =
     manifest.parent_backup_id === null ? undefined : standing.backups.get(manifest.parent_backup_id);
   const standsOnBad = parent !== undefined && parent.health !== 'ok';
   const grown = imageLength > manifest.file_length && manifest.expired_at === undefined;
-  return grown || standsOnBad ? 'suspect' : 'ok';
+  return grown || standsOnBad || isReconstructed ? 'suspect' : 'ok';
 }
 
 function stand(standing: Standing, { manifest, path }: FoundBackup, health: Health): void {

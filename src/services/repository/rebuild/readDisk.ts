@@ -28,8 +28,16 @@ interface Reading {
  * @throws repository_unavailable when a file can neither be read nor is certainly absent
  */
 export async function readDisk(reading: Reading): Promise<FoundDisk> {
-  const { vmContextId, diskId, names } = reading.disk;
-  const found: FoundDisk = { vmContextId, diskId, backups: [], highestFence: 0, problems: [] };
+  const { vmContextId, diskId, directory, names } = reading.disk;
+  const found: FoundDisk = {
+    vmContextId,
+    diskId,
+    directory,
+    backups: [],
+    strays: [],
+    highestFence: 0,
+    problems: [],
+  };
   for (const name of names) found.highestFence = Math.max(found.highestFence, fenceOfPartial(name) ?? 0);
   const manifests = names.filter((name) => name.endsWith('.json') && !name.startsWith('.'));
   await inParallel(manifests, READS_AT_ONCE, async (name) => readBackup(reading, name, found));
@@ -55,6 +63,7 @@ async function readBackup(reading: Reading, name: string, found: FoundDisk): Pro
     join(disk.directory, fact.value.file),
   );
   const refusal = checkManifest(manifest, { ...disk, repositoryId, name });
+  if (refusal === 'manifest_misplaced') found.strays.push({ manifest: fact.value, file });
   if (refusal) return problem(refusal);
   backupId = manifest.backup_id;
   found.highestFence = Math.max(found.highestFence, manifest.fence);

@@ -10,7 +10,9 @@ import type { FoundDisk, Problem } from './facts.js';
 import { insertDisk } from './insert.js';
 import { type DiskPlan, planDisk } from './plan.js';
 import { missingDisks } from './points.js';
+import { neighboursOf } from './neighbours.js';
 import { readDisk } from './readDisk.js';
+import { completeDisk } from './withoutManifest.js';
 
 /** What a rebuild did, or, as a dry run, would do with one disk. */
 export interface RebuiltChain {
@@ -62,8 +64,10 @@ export async function runRebuild(options: RebuildOptions): Promise<RebuildReport
     });
   }
   for await (const vm of scanVms(root, repositoryId, { signal })) {
+    const read: FoundDisk[] = [];
+    for (const disk of vm.disks) read.push(await readDisk({ root, repositoryId, disk, signal }));
     const disks: FoundDisk[] = [];
-    for (const disk of vm.disks) disks.push(await readDisk({ root, repositoryId, disk, signal }));
+    for (const found of read) disks.push(await complete(options, found, read));
     // Nothing is concluded from files that were missing in a repository which went away meanwhile.
     await assertRepository(root, repositoryId);
     const missing = missingDisks(disks);
@@ -78,6 +82,18 @@ export async function runRebuild(options: RebuildOptions): Promise<RebuildReport
     await adoptImmutableDays(options);
   }
   return report;
+}
+
+/** With the images that have no manifest of their own, as far as files and catalogue tell what they are. */
+async function complete(
+  { ds, repository, signal }: RebuildOptions,
+  found: FoundDisk,
+  disks: readonly FoundDisk[],
+): Promise<FoundDisk> {
+  const existing = await loadExisting(ds, repository.id, found);
+  const neighbours = await neighboursOf(ds, found, disks);
+  const { id: repositoryId, rootPath: root } = repository;
+  return completeDisk({ root, repositoryId, found, existing, neighbours, signal });
 }
 
 async function rebuildDisk(

@@ -1,8 +1,9 @@
-import { copyFile, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
-import { BackupJob } from '../../../../src/entities/index.js';
+import { BackupJob, MaintenanceJob } from '../../../../src/entities/index.js';
+import { acceptValidation } from '../../../../src/producers/accept/index.js';
 import { createQuarantineKeeper } from '../../../../src/producers/keeper/quarantine.js';
 import { createReconciler } from '../../../../src/producers/keeper/reconcile.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
@@ -74,6 +75,10 @@ for (const damage of ['removed', 'swapped'] satisfies Damage[]) {
       await copyFile(path, saved);
       points.push({ image, saved });
     };
+    const backups = () =>
+      api.fleet.suite.ds
+        .getRepository(BackupJob)
+        .find({ where: { status: 'completed' }, order: { seq: 'ASC' } });
     const strata = async (...args: string[]) => {
       const env = { STRATA_DATA_DIR: dataDir, STRATA_URL: url, STRATA_TOKEN: api.tokens.admin };
       const { code, out, err } = await runMain('cli', args, env);
@@ -120,6 +125,34 @@ for (const damage of ['removed', 'swapped'] satisfies Damage[]) {
       await monthsLater();
       await restoresAll();
       expect((await readdir(directory)).filter((name) => name.endsWith('.qcow2'))).to.have.length(5);
+    });
+
+    it('is completed by a rebuild from what headers, lengths and indexes prove, and goes on with an increment', async () => {
+      const dryRun = await strata('repo', 'rebuild', 'main', '--dry-run');
+      const reason = damage === 'removed' ? 'manifest_rebuilt' : 'manifest_elsewhere';
+      expect(dryRun.match(new RegExp(`^warning +${reason} `, 'gm')), dryRun).to.have.length(2);
+      expect(dryRun).not.to.contain('refused ');
+      await strata('repo', 'rebuild', 'main');
+      const rows = await backups();
+      expect(rows.map(({ health }) => health)).to.deep.equal(
+        damage === 'removed' ? ['ok', 'ok', 'suspect', 'suspect', 'suspect'] : ['ok', 'ok', 'ok', 'ok', 'ok'],
+      );
+      await keep();
+      for (const { image } of points) {
+        const manifest = await readFile(sidecarsOf(image).manifest, 'utf8');
+        expect(manifest).to.contain(`"file": "${basename(image)}"`);
+      }
+      const { chainId } = rows[0] ?? { chainId: '' };
+      const { job_id } = await acceptValidation(api.fleet.accept, { chainId, level: 'deep' });
+      await api.fleet.ended(job_id);
+      const job = await api.fleet.suite.ds.getRepository(MaintenanceJob).findOneByOrFail({ id: job_id });
+      expect(job.result, JSON.stringify(job.result)).to.deep.include({ healthy: true, affected: [] });
+      await backup();
+      expect((await backups()).map(({ backupType }) => backupType)).to.deep.equal([
+        'full',
+        ...Array.from({ length: 5 }, () => 'incremental'),
+      ]);
+      await restoresAll();
     });
   });
 }

@@ -56,6 +56,8 @@ const found = (...backups: FoundBackup[]): FoundDisk => ({
   vmContextId: 'vm',
   diskId: 0,
   backups,
+  directory: 'vm/disk-0',
+  strays: [],
   highestFence: 3,
   problems: [],
 });
