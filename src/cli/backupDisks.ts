@@ -1,7 +1,8 @@
-import type { BackupDiskCreate } from '../client/index.js';
+import type { BackupDiskCreate, Vm } from '../client/index.js';
 import { StrataError } from '../shared/errors.js';
 import { parseDiskId, parseDiskSource, parseSource } from './diskSpec.js';
 import type { ExtentFile } from './extentFile.js';
+import { refuseIdle } from './idleOptions.js';
 
 /** What the command line says of disks. */
 export interface BackupFlags {
@@ -14,12 +15,21 @@ export interface BackupFlags {
   changedExtents?: string;
 }
 
+/** The disks that the VM is registered with. */
+export type RegisteredDisks = readonly Pick<Vm['disks'][number], 'disk_id' | 'source'>[];
+
 /**
  * The disks of a request: those of `--disk` and of `--source`, each once, in the order of their ids; none for "all of the
- * VM". A change list belongs to one disk.
- * @throws invalid_request for a disk that is named twice, and for change facts without one disk that they belong to
+ * VM". A change list belongs to one disk. A bitmap belongs to the disks that are named: to their sources, those of `--source`
+ * and the registered ones.
+ * @throws invalid_request for a disk that is named twice, for change facts without one disk that they belong to, and for
+ *   an option that would do nothing
  */
-export function diskRequests(flags: BackupFlags, list: ExtentFile | undefined): BackupDiskCreate[] {
+export function diskRequests(
+  flags: BackupFlags,
+  list: ExtentFile | undefined,
+  registered: RegisteredDisks = [],
+): BackupDiskCreate[] {
   const disks = new Map<number, BackupDiskCreate>();
   for (const text of flags.disk ?? []) addOnce(disks, { disk_id: parseDiskId(text) }, 'disk');
   const only = disks.size === 1 ? [...disks.keys()][0] : undefined;
@@ -33,6 +43,8 @@ export function diskRequests(flags: BackupFlags, list: ExtentFile | undefined): 
     const source = parseSource(parsed.source, { format: flags.format, bitmap: flags.bitmap });
     disks.set(diskId, { disk_id: diskId, source });
   }
+  if (sources.size === 0) refuseIdle(flags.format, '--format', 'it is that of --source');
+  addBitmap(disks, flags.bitmap, registered);
   addChanges(disks, flags, list);
   return [...disks.values()].sort((a, b) => a.disk_id - b.disk_id);
 }
@@ -40,6 +52,27 @@ export function diskRequests(flags: BackupFlags, list: ExtentFile | undefined): 
 function addOnce(disks: Map<number, BackupDiskCreate>, disk: BackupDiskCreate, field: string): void {
   if (disks.has(disk.disk_id)) throw invalid(field, `Disk ${disk.disk_id} is named twice.`);
   disks.set(disk.disk_id, disk);
+}
+
+/** The bitmap in the registered sources of the disks that were named without one. */
+function addBitmap(
+  disks: Map<number, BackupDiskCreate>,
+  bitmap: string | undefined,
+  registered: RegisteredDisks,
+): void {
+  if (bitmap === undefined) return;
+  if (disks.size === 0)
+    throw invalid('--bitmap', 'A dirty bitmap belongs to disks: name them with --disk, or give --source.');
+  for (const [diskId, disk] of disks) {
+    if (disk.source) continue;
+    const source = registered.find(({ disk_id }) => disk_id === diskId)?.source;
+    if (source?.type !== 'nbd')
+      throw invalid(
+        '--bitmap',
+        `Only an NBD source has a dirty bitmap, and disk ${diskId} is not registered with one.`,
+      );
+    disks.set(diskId, { ...disk, source: { ...source, bitmap } });
+  }
 }
 
 function addChanges(

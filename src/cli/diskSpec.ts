@@ -32,7 +32,10 @@ export function parseSource(
     throw invalid(`"${text}" is neither a path nor an NBD URI (nbd://, nbds://, nbd+unix://).`);
   }
   if (text === '') throw invalid('A source is a path or an NBD URI; it is empty.');
-  if (given.bitmap !== undefined) throw invalid('Only an NBD source has a dirty bitmap.');
+  if (given.bitmap !== undefined)
+    throw invalid(
+      'Only an NBD source has a dirty bitmap. Serve one of a QCOW2 file: qemu-nbd -r -f qcow2 -B NAME FILE.',
+    );
   return {
     type: 'file',
     path: resolve(text),

@@ -12,6 +12,7 @@ import { action, collect, type CommandContext, type Output } from '../command.js
 import { failureOf, followJob } from '../followJob.js';
 import type { CliIo } from '../io.js';
 import { jobLimits, type JobLimits } from '../jobLimits.js';
+import { refuseIdle } from '../idleOptions.js';
 import { findVm } from '../lookUp.js';
 import { parseCount, parseSize } from '../numbers.js';
 import { readExtentFile } from '../extentFile.js';
@@ -40,7 +41,10 @@ export function addBackupCommand(program: Command, io: CliIo): void {
     .option('--disk <id>', 'only this disk; repeat for more', collect)
     .option('--source <[id=]source>', 'read the disk from here: a path or an NBD URI', collect)
     .option('--format <format>', 'format of the image files, where the extension does not tell')
-    .option('--bitmap <name>', 'dirty bitmap of the NBD source')
+    .option(
+      '--bitmap <name>',
+      'dirty bitmap of the NBD sources: those of --source, and the registered ones of --disk',
+    )
     .option('--change-id <id>', "the upstream's change id of the disk's state now")
     .option('--since-change-id <id>', 'the change id that the change list begins at')
     .option('--changed-extents <file>', 'change list: JSON [{offset, length}], or lines of "offset length"')
@@ -60,11 +64,12 @@ export function addBackupCommand(program: Command, io: CliIo): void {
 }
 
 async function backUp(context: CommandContext, name: string, options: Options): Promise<Output> {
+  if (options.type === 'full') refuseWithFull(options);
   const client = await context.client();
   const list =
     options.changedExtents === undefined ? undefined : await readExtentFile(options.changedExtents);
   const vm = await findRegistered(client, name, options, context.io.signal);
-  const disks = diskRequests(options, list);
+  const disks = diskRequests(options, list, vm?.disks);
   const body: BackupCreate = {
     vm_name: vm?.vm_name ?? name,
     repository_id: vm?.repository_id ?? options.repo ?? '',
@@ -81,6 +86,15 @@ async function backUp(context: CommandContext, name: string, options: Options): 
   if (list && 'follow' in list) await sendExtents(client, accepted, list.follow, context.io.signal);
   if (!options.wait) return { json: accepted, text: renderAccepted(accepted, body.vm_name) };
   return waitForAll(context, client, accepted, body.vm_name);
+}
+
+/** An upstream may always say what has changed; a person who types it means it. */
+function refuseWithFull({ bitmap, sinceChangeId, changedExtents, onBrokenChain }: Options): void {
+  const why = 'a full reads the whole disk';
+  refuseIdle(bitmap, '--bitmap', why);
+  refuseIdle(sinceChangeId, '--since-change-id', why);
+  refuseIdle(changedExtents, '--changed-extents', why);
+  refuseIdle(onBrokenChain, '--on-broken-chain', 'a full stands on no chain');
 }
 
 /** A list belongs to one disk. If it cannot be sent, the backup must not keep its chain waiting for it. */

@@ -3,6 +3,7 @@ import type { Consolidation, StrataClient } from '../../client/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { action, type CommandContext, type Output } from '../command.js';
 import { checkId } from '../idArgument.js';
+import { refuseIdle } from '../idleOptions.js';
 import type { CliIo } from '../io.js';
 import { findRepository, findVm } from '../lookUp.js';
 import { finishRemoval } from '../removal.js';
@@ -36,6 +37,7 @@ export function addDeleteCommand(program: Command, io: CliIo): void {
 async function remove(context: CommandContext, what: string, options: Options): Promise<Output> {
   const client = await context.client();
   const many = options.allOfVm || options.allOfRepo;
+  checkOptions(options);
   if (many && !options.yes && !options.dryRun) {
     throw new StrataError(
       'invalid_request',
@@ -50,6 +52,16 @@ async function remove(context: CommandContext, what: string, options: Options): 
   return options.wait && !answer.dry_run
     ? finishRemoval(context, client, answer, text)
     : { json: answer, text };
+}
+
+function checkOptions({ allOfVm, allOfRepo, repo, yes, wait, dryRun }: Options): void {
+  if (allOfVm && allOfRepo)
+    throw new StrataError('invalid_request', 'Either --all-of-vm or --all-of-repo.', {
+      field: '--all-of-vm',
+    });
+  if (!allOfVm) refuseIdle(repo, '--repo', 'it tells VMs of one name apart, and goes with --all-of-vm');
+  if (!allOfVm && !allOfRepo) refuseIdle(yes, '--yes', 'it goes with --all-of-vm and --all-of-repo');
+  if (dryRun) refuseIdle(wait, '--wait', '--dry-run does nothing that takes time');
 }
 
 async function ask(

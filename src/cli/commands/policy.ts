@@ -7,6 +7,7 @@ import {
   type PolicyRun,
 } from '../../client/index.js';
 import { action, collect, type CommandContext, type Output } from '../command.js';
+import { refuseIdle } from '../idleOptions.js';
 import type { CliIo } from '../io.js';
 import { keepText, parseKeep } from '../keepRules.js';
 import { findPolicy, findVm } from '../lookUp.js';
@@ -75,6 +76,8 @@ function addAddCommand(policy: Command, io: CliIo): void {
 
 async function addPolicy(context: CommandContext, name: string, options: AddOptions): Promise<Output> {
   const { signal } = context.io;
+  if (options.vm === undefined)
+    refuseIdle(options.repo, '--repo', 'it tells VMs of one name apart, and goes with --vm');
   const client = await context.client();
   const vms: string[] = [];
   for (const vm of options.vm ?? []) {

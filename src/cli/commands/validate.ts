@@ -4,6 +4,7 @@ import { StrataError } from '../../shared/errors.js';
 import { action, type CommandContext, type Output } from '../command.js';
 import { parseDiskId } from '../diskSpec.js';
 import { failureOf, followJob } from '../followJob.js';
+import { refuseIdle } from '../idleOptions.js';
 import type { CliIo } from '../io.js';
 import { findVm } from '../lookUp.js';
 import { readValidation, renderValidation } from '../render/validation.js';
@@ -42,6 +43,10 @@ async function validate(
   if ([target, vm, repository].filter((each) => each !== undefined).length !== 1) {
     throw new StrataError('invalid_request', 'Give a VM or a chain, or --vm, or --repository: one of them.');
   }
+  if (repository !== undefined)
+    refuseIdle(options.repo, '--repo', 'it tells VMs of one name apart, and --repository names no VM');
+  if (target !== undefined && isChainId(target, disk))
+    refuseIdle(options.repo, '--repo', 'the id of a chain is one of its own');
   if (target === undefined) return validateMany(context, client, options);
   const chainId = await findChain(client, target, disk, options, signal);
   const accepted = await client.chains.validate(
@@ -68,6 +73,10 @@ function unhealthy(job: Job): StrataError | undefined {
   );
 }
 
+function isChainId(target: string, disk: string | undefined): boolean {
+  return disk === undefined && /^chn_[0-9a-z]+$/.test(target);
+}
+
 async function findChain(
   client: StrataClient,
   target: string,
@@ -75,7 +84,7 @@ async function findChain(
   options: Options,
   signal: AbortSignal,
 ): Promise<string> {
-  if (disk === undefined && /^chn_[0-9a-z]+$/.test(target)) return target;
+  if (isChainId(target, disk)) return target;
   const diskId = parseDiskId(disk ?? '0');
   const vm = await findVm(client, target, { repo: options.repo, signal });
   const chainId = vm.disks.find((candidate) => candidate.disk_id === diskId)?.chain_id;

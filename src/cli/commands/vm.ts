@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { allItems, type Vm, type VmDiskPut, type VmPut } from '../../client/index.js';
 import { action, collect, type CommandContext, type Output } from '../command.js';
 import { describeSource, parseDiskSource, parsePushed, parseSource } from '../diskSpec.js';
+import { refuseIdle } from '../idleOptions.js';
 import type { CliIo } from '../io.js';
 import { findVm, repositoryNames } from '../lookUp.js';
 import { renderFields, renderTable } from '../render/table.js';
@@ -40,6 +41,8 @@ export function addVmCommand(program: Command, io: CliIo): void {
 }
 
 async function addVm(context: CommandContext, name: string, options: AddOptions): Promise<Output> {
+  if (!(options.disk ?? []).some(isFile))
+    refuseIdle(options.format, '--format', 'no --disk is a file, and others have no format');
   const body: VmPut = {
     vm_name: name,
     repository_id: options.repo,
@@ -58,8 +61,12 @@ function parseDisk(text: string, format: string | undefined): VmDiskPut {
   const { diskId, source } = parseDiskSource(text);
   const pushed = parsePushed(source);
   if (pushed !== undefined) return { disk_id: diskId, source: { type: 'push' }, virtual_size: pushed };
-  const isNbd = /^nbds?(\+unix)?:/i.test(source);
-  return { disk_id: diskId, source: parseSource(source, isNbd ? {} : { format }) };
+  return { disk_id: diskId, source: parseSource(source, isFile(text) ? { format } : {}) };
+}
+
+function isFile(text: string): boolean {
+  const { source } = parseDiskSource(text);
+  return parsePushed(source) === undefined && !/^nbds?(\+unix)?:/i.test(source);
 }
 
 async function listVms(context: CommandContext, options: { repo?: string }): Promise<Output> {

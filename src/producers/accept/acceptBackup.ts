@@ -39,6 +39,11 @@ function checkSchedule(body: BackupBody): void {
     if (body[field] === undefined || body.backup_type === 'auto') continue;
     throw new StrataError('invalid_request', `${field} goes with backup_type "auto".`, { field });
   }
+  if (body.backup_type === 'full' && body.on_broken_chain === 'fail') {
+    throw new StrataError('invalid_request', 'A full stands on no chain: on_broken_chain would do nothing.', {
+      field: 'on_broken_chain',
+    });
+  }
 }
 
 /** What a request asks for, put together. */

@@ -15,14 +15,26 @@ export function checkListed(
     for (const name of ['change_id', 'since_change_id'] as const) {
       checkChangeId(disk[name], `${field}.${name}`);
     }
-    if (disk.extents_follow && (disk.changed_extents || type === 'full')) {
-      throw new StrataError(
-        'invalid_request',
-        'A change list follows where the request has none, and a full needs none.',
-        { field: `${field}.extents_follow` },
-      );
-    }
+    checkTracker(disk, type, field);
   });
+}
+
+/**
+ * One word on what has changed, and only where it is heard: whoever sends another believes that it does something. Facts that
+ * come with a full are taken: an upstream may always say what has changed, and a full copies everything whatever it says.
+ */
+function checkTracker(disk: BackupDiskBody, type: BackupBody['backup_type'], field: string): void {
+  const refuse = (name: string, message: string) => {
+    throw new StrataError('invalid_request', message, { field: `${field}.${name}` });
+  };
+  if (disk.extents_follow && (disk.changed_extents || type === 'full'))
+    refuse('extents_follow', 'A change list follows where the request has none, and a full needs none.');
+  const listed = disk.extents_follow || disk.changed_extents;
+  if (listed && disk.source?.type === 'nbd' && disk.source.bitmap !== undefined)
+    refuse(
+      'source.bitmap',
+      'The change list is what counts: the bitmap would do nothing. Leave one of the two out.',
+    );
 }
 
 /** Any text is a change id, but half a character has no UTF-8: two of them would be stored as one. */

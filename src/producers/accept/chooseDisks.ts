@@ -69,6 +69,8 @@ export async function chooseDisks(
     );
   }
   const chosen = wanted.map((disk, index) => toChosen(disk, rows, index, listed !== undefined));
+  if (body.backup_type !== 'full')
+    wanted.forEach((disk, index) => checkSince(disk, chosen[index]?.source, `disks[${index}]`));
   const leftOut = present(rows).filter((row) => !isWanted(wanted, row));
   return { chosen, missing: leftOut.length, notes: notesOf(rows, wanted) };
 }
@@ -149,6 +151,17 @@ function toChosen(
     extents,
     extentsFollow: disk.extents_follow === true,
   };
+}
+
+/** Without a list, a bitmap or an agent there is nothing that begins at a change id: the whole disk is compared. */
+function checkSince(disk: BackupDiskBody, source: DiskSource | undefined, field: string): void {
+  if (disk.since_change_id === undefined || disk.changed_extents || disk.extents_follow) return;
+  if (source?.type === 'push' || (source?.type === 'nbd' && source.bitmap !== undefined)) return;
+  throw new StrataError(
+    'invalid_request',
+    'since_change_id goes with a change list or a dirty bitmap. Without either the whole disk is compared: leave it out.',
+    { field: `${field}.since_change_id` },
+  );
 }
 
 /** Without a stated size only the worker knows the disk's end; negative and fractional numbers are refused here. */

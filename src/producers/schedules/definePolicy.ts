@@ -45,6 +45,7 @@ export function definePolicy(
   readRules(facts.keep);
   checkKeepsSomething(body.keep ?? {});
   checkFulls(facts);
+  checkJitter(body, facts);
   // A change of anything else must not put a run off that is due.
   const sameTimes =
     facts.schedule === before.schedule &&
@@ -65,6 +66,13 @@ function checkFulls({ backupType, fullEvery, fullAfterDays }: PolicyFacts): void
   if (backupType === 'auto' || (fullEvery === null && fullAfterDays === null)) return;
   const field = fullEvery === null ? 'full_after_days' : 'full_every';
   throw new StrataError('invalid_request', `${field} is for backup_type "auto".`, { field });
+}
+
+function checkJitter({ jitter_seconds: jitter = 0 }: PolicyPatch, { schedule }: PolicyFacts): void {
+  if (jitter === 0 || schedule !== null) return;
+  throw new StrataError('invalid_request', 'jitter_seconds goes with a schedule.', {
+    field: 'jitter_seconds',
+  });
 }
 
 /**

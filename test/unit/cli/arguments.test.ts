@@ -68,6 +68,35 @@ describe('arguments of the CLI', () => {
     expect(codeOf(() => diskRequests({ disk: ['-1'] }, undefined))).to.equal('invalid_request');
   });
 
+  it('gives --bitmap to the named disks, the registered NBD sources too, and refuses it where nothing would hear it', () => {
+    const nbd = { type: 'nbd' as const, uri: 'nbd://host/x', bitmap: 'old' };
+    const registered = [
+      { disk_id: 0, source: nbd },
+      { disk_id: 1, source: { type: 'file' as const, path: '/d/a.raw', format: 'raw' as const } },
+      { disk_id: 2, source: null },
+    ];
+    const requests = (flags: Parameters<typeof diskRequests>[0]) =>
+      diskRequests(flags, undefined, registered);
+    expect(requests({ disk: ['0'], bitmap: 'b0', sinceChangeId: 'x' })).to.deep.equal([
+      { disk_id: 0, source: { ...nbd, bitmap: 'b0' }, since_change_id: 'x' },
+    ]);
+    expect(requests({ disk: ['0'], source: ['3=nbd://host/y'], bitmap: 'b0' })).to.deep.equal([
+      { disk_id: 0, source: { ...nbd, bitmap: 'b0' } },
+      { disk_id: 3, source: { type: 'nbd', uri: 'nbd://host/y', bitmap: 'b0' } },
+    ]);
+    for (const flags of [
+      { bitmap: 'b0' },
+      { disk: ['1'], bitmap: 'b0' },
+      { disk: ['2'], bitmap: 'b0' },
+      { disk: ['9'], bitmap: 'b0' },
+      { disk: ['0'], format: 'raw' },
+    ])
+      expect(
+        codeOf(() => requests(flags)),
+        JSON.stringify(flags),
+      ).to.equal('invalid_request');
+  });
+
   it('reads sizes in powers of 1024', () => {
     expect(['4096', '512MiB', '1.5G', '10 KB'].map(parseSize)).to.deep.equal([
       4096, 536_870_912, 1_610_612_736, 10_240,

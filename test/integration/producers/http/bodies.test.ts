@@ -42,6 +42,30 @@ describe('Bodies that the API refuses or can only just take', () => {
     expect(isProblem(await send('POST', 'policies'), 400, 'invalid_request')).to.deep.equal(['']);
   });
 
+  it('never takes a word that would do nothing, and says which one it is', async () => {
+    const file = { type: 'file', path: `${api.fleet.sources}/d.raw`, format: 'raw' };
+    const nbd = { type: 'nbd', uri: 'nbd://127.0.0.1/x', bitmap: 'b0' };
+    const extents = [{ offset: 0, length: 512 }];
+    const full = (disk: object) => backup({ disks: [{ disk_id: 0, source: file, ...disk }] });
+    const incremental = (disk: object) => ({ ...full(disk), backup_type: 'incremental' });
+    for (const [body, field] of [
+      [full({ extents_follow: true }), 'disks[0].extents_follow'],
+      [incremental({ since_change_id: 'a' }), 'disks[0].since_change_id'],
+      [
+        incremental({ source: nbd, since_change_id: 'a', changed_extents: extents }),
+        'disks[0].source.bitmap',
+      ],
+      [incremental({ source: nbd, since_change_id: 'a', extents_follow: true }), 'disks[0].source.bitmap'],
+      [{ ...full({}), on_broken_chain: 'fail' }, 'on_broken_chain'],
+      [{ ...full({}), full_every: 7 }, 'full_every'],
+    ] as const)
+      expect(isProblem(await post(body), 400, 'invalid_request'), field).to.deep.equal([field]);
+    const policy = { name: 'jitter', jitter_seconds: 60 };
+    expect(isProblem(await post(policy, 'policies'), 400, 'invalid_request')).to.deep.equal([
+      'jitter_seconds',
+    ]);
+  });
+
   it('reads a change list of 200,000 extents, and refuses one more', async () => {
     const list = (count: number) =>
       Array.from({ length: count }, (_, i) => ({ offset: i * 131_072, length: 65_536 }));
