@@ -85,7 +85,10 @@ export const BackupCreate = closed({
     }),
   ),
   on_broken_chain: Type.Optional(
-    oneOf(['full', 'fail'], 'What an increment without a usable parent becomes. Default: full.'),
+    oneOf(
+      ['full', 'fail'],
+      'What an increment without a usable parent becomes; fail: one without its dirty bitmap fails, too. Default: full.',
+    ),
   ),
   full_every: Type.Optional(
     Type.Integer({

@@ -39,7 +39,9 @@ export type VmPut = Static<typeof VmPut>;
 export const VmDisk = closed({
   disk_id: DiskId,
   label: nullable(Type.String()),
-  virtual_size: nullable(Bytes('Size of the disk as of its latest backup')),
+  virtual_size: nullable(
+    Bytes('Size of the disk as last seen: by a backup, an attempt at one, or as it was registered'),
+  ),
   source: nullable(Source),
   retired_at: nullable(Time('When the VM was registered without it')),
   chain_id: nullable(Type.String()),

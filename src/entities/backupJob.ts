@@ -127,6 +127,10 @@ export class BackupJob extends ChainJob {
   @Column({ name: 'virtual_size', ...BIGINT, nullable: true })
   virtualSize!: number | null;
 
+  /** `size_changes` of its disk when its bytes began to be read; NULL where that is not known. */
+  @Column({ name: 'size_changes', type: 'int', nullable: true })
+  sizeChanges!: number | null;
+
   /** Bytes that the file takes on the file system. */
   @Column({ name: 'size_bytes', ...BIGINT, nullable: true })
   sizeBytes!: number | null;

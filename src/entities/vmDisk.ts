@@ -28,9 +28,13 @@ export class VmDisk {
   @Column({ type: 'varchar', length: 191, nullable: true })
   label!: string | null;
 
-  /** Bytes, as of the latest completed backup. */
+  /** Bytes, as last seen: by a backup or an attempt at one, or stated by the registration. */
   @Column({ name: 'virtual_size', ...BIGINT, nullable: true })
   virtualSize!: number | null;
+
+  /** How often it was seen with another size than the time before. */
+  @Column({ name: 'size_changes', type: 'int', default: 0 })
+  sizeChanges!: number;
 
   @Column({ type: 'json', nullable: true })
   source!: DiskSource | null;

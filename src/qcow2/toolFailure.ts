@@ -30,7 +30,7 @@ const CAUSES: readonly (readonly [RegExp, ErrorCode])[] = [
   // A VHDX or dynamic VHD whose blocks lie beyond the end of its file.
   [/points after (the )?end of file/, 'source_truncated'],
   [/creates an infinite loop/, 'chain_broken'],
-  [/Bitmap '[^']*' (is not found|not found)|bitmap '[^']*' .*not found/i, 'bitmap_missing'],
+  [/Bitmap '[^']*' (is not found|not found|is inconsistent)|bitmap '[^']*' .*not found/i, 'bitmap_missing'],
   [/Use the --shrink option/, 'invalid_request'],
   [/No such file or directory/, 'file_missing'],
   [

@@ -54,7 +54,7 @@ export const ERRORS = {
   source_changed: passing('The source changed while it was read.'),
   source_io_error: passing('The source could not be read.', 502),
   nbd_not_allowed: input('The NBD address is not allowed by STRATA_NBD_ALLOW.'),
-  bitmap_missing: input('The NBD export does not offer the dirty bitmap.', 422),
+  bitmap_missing: input('The source does not offer the dirty bitmap.', 422),
   // Targets
   target_in_use: passing('The device or file to be written is in use.', 409),
   target_changed: failure('The directory or device to be written was exchanged meanwhile.', 409),

@@ -30,11 +30,16 @@ export function drawAgain({ blocks, held }: Unnamed, size: number, seed: string)
   return sampler.take().map(({ block }) => block);
 }
 
-/** How likely it is that an audit of so many blocks sees the lie: three of four are drawn from blocks with data. */
+/**
+ * How likely it is that an audit of so many blocks sees the lie: three of four are drawn from blocks with data, and the last
+ * one of those is looked at in any case.
+ */
 export function chanceOf(unnamed: Unnamed, size: number): number {
   const { blocks, held } = unnamed;
   const lies = liesAmong(unnamed);
   const hasData = (block: number) => (held[block] ?? 0) !== 0;
+  const last = blocks.findLast(hasData);
+  if (last !== undefined && lies.includes(last)) return 1;
   const data = blocks.filter(hasData).length;
   const zeros = blocks.length - data;
   const dataLies = lies.filter(hasData).length;

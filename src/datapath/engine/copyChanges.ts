@@ -17,7 +17,7 @@ export interface CopyChanges extends LayerJob {
   extents: Iterable<Extent> | AsyncIterable<Extent>;
   /** Digest indexes of the parent and all below it, topmost first. */
   parentLayers: readonly string[];
-  /** So many of the blocks that are in no extent are compared with the parent, drawn by the seed. */
+  /** So many of the blocks that are in no extent are compared with the parent, drawn by the seed, and the last one with data. */
   audit: { blocks: number; seed: string };
 }
 

@@ -142,6 +142,7 @@ export function fileSource(
     nativeOnly: false,
     // What QEMU parses is foreign, and what it writes is the repository: the one happens in the sandbox, the other beside it.
     toolRef: async () => (ref.foreign?.sandbox ? { type: 'nbd', uri: (await server.get()).uri } : ref),
+    bitmapMissing: false,
     readError,
     async connect() {
       return ref.format === 'raw' ? [rawReader(await file.get(), readError)] : connections.readers();

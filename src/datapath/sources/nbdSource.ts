@@ -12,7 +12,7 @@ import {
 } from '../nbd/index.js';
 import { untilAborted } from '../untilAborted.js';
 import { checkSize, withField } from './checks.js';
-import { allocatedRanges, bitmapMissing, dirtyRanges, rangeStatus } from './exportStatus.js';
+import { allocatedRanges, dirtyRanges, rangeStatus } from './exportStatus.js';
 import { isNbdAllowed } from './nbdAllow.js';
 import { type NbdReaders, nbdReaders } from './nbdReaders.js';
 import { allowedRealPath } from './paths.js';
@@ -23,7 +23,7 @@ const BITMAP_FIELD = 'source.bitmap';
 
 /**
  * Connects to an allowed NBD export to learn its size.
- * @throws invalid_request, nbd_not_allowed, size_not_aligned, bitmap_missing, and as connectNbd
+ * @throws invalid_request, nbd_not_allowed, size_not_aligned, and as connectNbd
  */
 export async function openNbdSource(
   spec: Extract<SourceSpec, { type: 'nbd' }>,
@@ -63,14 +63,12 @@ export async function connectSource(connect: ConnectSource): Promise<OpenSource>
   const connections = nbdReaders(() => Promise.resolve(uri), options, address.kind === 'tcp');
   try {
     const { sizeBytes, metaContexts } = await connections.client();
-    if (bitmap !== undefined && !metaContexts.includes(DIRTY_BITMAP_PREFIX + bitmap)) {
-      throw bitmapMissing(bitmap, BITMAP_FIELD);
-    }
     return {
       sizeBytes: checkSize(sizeBytes, FIELD),
       imageRef: { type: 'nbd', uri },
       toolRef: () => Promise.resolve({ type: 'nbd', uri }),
       nativeOnly: true,
+      bitmapMissing: bitmap !== undefined && !metaContexts.includes(DIRTY_BITMAP_PREFIX + bitmap),
       readError: sourceReadError,
       ...exportReads(connections),
       release: () => connections.close(),

@@ -49,10 +49,12 @@ export interface OpenSource {
    */
   toolRef(): Promise<ImageRef>;
   /**
-   * Only Strata's own client reads it: an NBD server, which is foreign. A QEMU tool waits for it for ever, believes replies
-   * that break the protocol, ends by itself under some block sizes (QEMU 7.2), and cannot be given the secrets of `nbds`.
+   * Only Strata's own client reads it: an NBD server, which is foreign. A QEMU tool waits for it for ever, takes replies
+   * that lack data for whole ones, ends by itself under some block sizes (QEMU 7.2), and cannot be given the secrets of `nbds`.
    */
   readonly nativeOnly: boolean;
+  /** The export does not offer the dirty bitmap that its spec names: nobody knows what has changed. */
+  readonly bitmapMissing: boolean;
   /** What a failure to read the source's bytes means: for an image of Strata's own, the repository may be gone. */
   readonly readError: (error: unknown) => StrataError;
   /** Readers that may be used side by side: one, or several connections to a server that allows it. */

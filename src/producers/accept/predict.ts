@@ -5,6 +5,9 @@ import type { BackupBody } from './bodies.js';
 import type { ChosenDisk } from './chooseDisks.js';
 
 interface Facts {
+  size_changes: number;
+  latest_size_changes: number | null;
+  full_size_changes: number | null;
   tracker_distrust: number;
   backups_since_full: number;
   full_age_ms: string | null;
@@ -33,13 +36,14 @@ export async function predictDemotion(
 ): Promise<{ backup_type: string; demoted_reason: string | null }> {
   if (backupsInFront) return { backup_type: body.backup_type, demoted_reason: null };
   const [facts] = await tx.query<Facts[]>(
-    `SELECT c.tracker_distrust, c.backups_since_full,
+    `SELECT d.size_changes, l.size_changes AS latest_size_changes, f.size_changes AS full_size_changes, c.tracker_distrust, c.backups_since_full,
             TIMESTAMPDIFF(MICROSECOND, c.full_at, UTC_TIMESTAMP(3)) DIV 1000 AS full_age_ms,
             l.id AS latest_id, l.health AS latest_health, l.damage_located AS latest_located,
             l.change_id AS latest_change_id, l.virtual_size AS latest_size,
             f.id AS full_id, f.health AS full_health, f.damage_located AS full_located, f.change_id AS full_change_id,
             f.virtual_size AS full_size
-     FROM backup_chains c LEFT JOIN backup_jobs l ON l.id = c.latest_backup_id
+     FROM backup_chains c JOIN vm_disks d ON d.vm_context_id = c.vm_context_id AND d.disk_id = c.disk_id
+     LEFT JOIN backup_jobs l ON l.id = c.latest_backup_id
      LEFT JOIN backup_jobs f ON f.id = c.full_backup_id WHERE c.id = ?`,
     [disk.chainId],
   );
@@ -49,8 +53,10 @@ export async function predictDemotion(
     tracker: trackerOf({ has_extents: disk.extents !== null || disk.extentsFollow, source: disk.source }),
     trackerDistrusted: Number(facts?.tracker_distrust ?? 0) > 0,
     sinceChangeId: disk.sinceChangeId,
-    // Unknown before the source is opened: assume that the disk has kept its size.
-    virtualSize: disk.virtualSize ?? Number.MAX_SAFE_INTEGER,
+    // Unknown before the source is opened: assume that the bitmap is there, and that the disk has kept its size.
+    bitmapMissing: false,
+    virtualSize: disk.virtualSize ?? keptSize(body.backup_type, facts),
+    sizeChanges: facts ? Number(facts.size_changes) : null,
     segmentFull: facts ? toParent(facts, 'full') : null,
     latest: facts ? toParent(facts, 'latest') : null,
     damagedBelow: false,
@@ -65,6 +71,15 @@ export async function predictDemotion(
   return { backup_type: plan.type, demoted_reason: plan.demotedReason };
 }
 
+function nullOr(value: number | null): number | null {
+  return value === null ? null : Number(value);
+}
+
+/** The size of the backup that it would stand on. */
+function keptSize(type: BackupBody['backup_type'], facts: Facts | undefined): number {
+  return Number((type === 'differential' ? facts?.full_size : facts?.latest_size) ?? 0);
+}
+
 function toParent(facts: Facts, which: 'latest' | 'full'): ParentFacts | null {
   const id = facts[`${which}_id`];
   if (id === null) return null;
@@ -76,5 +91,6 @@ function toParent(facts: Facts, which: 'latest' | 'full'): ParentFacts | null {
     health: open ? 'ok' : health,
     changeId: facts[`${which}_change_id`],
     virtualSize: Number(facts[`${which}_size`] ?? 0),
+    sizeChanges: nullOr(facts[`${which}_size_changes`]),
   };
 }

@@ -107,7 +107,9 @@ export async function upsertDisk(
 ): Promise<void> {
   await tx.query(
     `INSERT INTO vm_disks (vm_context_id, disk_id, label, virtual_size, source) VALUES (?, ?, ?, ?, ?)
-     ON DUPLICATE KEY UPDATE label = COALESCE(VALUES(label), label), virtual_size = COALESCE(VALUES(virtual_size), virtual_size),
+     ON DUPLICATE KEY UPDATE label = COALESCE(VALUES(label), label),
+       size_changes = size_changes + COALESCE(VALUES(virtual_size) <> virtual_size, 0),
+       virtual_size = COALESCE(VALUES(virtual_size), virtual_size),
        source = COALESCE(VALUES(source), source), retired_at = NULL`,
     [
       vmContextId,

@@ -83,6 +83,7 @@ async function loadRows(ds: DataSource, chainId: string): Promise<BackupJob[]> {
       contentWrongAt: true,
       changeId: true,
       virtualSize: true,
+      sizeChanges: true,
     },
   });
 }
@@ -100,6 +101,7 @@ function toLayers(rows: readonly BackupJob[]): Layer[] {
     damageLocated: row.contentWrongAt === null && row.damageLocated,
     changeId: row.changeId,
     virtualSize: row.virtualSize ?? 0,
+    sizeChanges: row.sizeChanges,
   }));
 }
 

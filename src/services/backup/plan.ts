@@ -13,6 +13,8 @@ export interface ParentFacts {
   health: 'ok' | 'suspect' | 'damaged';
   changeId: string | null;
   virtualSize: number;
+  /** How often the disk had been seen with another size when its bytes were read; null where that is not known. */
+  sizeChanges: number | null;
 }
 
 /** What a plan is made from: the request, and the catalogue as it is under the lease. */
@@ -23,9 +25,13 @@ export interface PlanInput {
   tracker: Tracker | 'push' | 'none';
   /** The tracker was caught lying not long ago: the disk is compared instead. */
   trackerDistrusted: boolean;
+  /** The source does not offer the dirty bitmap that the request names. */
+  bitmapMissing: boolean;
   sinceChangeId: string | null;
   /** Size of the disk now, in bytes. */
   virtualSize: number;
+  /** How often it has been seen with another size; null where that is not known. */
+  sizeChanges: number | null;
   /** Full of the current segment, and the latest backup: null until one has completed. */
   segmentFull: ParentFacts | null;
   latest: ParentFacts | null;
@@ -65,10 +71,17 @@ export const DEMOTED_REASONS = [
   'tracker_distrusted',
   'tracker_lied',
   'disk_restored',
+  'bitmap_missing',
+  'disk_resized',
 ] as const;
 export type DemotedReason = (typeof DEMOTED_REASONS)[number];
 /** Why a tracker's word was not taken: the increment stays one, and the whole disk is compared. */
-export type ComparedReason = 'tracker_distrusted' | 'tracker_lied' | 'disk_restored';
+export type ComparedReason =
+  | 'tracker_distrusted'
+  | 'tracker_lied'
+  | 'disk_restored'
+  | 'bitmap_missing'
+  | 'disk_resized';
 /** A lock is met in the middle of the work only. */
 type RefusedReason = Exclude<DemotedReason, ComparedReason | 'scheduled_full' | 'parent_in_use'>;
 
@@ -84,7 +97,8 @@ export type BackupPlan =
 
 /**
  * Decides what a backup becomes. Pure.
- * @throws chain_broken or change_id_mismatch where the request forbids a full in place of an increment
+ * @throws chain_broken or change_id_mismatch where the request forbids a full in place of an increment; bitmap_missing
+ *   where it forbids to do without the bitmap
  */
 export function planBackup(input: PlanInput): BackupPlan {
   if (input.requestedType === 'full')
@@ -103,9 +117,36 @@ export function planBackup(input: PlanInput): BackupPlan {
   // A change list belongs to one parent (invariant 4): applied to any other it would be silently incomplete.
   if (input.sinceChangeId === null) return demote(input, 'change_id_missing');
   if (input.sinceChangeId !== parent.changeId) return demote(input, 'change_id_mismatch');
-  if (input.trackerDistrusted && input.tracker !== 'push')
-    return { type, mode: 'compare', parent, demotedReason: 'tracker_distrusted' };
-  return { type, mode: 'changes', parent, demotedReason: null };
+  const changes: BackupPlan = { type, mode: 'changes', parent, demotedReason: null };
+  if (input.tracker === 'push') return changes;
+  if (input.tracker === 'bitmap' && input.bitmapMissing) return withoutBitmap(changes, input.onBrokenChain);
+  if (isResized(input, parent)) return comparedInstead(changes, 'disk_resized');
+  if (input.trackerDistrusted) return comparedInstead(changes, 'tracker_distrusted');
+  return changes;
+}
+
+/**
+ * True when the disk has had another size since the parent, also where it has the same one again. What a shrink took and a
+ * grow brought back as zeros is in no bitmap of QEMU's (7.2), and VMware's lists have been wrong after a grow.
+ */
+function isResized({ virtualSize, sizeChanges }: PlanInput, parent: ParentFacts): boolean {
+  const known = sizeChanges !== null && parent.sizeChanges !== null;
+  return virtualSize !== parent.virtualSize || (known && sizeChanges !== parent.sizeChanges);
+}
+
+/**
+ * The plan where the bitmap is not to be had: the whole disk is compared.
+ * @throws bitmap_missing where the request says that a broken chain of changes is to fail
+ */
+export function withoutBitmap(plan: BackupPlan, onBrokenChain: OnBrokenChain): BackupPlan {
+  if (plan.mode === 'changes' && onBrokenChain === 'fail') {
+    throw new StrataError(
+      'bitmap_missing',
+      'The source does not offer the dirty bitmap, and on_broken_chain is "fail".',
+      { field: 'source.bitmap', details: { reason: 'bitmap_missing' } },
+    );
+  }
+  return comparedInstead(plan, 'bitmap_missing');
 }
 
 /** The plan that takes the place of one whose tracker is not to be believed: the same increment, by comparing the whole disk. */

@@ -1,8 +1,21 @@
 import type { BackupContext } from './context.js';
 import { type BackupPlan, planBackup, trackerOf } from './plan.js';
 
+/** What is known of the disk when its backup is planned. */
+export interface DiskFacts {
+  /** Bytes. */
+  virtualSize: number;
+  /** Its source does not offer the dirty bitmap that the request names. */
+  bitmapMissing: boolean;
+  /** How often it has been seen with another size; null where that is not known. */
+  sizeChanges: number | null;
+}
+
 /** The plan of a job, by the catalogue as it is under the lease. @throws as planBackup */
-export function planJob(context: BackupContext, virtualSize: number): BackupPlan {
+export function planJob(
+  context: BackupContext,
+  { virtualSize, bitmapMissing, sizeChanges }: DiskFacts,
+): BackupPlan {
   const { job, chain, restorePoint } = context;
   return planBackup({
     requestedType: job.requestedType,
@@ -10,7 +23,9 @@ export function planJob(context: BackupContext, virtualSize: number): BackupPlan
     tracker: trackerOf(job.request),
     trackerDistrusted: chain.trackerDistrust > 0,
     sinceChangeId: job.sinceChangeId,
-    virtualSize: virtualSize,
+    bitmapMissing,
+    virtualSize,
+    sizeChanges,
     segmentFull: context.segmentFull,
     latest: context.lineage[0] ?? null,
     damagedBelow: context.lineage.some((layer) => layer.health === 'damaged'),

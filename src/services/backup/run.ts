@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type OpenSource, openSource, type SourceSpec } from '../../datapath/index.js';
+import { noteSeenSize } from '../../db/jobs/seenSize.js';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
 import { claimPath } from '../chain/claimStorage.js';
 import type { HeldLease } from '../chain/holdLease.js';
@@ -15,8 +16,8 @@ import { fullInstead } from './fallback.js';
 import { healLineage } from './heal/healLineage.js';
 import { removeDeadPartials, resumePublished } from './leftovers.js';
 import { lookAgain } from './lookAgain.js';
-import { type BackupPlan, comparedInstead } from './plan.js';
-import { planJob } from './planJob.js';
+import { type BackupPlan, comparedInstead, withoutBitmap } from './plan.js';
+import { type DiskFacts, planJob } from './planJob.js';
 import { adoptPushed } from './push/pushedStep.js';
 import { runPush } from './push/runPush.js';
 import { isRestoredOver } from './restoredOver.js';
@@ -100,9 +101,11 @@ async function runPull(input: Begun, spec: SourceSpec): Promise<BackupOutcome> {
   try {
     // What a restore writes over is not read: it would be neither the one nor the other.
     if (source.imageRef.type === 'file') await claimPath(deps.ds, held, source.imageRef.path, 'read');
+    const sizeChanges = await noteSeenSize(deps.ds, held.lease, context.job, source.sizeBytes);
     checkSize(context, source);
     const attempt = { ...input, virtualSize: source.sizeBytes };
-    outcome = await copy({ ...attempt, context: await healLineage(attempt, source) }, source);
+    const healed = { ...attempt, context: await healLineage(attempt, source) };
+    outcome = await copy(healed, source, { sizeChanges, bitmapMissing: source.bitmapMissing });
   } catch (error) {
     await source.close();
     throw error;
@@ -112,9 +115,13 @@ async function runPull(input: Begun, spec: SourceSpec): Promise<BackupOutcome> {
   return warning ? { ...outcome, warning } : outcome;
 }
 
-async function copy(attempt: Attempt, source: OpenSource): Promise<BackupOutcome> {
-  const { context, held } = attempt;
-  let plan = await believable(attempt, planJob(context, attempt.virtualSize), source);
+async function copy(
+  attempt: Attempt,
+  source: OpenSource,
+  facts: Omit<DiskFacts, 'virtualSize'>,
+): Promise<BackupOutcome> {
+  const { context, virtualSize } = attempt;
+  let plan = await believable(attempt, planJob(context, { ...facts, virtualSize }), source);
   const by = async (chosen: BackupPlan) => {
     const names = await nameFiles(attempt, chosen);
     return writeAndPublish(attempt, chosen, names, async () => {
@@ -128,13 +135,23 @@ async function copy(attempt: Attempt, source: OpenSource): Promise<BackupOutcome
       return await by(plan);
     } catch (error) {
       // Each step down is taken once: a change list, a comparison, a full.
-      const fallback = isStrataError(error, 'tracker_lied')
-        ? comparedInstead(plan, 'tracker_lied')
-        : await fullInstead(context, plan, error, held.signal);
+      const fallback = await stepDown(attempt, plan, error);
       if (!fallback) throw error;
       plan = fallback;
     }
   }
+}
+
+async function stepDown(
+  { context, held }: Attempt,
+  plan: BackupPlan,
+  error: unknown,
+): Promise<BackupPlan | undefined> {
+  if (isStrataError(error, 'tracker_lied')) return comparedInstead(plan, 'tracker_lied');
+  // The export that came back after a lost connection may be another one.
+  if (plan.mode === 'changes' && isStrataError(error, 'bitmap_missing'))
+    return withoutBitmap(plan, context.job.request.on_broken_chain);
+  return fullInstead(context, plan, error, held.signal);
 }
 
 /** The plan, or a comparison where it is known already that the tracker cannot be right. */

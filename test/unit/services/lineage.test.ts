@@ -11,6 +11,7 @@ const layer = (id: string, parentId: string | null): Layer => ({
   health: 'ok',
   changeId: null,
   virtualSize: 512,
+  sizeChanges: null,
 });
 
 describe('The lineage of a backup', () => {

@@ -2,14 +2,16 @@ import { expect } from 'chai';
 import { type ParentFacts, type PlanInput, planBackup } from '../../../src/services/backup/plan.js';
 import { isStrataError } from '../../../src/shared/errors.js';
 
-const parent: ParentFacts = { id: 'bkp_1', health: 'ok', changeId: 'c1', virtualSize: 1024 };
+const parent: ParentFacts = { id: 'bkp_1', health: 'ok', changeId: 'c1', virtualSize: 1024, sizeChanges: 0 };
 const input: PlanInput = {
   requestedType: 'incremental',
   onBrokenChain: 'full',
   tracker: 'none',
   trackerDistrusted: false,
+  bitmapMissing: false,
   sinceChangeId: null,
   virtualSize: 1024,
+  sizeChanges: 0,
   segmentFull: { ...parent, id: 'bkp_0', changeId: 'c0' },
   latest: parent,
   damagedBelow: false,
@@ -116,6 +118,38 @@ describe('The plan of a backup', () => {
       demotedReason: 'change_id_mismatch',
     });
     expect(planBackup(distrusted)).to.deep.include({ mode: 'compare', demotedReason: null });
+  });
+
+  it('compares the disk where the source does not offer the bitmap, and is refused where the request says fail', () => {
+    const missing: PlanInput = { ...input, tracker: 'bitmap', sinceChangeId: 'c1', bitmapMissing: true };
+    expect(planBackup(missing)).to.deep.equal({
+      type: 'incremental',
+      mode: 'compare',
+      parent,
+      demotedReason: 'bitmap_missing',
+    });
+    expect(codeOf(() => planBackup({ ...missing, onBrokenChain: 'fail' }))).to.equal('bitmap_missing');
+    const full = planBackup({ ...missing, onBrokenChain: 'fail', requestedType: 'full' });
+    expect(full).to.include({ type: 'full', demotedReason: null });
+    expect(planBackup({ ...missing, latest: null, segmentFull: null })).to.include({
+      type: 'full',
+      demotedReason: 'no_completed_full',
+    });
+  });
+
+  it('never believes a tracker about a disk whose size has changed, also where it has the same one again', () => {
+    for (const tracker of ['extents', 'bitmap'] as const) {
+      const tracked: PlanInput = { ...input, tracker, sinceChangeId: 'c1' };
+      const compared = { mode: 'compare', demotedReason: 'disk_resized' };
+      expect(planBackup({ ...tracked, virtualSize: 2048 }), tracker).to.include(compared);
+      expect(planBackup({ ...tracked, sizeChanges: 2 }), tracker).to.include(compared);
+      // A backup of before this was counted, or a catalogue that was rebuilt.
+      const latest = { ...parent, sizeChanges: null };
+      expect(planBackup({ ...tracked, sizeChanges: 2, latest }), tracker).to.include({ mode: 'changes' });
+    }
+    const pushed: PlanInput = { ...input, tracker: 'push', sinceChangeId: 'c1', virtualSize: 2048 };
+    expect(planBackup(pushed)).to.include({ mode: 'changes', demotedReason: null });
+    expect(planBackup({ ...input, virtualSize: 2048 })).to.include({ mode: 'compare', demotedReason: null });
   });
 
   it('takes every n-th backup as a full where `auto` is told to, counted from the full', () => {

@@ -17,6 +17,7 @@ function lineage(changes: Record<number, Partial<Layer>>): Layer[] {
     health: 'ok',
     changeId: null,
     virtualSize: 1024,
+    sizeChanges: null,
     ...changes[number],
   }));
 }

@@ -79,7 +79,7 @@ async function index({ deps, held, context, virtualSize, report }: Attempt, plan
  * for a full. What cannot be read becomes one now, and the agent is told so before it writes.
  */
 async function usablePlan({ context, held, virtualSize }: Attempt): Promise<BackupPlan> {
-  const plan = planJob(context, virtualSize);
+  const plan = planJob(context, { virtualSize, bitmapMissing: false, sizeChanges: null });
   if (plan.parent === null) return plan;
   const layers = layersOf(context, plan.parent.id);
   const root = context.repository.rootPath;

@@ -189,8 +189,6 @@ describe('An NBD source', () => {
         const spec: SourceSpec = { type: 'nbd', uri: server.uri() };
         const odd = await refusal(shop, spec, [server.socketPath]);
         expect(odd).to.deep.include({ code: 'size_not_aligned', field: 'source.uri' });
-        const bitmap = await refusal(shop, { ...spec, bitmap: 'none' }, [server.socketPath]);
-        expect(bitmap).to.deep.include({ code: 'bitmap_missing', field: 'source.bitmap' });
       } finally {
         await server.stop();
       }

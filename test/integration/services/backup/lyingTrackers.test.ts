@@ -7,7 +7,6 @@ import { acceptBackup, type BackupDiskBody } from '../../../../src/producers/acc
 import { compareImages } from '../../../../src/qcow2/index.js';
 import { sidecarsOf } from '../../../../src/services/repository/layout.js';
 import { readManifest } from '../../../../src/services/repository/manifest.js';
-import { BLOCK_SIZE } from '../../../../src/shared/extents.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
 import { chanceOf, createLieCounts, drawAgain, liesAmong, type Unnamed } from '../../../helpers/lieLedger.js';
 import { createLyingDisk, type LyingDisk, type Tags, writeTags } from '../../../helpers/lyingDisk.js';
@@ -79,10 +78,9 @@ describe('A VM whose trackers lie', () => {
     const lie = random.pick(LIES);
     if (lie > 0) await disk.overwrite(fills(disk, random, Math.round(lie * BLOCKS)), true);
   };
-  /** What this backup's tracker calls unchanged; on a grown disk all from the block on in which it ended is copied. */
-  const unnamedOf = ({ disk, held, heldBytes }: Lane): Unnamed => {
-    const beyond = disk.sizeBytes > heldBytes ? Math.floor(heldBytes / BLOCK_SIZE) : disk.now.length;
-    const blocks = [...disk.now.keys()].filter((block) => block < beyond && !disk.named.has(block));
+  /** What this backup's tracker calls unchanged; of a grown disk nobody asks it. */
+  const unnamedOf = ({ disk, held }: Lane): Unnamed => {
+    const blocks = [...disk.now.keys()].filter((block) => !disk.named.has(block));
     return { blocks, held, now: disk.now };
   };
 
@@ -93,8 +91,11 @@ describe('A VM whose trackers lie', () => {
     const hidden = liesAmong(unnamed);
     const caught = backup.demotedReason === 'tracker_lied';
     const isFull = backup.backupType === 'full';
-    if (lane.distrust > 0 && !isFull && backup.sinceChangeId !== null)
-      expect(told(backup), context).to.equal('incremental tracker_distrusted');
+    if (!isFull && backup.sinceChangeId !== null) {
+      if (disk.sizeBytes !== lane.heldBytes)
+        expect(told(backup), context).to.equal('incremental disk_resized');
+      else if (lane.distrust > 0) expect(told(backup), context).to.equal('incremental tracker_distrusted');
+    }
     const held = disk.now.slice();
     if (backup.tracker !== null) {
       const image = await imageOf(fleet, backup);

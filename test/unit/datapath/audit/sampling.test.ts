@@ -69,6 +69,9 @@ describe('A reservoir', () => {
   });
 });
 
+/** Beside those that are drawn. */
+const LAST = 1;
+
 describe('A sample of blocks', () => {
   const sample = (size: number, ...runs: DigestRun[]) => {
     const sampler = createBlockSampler(size, createSeededRandom('s'));
@@ -82,15 +85,27 @@ describe('A sample of blocks', () => {
   };
 
   it('is drawn from data and from zeros, three to one, as far as there are so many', () => {
-    expect(sample(64, zeros(0, 90_000), data(90_000, 1000))).to.deep.equal({
-      data: 48,
+    expect(sample(64, zeros(0, 90_000), data(90_000, 1_000_000))).to.deep.equal({
+      data: 48 + LAST,
       zeros: 16,
       sorted: true,
     });
-    expect(sample(64, data(0, 1000))).to.deep.equal({ data: 64, zeros: 0, sorted: true });
+    expect(sample(64, data(0, 1_000_000))).to.deep.equal({ data: 64 + LAST, zeros: 0, sorted: true });
     expect(sample(64, zeros(0, 1000), data(1000, 10))).to.deep.equal({ data: 10, zeros: 54, sorted: true });
-    expect(sample(64, zeros(0, 5), data(5, 1000))).to.deep.equal({ data: 59, zeros: 5, sorted: true });
+    expect(sample(64, zeros(0, 5), data(5, 1_000_000))).to.deep.equal({
+      data: 59 + LAST,
+      zeros: 5,
+      sorted: true,
+    });
     expect(sample(64, zeros(0, 3), data(3, 4))).to.deep.equal({ data: 4, zeros: 3, sorted: true });
-    expect(sample(1, zeros(0, 3), data(3, 4))).to.deep.equal({ data: 1, zeros: 0, sorted: true });
+    expect(sample(0, zeros(0, 3), data(3, 4))).to.deep.equal({ data: 0, zeros: 0, sorted: true });
+  });
+
+  it('always has the last block with data: a disk that was cut and grown back shows it there', () => {
+    for (let n = 0; n < 20; n++) {
+      const sampler = createBlockSampler(1, createSeededRandom(`seed ${n}`));
+      for (const run of [data(0, 500), zeros(500, 100), data(600, 7), zeros(607, 90_000)]) sampler.offer(run);
+      expect(sampler.take().map(({ block }) => block)).to.include(606);
+    }
   });
 });
