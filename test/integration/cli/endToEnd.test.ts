@@ -9,7 +9,6 @@ import { pm2HomeIn } from '../../../src/main/pm2/home.js';
 import { findDaemons } from '../../../src/main/pm2/processes.js';
 import type { SystemStatus } from '../../../src/main/status.js';
 import { codeOf } from '../../helpers/codeOf.js';
-import { startQemuNbd } from '../../helpers/nbdServers.js';
 import { runTool } from '../../helpers/runTool.js';
 import { type Ended, runMain } from './system.js';
 
@@ -118,33 +117,6 @@ describe('the whole system, from the command line', function () {
     expect([all.code, all.out.trimEnd().split('\n').at(-1)]).to.deep.equal([0, '2 of 2 chains are healthy.']);
     expect((await json('points', 'web 01')).items).to.have.length(2);
     expect((await json('list', '--vm', 'web 01', '--disk', '10')).items).to.have.length(2);
-  });
-
-  it('never ignores --bitmap: a registered NBD disk is backed up by it, and any other refuses it', async () => {
-    const disk = join(dataDir, 'sources', 'live.qcow2');
-    await runTool('qemu-img', 'create', '-q', '-f', 'qcow2', disk, '8M');
-    await runTool('qemu-io', '-f', 'qcow2', '-c', 'write -q -P 1 0 8M', disk);
-    await runTool('qemu-img', 'bitmap', '--add', '-g', '65536', '-f', 'qcow2', disk, 'b0');
-    // Sockets below the roots of sources may be read.
-    const socket = join(dataDir, 'sources', 'nbd');
-    const serve = () => startQemuNbd(disk, '-r', '-f', 'qcow2', '-B', 'b0', '-k', socket);
-    const uri = `nbd+unix:///?socket=${socket}`;
-    await json('vm', 'add', 'live', '--repo', 'main', '--disk', `0=${uri}`);
-    const first = await serve();
-    await json('backup', 'live', '--disk', '0', '--change-id', 'b0', '--wait').finally(() => first.stop());
-    await runTool('qemu-io', '-f', 'qcow2', '-c', 'write -q -P 2 1M 1M', disk);
-    const second = await serve();
-    const tracked = ['--type', 'incremental', '--bitmap', 'b0', '--since-change-id', 'b0'];
-    try {
-      const { backups } = await json('backup', 'live', '--disk', '0', ...tracked, '--wait');
-      expect(backups[0]).to.include({ tracker: 'bitmap', demoted_reason: null, bytes_transferred: MIB });
-    } finally {
-      await second.stop();
-    }
-    const refused = await strata('backup', 'web 01', '--disk', '10', ...tracked);
-    expect([refused.code, refused.err]).to.satisfy(
-      ([code, said]: [number, string]) => code === 2 && /NBD/.test(said),
-    );
   });
 
   it('says beforehand what a policy and a removal would do, who holds what, and what is protected', async () => {
