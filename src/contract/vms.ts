@@ -63,6 +63,26 @@ export const Vm = closed({
 });
 export type Vm = Static<typeof Vm>;
 
+export const VmRegistered = closed(
+  {
+    ...Vm.properties,
+    warnings: Type.Optional(
+      Type.Array(
+        closed({
+          disk_id: DiskId,
+          code: Type.String({
+            description: 'One of docs/sources.md, "At registration"; stable, for scripts.',
+          }),
+          message: Type.String(),
+        }),
+        { description: "What the API's host sees of the sources that will perhaps keep a backup from them." },
+      ),
+    ),
+  },
+  'The VM as it is registered now.',
+);
+export type VmRegistered = Static<typeof VmRegistered>;
+
 export const VmPage = pageOf(Vm);
 export type VmPage = Static<typeof VmPage>;
 

@@ -27,8 +27,10 @@ export { type IndexLayer, indexLayer } from './engine/indexLayer.js';
 export type { LayerJob, LayerResult, Progress } from './engine/types.js';
 export {
   isNbdAllowed,
+  lookAtFile,
   openSource,
   type OpenSource,
+  type SourceDoubt,
   type SourcePolicy,
   type SourceSpec,
 } from './sources/index.js';

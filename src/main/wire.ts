@@ -12,6 +12,7 @@ import { createMetrics, type Metrics } from '../observability/metrics.js';
 import { type Backlog, createBacklog } from '../producers/accept/index.js';
 import { connectRedis } from '../queue/connection.js';
 import { createQueueSet, type QueueSet } from '../queue/deliver.js';
+import { createSourceLook, type SourceLook } from '../services/backup/lookAtSource.js';
 import { StrataError } from '../shared/errors.js';
 import { systemClock } from '../shared/clock.js';
 import { createShutdown, type Shutdown } from './shutdown.js';
@@ -30,6 +31,7 @@ export interface Wiring {
   redis: Redis;
   queue: QueueSet;
   backlog: Backlog;
+  sourceLook: SourceLook;
   clock: typeof systemClock;
   /** Names this process in leases: host, pid and a random part, because pids come again. */
   owner: string;
@@ -78,6 +80,7 @@ export async function wire(role: string, settings: Settings, log: Logger): Promi
     redis,
     queue,
     backlog: createBacklog(settings.backlogLimit, systemClock),
+    sourceLook: createSourceLook(),
     clock: systemClock,
     owner,
   };

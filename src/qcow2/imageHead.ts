@@ -50,6 +50,27 @@ export async function refuseReferences(path: string, format: ImageFormat): Promi
   }
 }
 
+/** How images begin, for a person who may have meant one. The guest of a raw disk can write the same. */
+const BEGINNINGS: readonly (readonly [format: ImageFormat, at: number, bytes: Buffer])[] = [
+  ['qcow2', 0, QCOW2_MAGIC],
+  ['vmdk', 0, Buffer.from('KDMV')],
+  ['vmdk', 0, Buffer.from('# Disk DescriptorFile')],
+  ['vhdx', 0, Buffer.from('vhdxfile')],
+  ['vdi', 0x40, Buffer.from('7f10dabe', 'hex')],
+  ['vpc', 0, Buffer.from('conectix')],
+];
+
+/** The format of which an image's first bytes could be. @throws source_missing, source_io_error */
+export async function imageLooksLike(path: string): Promise<ImageFormat | undefined> {
+  const file = await openSource(path);
+  try {
+    const head = await readAt(file, 0, HEAD_BYTES);
+    return BEGINNINGS.find(([, at, bytes]) => head.subarray(at, at + bytes.length).equals(bytes))?.[0];
+  } finally {
+    await file.close();
+  }
+}
+
 /**
  * The name of the backing file in a QCOW2 header, undefined where it has none; nothing else is opened.
  * @throws unknown_format for a file that is no QCOW2 image; a system error where it cannot be read

@@ -54,7 +54,11 @@ async function addVm(context: CommandContext, name: string, options: AddOptions)
   const disks = vm.disks.filter((disk) => disk.retired_at === null).map((disk) => disk.disk_id);
   const which = disks.length === 0 ? 'without disks' : `with disk ${disks.join(', ')}`;
   const before = vm.previous_name === null ? '' : `, once called ${vm.previous_name},`;
-  return { json: vm, text: `Registered VM ${vm.vm_name} (${vm.vm_context_id})${before} ${which}.\n` };
+  const warnings = (vm.warnings ?? []).map(
+    ({ disk_id, code, message }) => `Warning: disk ${disk_id}: ${message} [${code}]\n`,
+  );
+  const text = `Registered VM ${vm.vm_name} (${vm.vm_context_id})${before} ${which}.\n${warnings.join('')}`;
+  return { json: vm, text };
 }
 
 function parseDisk(text: string, format: string | undefined): VmDiskPut {

@@ -8,13 +8,14 @@ import type {
   Vm,
   VmPut,
   VmQuery,
+  VmRegistered,
 } from '../../contract/index.js';
 import { type CallOptions, path, type Transport } from '../transport.js';
 import { keyOf, type WorkOptions } from './options.js';
 
 export interface VmCalls {
   /** Registers a VM, or registers it again: disks that are left out are retired, their chains kept. */
-  put(body: VmPut, options?: CallOptions): Promise<Vm>;
+  put(body: VmPut, options?: CallOptions): Promise<VmRegistered>;
   list(query?: VmQuery, options?: CallOptions): Promise<Page<Vm>>;
   get(vmContextId: string, options?: CallOptions): Promise<Vm>;
   /** The chain of one disk with all its backups. */

@@ -1,7 +1,9 @@
+import { refuseTooLarge } from '../../shared/diskSize.js';
 import { StrataError } from '../../shared/errors.js';
 
-/** @throws size_not_aligned for anything but a positive multiple of 512 */
+/** @throws size_not_aligned for anything but a positive multiple of 512, source_too_large */
 export function checkSize(sizeBytes: number, field: string): number {
+  refuseTooLarge(sizeBytes, field);
   if (sizeBytes > 0 && sizeBytes % 512 === 0) return sizeBytes;
   throw new StrataError(
     'size_not_aligned',

@@ -3,6 +3,7 @@ import { openNbdSource } from './nbdSource.js';
 import type { OpenSource, SourcePolicy, SourceSpec } from './types.js';
 
 export { fileSource } from './fileSource.js';
+export { lookAtFile, type SourceDoubt } from './lookAtFile.js';
 export { isNbdAllowed } from './nbdAllow.js';
 export { connectSource } from './nbdSource.js';
 export { socketIn } from './scratch.js';

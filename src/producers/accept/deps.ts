@@ -2,6 +2,7 @@ import type { DataSource } from '../../db/database.js';
 import type { Logger } from '../../observability/logger.js';
 import type { QueueSet } from '../../queue/deliver.js';
 import type { Clock } from '../../shared/clock.js';
+import type { SourceLook } from '../../services/backup/lookAtSource.js';
 import type { Backlog } from './backlog.js';
 
 /** What accepting work needs. */
@@ -11,6 +12,7 @@ export interface AcceptDeps {
   clock: Clock;
   log: Logger;
   backlog: Backlog;
+  sourceLook: SourceLook;
   settings: {
     sourceRoots: string[];
     restoreRoots: string[];

@@ -2,6 +2,7 @@ import type { EntityManager } from '../../db/database.js';
 import { locateContext, renameContext } from '../../db/stores/vmContexts.js';
 import type { DiskSource } from '../../entities/index.js';
 import { inTransaction } from '../../db/transaction.js';
+import type { SourceDoubt } from '../../services/backup/lookAtSource.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId, randomPart } from '../../shared/ids.js';
 import { checkText, checkVmName, slug } from '../../shared/names.js';
@@ -23,17 +24,29 @@ export interface VmBody {
   disks: VmDiskBody[];
 }
 
+/** Something about the source of a disk that was registered nevertheless. */
+export interface SourceWarning extends SourceDoubt {
+  disk_id: number;
+}
+
+export interface RegisteredVm {
+  vm_context_id: string;
+  warnings: SourceWarning[];
+}
+
 /**
  * Registers a VM, or registers it again: disks that are listed are added or updated, disks that are not are retired.
  * A retired disk keeps its chain; listed again it is the same disk.
- * @returns the VM's context id
+ * @returns the VM's context id, and what there is to say of its sources
+ * @throws source_encrypted, source_references_other_file, source_unsupported of a source that this host can see
  */
-export async function registerVm(deps: AcceptDeps, body: VmBody): Promise<{ vm_context_id: string }> {
+export async function registerVm(deps: AcceptDeps, body: VmBody): Promise<RegisteredVm> {
   checkVmName(body.vm_name, 'vm_name');
   checkDisks(deps, body.disks);
   body.disks.forEach(({ label }, index) => {
     if (label !== undefined) checkText(label, `disks[${index}].label`);
   });
+  const warnings = await lookAtSources(deps, body.disks);
   return inTransaction(deps.ds, async (tx) => {
     const { id } = await findRepository(tx, body.repository_id);
     const vmContextId = await ensureContext(tx, deps, id, body.vm_name, body.upstream_id ?? '');
@@ -44,8 +57,22 @@ export async function registerVm(deps: AcceptDeps, body: VmBody): Promise<{ vm_c
        WHERE vm_context_id = ? AND retired_at IS NULL ${kept.length > 0 ? 'AND disk_id NOT IN (?)' : ''}`,
       kept.length > 0 ? [vmContextId, kept] : [vmContextId],
     );
-    return { vm_context_id: vmContextId };
+    return { vm_context_id: vmContextId, warnings };
   });
+}
+
+/** One after the other: a file system that hangs is to hold as little as can be. */
+async function lookAtSources(
+  { sourceLook, settings }: AcceptDeps,
+  disks: readonly VmDiskBody[],
+): Promise<SourceWarning[]> {
+  const warnings: SourceWarning[] = [];
+  for (const [index, { disk_id, source }] of disks.entries()) {
+    const field = `disks[${index}].source.path`;
+    const doubt = source && (await sourceLook.at(source, settings.sourceRoots, field));
+    if (doubt) warnings.push({ disk_id, ...doubt });
+  }
+  return warnings;
 }
 
 export interface NamedRepository {

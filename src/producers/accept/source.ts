@@ -1,6 +1,7 @@
 import { normalize } from 'node:path';
 import { type DiskSource, SOURCE_FORMATS } from '../../entities/index.js';
 import { checkNbdSource } from '../../services/backup/sourceRules.js';
+import { refuseTooLarge } from '../../shared/diskSize.js';
 import { StrataError } from '../../shared/errors.js';
 
 /** The settings that decide on sources. */
@@ -53,13 +54,14 @@ export function checkPathUnder(path: string, roots: readonly string[], field: st
   }
 }
 
-/** Disk sizes are multiples of 512 bytes: QCOW2 and every hypervisor count in sectors. */
+/** Disk sizes are multiples of 512 bytes: QCOW2 and every hypervisor count in sectors. @throws size_not_aligned, source_too_large */
 export function checkVirtualSize(bytes: number, field: string): void {
   if (!Number.isSafeInteger(bytes) || bytes <= 0 || bytes % 512 !== 0) {
     throw new StrataError('size_not_aligned', `The size ${bytes} is not a positive multiple of 512 bytes.`, {
       field,
     });
   }
+  refuseTooLarge(bytes, field);
 }
 
 /** What every list of disks says of one. */

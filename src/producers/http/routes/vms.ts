@@ -1,4 +1,4 @@
-import { Vm, VmPage, VmParams, VmPut, VmQuery } from '../../../contract/index.js';
+import { Vm, VmPage, VmParams, VmPut, VmQuery, VmRegistered } from '../../../contract/index.js';
 import { getVm, listVms } from '../../../db/stores/vms.js';
 import { resolveRepository } from '../../../db/stores/repositories.js';
 import { registerVm } from '../../accept/index.js';
@@ -14,12 +14,18 @@ export function vmRoutes(app: Api, deps: HttpDeps): void {
   app.put(
     PATH,
     {
-      schema: { tags, summary: 'Register a VM, or register it again', body: VmPut, response: { 200: Vm } },
+      schema: {
+        tags,
+        summary: 'Register a VM, or register it again',
+        body: VmPut,
+        response: { 200: VmRegistered },
+      },
       config: { access: 'operator' },
     },
     async ({ body }) => {
-      const { vm_context_id } = await registerVm(deps, body);
-      return toVm(await getVm(deps.ds, vm_context_id));
+      const { vm_context_id, warnings } = await registerVm(deps, body);
+      const vm = toVm(await getVm(deps.ds, vm_context_id));
+      return warnings.length === 0 ? vm : { ...vm, warnings };
     },
   );
   app.get(

@@ -5,6 +5,25 @@ import { findSandbox } from '../../../../src/qcow2/index.js';
 import type { StrataError } from '../../../../src/shared/errors.js';
 import { inWorkshop, tool, type Workshop } from '../disks.js';
 
+describe('A file source of more than 64 TiB', () => {
+  it('is refused before anything walks over it, in a file of 200 KB too', () =>
+    inWorkshop(async (shop) => {
+      const policy = { roots: [shop.dir], nbdAllow: [], scratchDir: shop.scratchDir };
+      const code = async (size: string) => {
+        await tool('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', 'cluster_size=2M', shop.path('d'), size);
+        return openSource({ type: 'file', path: shop.path('d'), format: 'qcow2' }, policy).then(
+          async (source) => {
+            await source.close();
+            return source.sizeBytes;
+          },
+          (error: StrataError) => `${error.code} ${error.fields[0]?.field}`,
+        );
+      };
+      expect(await code('64T')).to.equal(64 * 1024 ** 4);
+      expect(await code('65T')).to.equal('source_too_large source.path');
+    }));
+});
+
 describe('A file source whose end is missing', () => {
   for (const boxed of [true, false]) {
     it(`is refused at its field, with the file that was cut, ${boxed ? 'in' : 'without'} a sandbox`, () =>

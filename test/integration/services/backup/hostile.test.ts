@@ -1,4 +1,4 @@
-import { readdir, symlink, writeFile } from 'node:fs/promises';
+import { readdir, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { DiskSource } from '../../../../src/entities/index.js';
@@ -11,6 +11,7 @@ import { isStrataError } from '../../../../src/shared/errors.js';
 import { makeDisk } from '../../../helpers/disks.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
 import { runTool } from '../../../helpers/runTool.js';
+import { writeVhd } from '../../../helpers/vhd.js';
 
 const SIZE = 1024 * 1024;
 
@@ -76,6 +77,28 @@ describe('A hostile or mistaken request', () => {
     expect(await outcome({ source: file('data.qcow2', 'qcow2') })).to.equal('source_references_other_file');
   });
 
+  it('whose image is encrypted, a difference to a parent, or cut is refused after one attempt, and leaves the point before', async () => {
+    const secret = ['--object', 'secret,id=s,data=abc', '-o', 'encrypt.format=aes,encrypt.key-secret=s'];
+    await runTool('qemu-img', 'create', '-q', '-f', 'qcow2', ...secret, at('secret.qcow2'), '1M');
+    await writeVhd(at('child.vhd'), { creator: 'win ', content: Buffer.alloc(SIZE), type: 4 });
+    await makeDisk(at('full.raw'), SIZE, [[0, SIZE]]);
+    await runTool('qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', at('full.raw'), at('cut.qcow2'));
+    const body = { vm_name: 'cut', disks: [{ disk_id: 0, source: file('cut.qcow2', 'qcow2') }] };
+    expect(await outcome({}, body)).to.equal('completed');
+    await truncate(at('cut.qcow2'), 300_000);
+    expect(await outcome({}, body)).to.equal('source_truncated');
+    expect(await outcome({ source: file('secret.qcow2', 'qcow2') })).to.equal('source_encrypted');
+    expect(await outcome({ source: file('child.vhd', 'vpc') })).to.equal('source_references_other_file');
+    const rows = await fleet.suite.ds.query<{ attempts: number; error_code: string | null }[]>(
+      "SELECT attempts, error_code FROM backup_jobs WHERE error_code LIKE 'source_%' ORDER BY created_at DESC LIMIT 3",
+    );
+    expect(rows.map(({ attempts }) => Number(attempts))).to.deep.equal([1, 1, 1]);
+    const kept = await fleet.suite.ds.query<unknown[]>(
+      "SELECT b.id FROM backup_jobs b JOIN restore_points p ON p.id = b.restore_point_id JOIN vm_contexts v ON v.vm_context_id = p.vm_context_id WHERE v.vm_name = 'cut' AND b.status = 'completed'",
+    );
+    expect(kept).to.have.length(1);
+  });
+
   it('whose VMDK descriptor names a file outside of the roots is refused', async () => {
     const descriptor = [
       '# Disk DescriptorFile',
@@ -104,9 +127,18 @@ describe('A hostile or mistaken request', () => {
     expect(await outcome({ source: file('link.raw') })).to.equal('path_not_allowed');
   });
 
-  it('with a path traversal in the name of the VM is refused', async () => {
-    for (const vm_name of ['../../etc', 'a/b', '..', 'x\0y'])
-      expect(await outcome({}, { vm_name }), vm_name).to.equal('refused invalid_name vm_name');
+  it('with a path traversal in the name of the VM leads nowhere: no directory has that name', async () => {
+    for (const vm_name of ['../../etc', 'a/b', '..'])
+      expect(await outcome({}, { vm_name })).to.equal('completed');
+    expect(await outcome({}, { vm_name: 'x\0y' })).to.equal('refused invalid_name vm_name');
+    const rows = await fleet.suite.ds.query<{ repository_path: string }[]>(
+      "SELECT repository_path FROM backup_jobs WHERE status = 'completed'",
+    );
+    for (const { repository_path } of rows) {
+      expect(repository_path)
+        .to.match(/^[A-Za-z0-9_-]+\/disk-0\/[A-Za-z0-9_.-]+$/)
+        .and.not.to.contain('..');
+    }
   });
 
   it('with an unknown or a wrong format is refused', async () => {
