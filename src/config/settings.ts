@@ -20,6 +20,8 @@ export interface Settings {
   restoreRoots: string[];
   /** What NBD servers may be read: hosts, `host:port`, URI prefixes, unix socket directories, or `*` (docs/operations.md). */
   nbdAllow: string[];
+  /** Whether QEMU tools parse sources in a sandbox: where the host allows it, or no worker starts without, or never. */
+  sandbox: 'auto' | 'required' | 'off';
   /** How long an NBD server may be silent while it owes an answer. */
   nbdTimeoutMs: number;
   push: PushSettings;
@@ -114,6 +116,7 @@ function readAccess(read: Reader, dataDir: string) {
     sourceRoots: read.paths('STRATA_SOURCE_ROOTS', [resolve(dataDir, 'sources')]),
     restoreRoots: read.paths('STRATA_RESTORE_ROOTS', [resolve(dataDir, 'restores')]),
     nbdAllow: read.list('STRATA_NBD_ALLOW', ['127.0.0.1', 'localhost']),
+    sandbox: read.oneOf('STRATA_SANDBOX', ['auto', 'required', 'off'] as const, 'auto'),
   };
 }
 

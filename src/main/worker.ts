@@ -4,12 +4,13 @@ import { parseArgs } from 'node:util';
 import type { Settings } from '../config/settings.js';
 import { QUEUE_KINDS, type QueueKind } from '../queue/catalogue.js';
 import { connectRedis, type Redis } from '../queue/connection.js';
-import { findSandbox, type Sandbox } from '../qcow2/index.js';
+import type { Sandbox } from '../qcow2/index.js';
 import { PUSH_PATIENCE_MS, type ServiceDeps } from '../services/deps.js';
 import { StrataError } from '../shared/errors.js';
 import type { WorkerDeps } from '../workers/deps.js';
 import { HANDLERS } from '../workers/handlers.js';
 import { startWorker } from '../workers/startWorker.js';
+import { confineTools } from './confineTools.js';
 import { joinFleet } from './fleet.js';
 import { serveMetrics } from './metricsServer.js';
 import { preparePushExports } from './pushExports.js';
@@ -34,7 +35,9 @@ await runMain(log, async () => {
   const { answerMs } = settings;
   const redis = connectRedis({ url: settings.redisUrl ?? '' }, { use: 'worker', onError, answerMs });
   shutdown.onClose('worker redis', () => redis.disconnect());
-  const sandbox = kind === 'backup' ? await confineTools(scratch.path) : undefined;
+  // Only sources are foreign: what a repository holds, Strata wrote (docs/security.md).
+  const confinement = { mode: settings.sandbox, directory: scratch.path, log, metrics };
+  const sandbox = kind === 'backup' ? await confineTools(confinement) : undefined;
   const deps = depsOf(wiring, scratch.path, redis, sandbox);
   // Before the work begins: what is opened last is closed first, and nothing may come between a signal and the workers.
   await joinFleet(wiring, { role: `worker-${kind}`, metricsAddress: metricsServer.address });
@@ -72,17 +75,6 @@ function depsOf(wiring: Wiring, scratchDir: string, redis: Redis, sandbox: Sandb
     log,
     metrics: wiring.metrics,
   };
-}
-
-/** Only sources are foreign: what a repository holds, Strata wrote (docs/security.md). */
-async function confineTools(directory: string): Promise<Sandbox | undefined> {
-  const found = await findSandbox(directory);
-  if (found.sandbox) log.info({ as: found.sandbox.kind === 'root' ? 'nobody' : 'this user' }, 'sandbox');
-  else {
-    const without = 'QEMU tools parse sources with all rights of this worker: see docs/security.md';
-    log.warn({ reason: found.reason }, without);
-  }
-  return found.sandbox;
 }
 
 function queueKind(text: string | undefined): QueueKind {

@@ -15,6 +15,7 @@ export interface Metrics {
   trackerLies: Counter;
   sweeps: Counter<'what'>;
   running: Gauge<'kind'>;
+  toolsConfined: Gauge;
   webhookAttempts: Counter<'outcome'>;
   repositoryBytes: Gauge<'repository' | 'what'>;
   overdueChains: Gauge<'repository' | 'level'>;
@@ -108,6 +109,11 @@ function jobInstruments(registers: Registry[]) {
       name: 'strata_jobs_running',
       help: 'Jobs running in this process.',
       labelNames: ['kind'],
+      registers,
+    }),
+    toolsConfined: new Gauge({
+      name: 'strata_tools_confined',
+      help: 'Of a backup worker: 1 where QEMU tools parse sources in a sandbox, 0 where they have the rights of the worker.',
       registers,
     }),
   };

@@ -27,11 +27,16 @@ interface Served {
   options: ToolOptions;
   socketPath: string;
   removeSocket: () => Promise<void>;
-  uri: string;
 }
 
 /** The handle of a qemu-nbd that was just started. */
-export function nbdServer({ call, running, options, socketPath, removeSocket, uri }: Served): NbdServer {
+export function nbdServer({
+  call,
+  running,
+  options,
+  socketPath,
+  removeSocket,
+}: Served): Omit<NbdServer, 'uri'> {
   const late = (): Error => closeTimeout(call);
   let closing: Promise<void> | undefined;
   const watch = async (): Promise<void> => {
@@ -52,7 +57,7 @@ export function nbdServer({ call, running, options, socketPath, removeSocket, ur
       clear();
     }
   };
-  return { uri, socketPath, pid: running.pid ?? 0, exited, close: () => (closing ??= close()) };
+  return { socketPath, pid: running.pid ?? 0, exited, close: () => (closing ??= close()) };
 }
 
 /** A server never ends by itself: an exit that nobody asked for is a failure even with exit code 0. */

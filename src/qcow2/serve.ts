@@ -48,7 +48,8 @@ export async function serveImage(serve: ServeImage, options: ToolOptions = {}): 
   checkSocketPath(serve.socketPath);
   const ref: ImageRef = 'ref' in serve ? serve.ref : { type: 'file', path: serve.path, format: serve.format };
   const opened = openArgs(ref, 'tls0');
-  const { socketPath, socketDirectory, removeSocket } = await socketBox(serve.socketPath, opened.foreign);
+  const box = await socketBox(serve.socketPath, opened.foreign);
+  const { socketPath, socketDirectory, removeSocket } = box;
   const call: ToolCall = {
     tool: 'qemu-nbd',
     args: serveArgs({ ...serve, socketPath }, opened),
@@ -58,23 +59,16 @@ export async function serveImage(serve: ServeImage, options: ToolOptions = {}): 
   };
   const deadlineMs = options.deadlineMs ?? DEADLINES.serveStart;
   const running = await startOrRemove(call, options, removeSocket);
-  const server = nbdServer({
-    call,
-    running,
-    options,
-    socketPath,
-    removeSocket,
-    uri: nbdUnixUri(socketPath, serve.exportName ?? ''),
-  });
+  const server = nbdServer({ call, running, options, socketPath, removeSocket });
   try {
     await waitForGreeting(socketPath, server.exited, deadlineMs);
+    return { ...server, uri: nbdUnixUri(await box.address(), serve.exportName ?? '') };
   } catch (error) {
     running.stop(error instanceof Error ? error : new Error(String(error)));
     await running.exited;
     await removeSocket();
     throw error;
   }
-  return server;
 }
 
 /** The NBD URI of an export on a unix socket. */

@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import { prlimitArgs } from './limits.js';
-import { sandboxWords } from './sandbox/sandbox.js';
+import { sandboxLimits, sandboxWords } from './sandbox/sandbox.js';
 import type { ToolCall } from './toolCall.js';
 import type { ToolOptions } from './toolOptions.js';
 
@@ -23,7 +23,8 @@ export interface ToolCommand {
 export function toolCommand(call: ToolCall, options: ToolOptions): ToolCommand {
   const { tool, args, foreign, socketDirectory } = call;
   const words = ['--pdeathsig', 'KILL', '--'];
-  if (options.limits) words.push('prlimit', ...prlimitArgs(options.limits), '--');
+  const limits = [...(options.limits ? prlimitArgs(options.limits) : []), ...sandboxLimits(foreign)];
+  if (limits.length > 0) words.push('prlimit', ...limits, '--');
   // -t: a container may forbid I/O priorities; slower neighbours are then better than no backup.
   if (options.idle) words.push('ionice', '-c', '3', '-t');
   if (options.idle === true) words.push('nice', '-n', '19');

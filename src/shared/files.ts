@@ -3,6 +3,9 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
 import { errnoOf } from './errors.js';
 
+/** open(2) on Linux: a descriptor that names a file and does nothing with it; Node has no name for the flag. */
+export const O_PATH = 0o10000000;
+
 /** True or false only where the answer is certain; any other trouble is thrown, never taken for absence (invariant 6). */
 export async function fileExists(path: string): Promise<boolean> {
   try {

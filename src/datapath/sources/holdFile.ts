@@ -3,11 +3,10 @@ import { type FileHandle, lstat, open, readlink, statfs } from 'node:fs/promises
 import { basename } from 'node:path';
 import type { ForeignFile } from '../../qcow2/index.js';
 import { errnoOf, StrataError } from '../../shared/errors.js';
+import { O_PATH } from '../../shared/files.js';
 import { sourceReadError } from '../../shared/sourceReadError.js';
 import { allowedRealPath } from './paths.js';
 
-/** open(2) on Linux: a descriptor that names a file and does nothing with it; Node has no name for the flag. */
-const O_PATH = 0o10000000;
 const READABLE_BY_ALL = 0o004n;
 
 /**

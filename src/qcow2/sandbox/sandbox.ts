@@ -41,6 +41,11 @@ export function sandboxUser({ sandbox, files }: ForeignImage): number | undefine
   return files.some(({ readableBy }) => readableBy === 'worker') ? undefined : NOBODY;
 }
 
+/** A tool that reads writes no file: its socket's directory is on the host, and must not be filled up. */
+export function sandboxLimits(image: ForeignImage | undefined): string[] {
+  return image?.sandbox === undefined ? [] : ['--fsize=0', '--core=0'];
+}
+
 /**
  * The words that go before a tool's own command line to run it in the sandbox; none for an image without one.
  * The images are not bound: bwrap 0.8 resolves the source of a bind once more by name, and another file may be there. The

@@ -9,7 +9,7 @@ import { inWorkshop, layerJob, tool, type Workshop } from '../disks.js';
 
 const MIB = 1024 * 1024;
 const SECRET = Buffer.from('not of this disk');
-const ROUNDS = 16;
+const ROUNDS = 10;
 
 /** What may be said of a source that is exchanged all the time; nothing of it accuses the machine or the repository. */
 const REFUSALS = [
