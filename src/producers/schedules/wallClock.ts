@@ -1,3 +1,5 @@
+import { wallTime } from '../../shared/wallTime.js';
+
 /** A stretch of time in which the offset of a zone stays the same. All in milliseconds since 1970, UTC. */
 interface Stretch {
   from: number;
@@ -21,30 +23,12 @@ const DAY_MS = 86_400_000;
 const FARTHEST_MS = 16 * 3_600_000;
 
 /**
- * The wall clock of a time zone, read from Intl: its digits only, because the words that it has for offsets differ from
- * one release of ICU to the next.
+ * The wall clock of a time zone.
  * @param timeZone IANA name
  * @throws RangeError for a zone that Node does not know
  */
 export function wallClock(timeZone: string): WallClock {
-  const format = new Intl.DateTimeFormat('en-US', {
-    timeZone,
-    calendar: 'gregory',
-    numberingSystem: 'latn',
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
-    hour: 'numeric',
-    minute: 'numeric',
-    second: 'numeric',
-  });
-  const at = (instant: number): number => {
-    const parts: Partial<Record<Intl.DateTimeFormatPartTypes, number>> = {};
-    for (const { type, value } of format.formatToParts(instant)) parts[type] = Number(value);
-    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = parts;
-    return Date.UTC(year, month - 1, day, hour, minute, second) + (((instant % 1000) + 1000) % 1000);
-  };
+  const at = wallTime(timeZone);
   const offsetAt = (instant: number): number => at(instant) - instant;
   return {
     at,

@@ -1,3 +1,5 @@
+import { wallTime } from '../../shared/wallTime.js';
+
 /** The periods of the rules, from short to long. */
 export const PERIODS = ['hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
 export type Period = (typeof PERIODS)[number];
@@ -14,44 +16,20 @@ const DAY_MS = 86_400_000;
  * @throws RangeError for a zone that Node does not know
  */
 export function periodNames(timeZone: string): Record<Period, NamePeriod> {
-  const format = new Intl.DateTimeFormat('en-US', {
-    timeZone,
-    calendar: 'iso8601',
-    numberingSystem: 'latn',
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-  });
+  const wall = wallTime(timeZone);
   const local = (at: Date) => {
-    const parts = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, value]));
-    const { year = '', month = '', day = '', hour = '', minute = '', second = '' } = parts;
-    const wall = Date.UTC(
-      Number(year),
-      Number(month) - 1,
-      Number(day),
-      Number(hour),
-      Number(minute),
-      Number(second),
-    );
-    return { year, month, day, hour, offset: offsetText(wall - Math.floor(at.getTime() / 1000) * 1000) };
+    const shown = wall(at.getTime());
+    const [day = '', time = ''] = new Date(shown).toISOString().split('T');
+    const [year = '', month = ''] = day.split('-');
+    return { shown, year, month, day, hour: time.slice(0, 2), offset: offsetText(shown - at.getTime()) };
   };
   return {
     hourly: (at) => {
-      const { year, month, day, hour, offset } = local(at);
-      return `${year}-${month}-${day}T${hour}${offset}`;
+      const { day, hour, offset } = local(at);
+      return `${day}T${hour}${offset}`;
     },
-    daily: (at) => {
-      const { year, month, day } = local(at);
-      return `${year}-${month}-${day}`;
-    },
-    weekly: (at) => {
-      const { year, month, day } = local(at);
-      return isoWeek(Number(year), Number(month), Number(day));
-    },
+    daily: (at) => local(at).day,
+    weekly: (at) => isoWeek(local(at).shown),
     monthly: (at) => {
       const { year, month } = local(at);
       return `${year}-${month}`;
@@ -60,10 +38,7 @@ export function periodNames(timeZone: string): Record<Period, NamePeriod> {
   };
 }
 
-/**
- * An offset from UTC as `+HH:MM`. The text is our own: that of `Intl` differs by the host's version of ICU (76 says `GMT`
- * for UTC, 78 `GMT+00:00`), and names of periods are compared and shown.
- */
+/** An offset from UTC as `+HH:MM`; `offsetMs` is the wall clock less UTC. */
 function offsetText(offsetMs: number): string {
   const minutes = Math.round(Math.abs(offsetMs) / 60_000);
   const two = (n: number) => String(n).padStart(2, '0');
@@ -71,8 +46,8 @@ function offsetText(offsetMs: number): string {
 }
 
 /** ISO 8601, 2.2.10: a week belongs to the year that its Thursday lies in. */
-function isoWeek(year: number, month: number, day: number): string {
-  const date = Date.UTC(year, month - 1, day);
+function isoWeek(shown: number): string {
+  const date = Math.floor(shown / DAY_MS) * DAY_MS;
   const weekday = (new Date(date).getUTCDay() + 6) % 7;
   const thursday = new Date(date + (3 - weekday) * DAY_MS);
   const firstDay = Date.UTC(thursday.getUTCFullYear(), 0, 1);
