@@ -174,7 +174,7 @@ describe('An NBD source', () => {
       }
     }));
 
-  it('with a bad URI, an odd size or no such bitmap is refused with the field', () =>
+  it('with a bad URI or an odd size is refused with the field', () =>
     inRoot(async (shop) => {
       expect(await refusal(shop, { type: 'nbd', uri: 'http://x' })).to.deep.include({
         code: 'invalid_request',

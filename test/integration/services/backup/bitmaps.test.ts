@@ -115,6 +115,24 @@ describe('A backup by a dirty bitmap', () => {
     });
   }
 
+  it('never believes an inconsistent bitmap: QEMU does not serve it, and the disk served without it is compared', async () => {
+    await backUp('full');
+    // A writer that is killed while the bitmap is in use.
+    const writer = await startQemuNbd(path, '-f', 'qcow2');
+    try {
+      await runTool('qemu-io', '-f', 'raw', '-c', `write -q -P 18 ${MIB} ${MIB}`, writer.uri());
+    } finally {
+      writer.child.kill('SIGKILL');
+      await writer.stop();
+    }
+    const served = await startQemuNbd(path, '-r', '-f', 'qcow2', '-B', 'b0').then(async (server) => {
+      await server.stop();
+      return 'served';
+    }, String);
+    expect(served).to.match(/inconsistent/);
+    expect(await backUp('incremental', { offered: null })).to.include(compared('bitmap_missing'));
+  });
+
   it('fails with bitmap_missing, at once, where the request would rather have none than do without the bitmap', async () => {
     await backUp('full');
     const failed = await backUp('incremental', { offered: null, more: { on_broken_chain: 'fail' } });
