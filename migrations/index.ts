@@ -14,6 +14,7 @@ import { AddHoldChanges1795000000015 } from './1795000000015-AddHoldChanges.js';
 import { AddCatalogueIndexes1795000000040 } from './1795000000040-AddCatalogueIndexes.js';
 import { AddPolicyVerification1795000000048 } from './1795000000048-AddPolicyVerification.js';
 import { AddDamagedRestores1795000000055 } from './1795000000055-AddDamagedRestores.js';
+import { AddUncatalogued1796000000100 } from './1796000000100-AddUncatalogued.js';
 import { AddSizeChanges1796000000140 } from './1796000000140-AddSizeChanges.js';
 import { AddResourceClaims1796000000150 } from './1796000000150-AddResourceClaims.js';
 import { AddVmNames1796000000170 } from './1796000000170-AddVmNames.js';
@@ -36,6 +37,7 @@ export const MIGRATIONS = [
   AddCatalogueIndexes1795000000040,
   AddPolicyVerification1795000000048,
   AddDamagedRestores1795000000055,
+  AddUncatalogued1796000000100,
   AddSizeChanges1796000000140,
   AddResourceClaims1796000000150,
   AddVmNames1796000000170,

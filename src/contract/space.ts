@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { Bytes, closed, DiskId, nullable } from './common.js';
+import { Bytes, closed, DiskId, nullable, Time } from './common.js';
 
 export const ChainSpace = closed({
   chain_id: Type.String(),
@@ -23,6 +23,16 @@ export const RepositorySpace = closed({
     closed(
       { files: Type.Integer({ minimum: 0 }), bytes: Bytes('What they take') },
       'Null where the API does not mount it.',
+    ),
+  ),
+  uncatalogued: nullable(
+    closed(
+      {
+        files: Type.Integer({ minimum: 0 }),
+        bytes: Bytes('What they take'),
+        compared_at: Time('When catalogue and files were compared'),
+      },
+      'Images that `qemu-img` restores and the catalogue does not know, with their sidecars: no age removes them. Null before the first comparison.',
     ),
   ),
   chains: Type.Array(ChainSpace, { description: 'The largest first; at most 1000.' }),

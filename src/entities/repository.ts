@@ -79,6 +79,16 @@ export class Repository {
   @Column({ name: 'low_space_since', ...TIME, nullable: true })
   lowSpaceSince!: Date | null;
 
+  /** Files that the comparison of `compared_at` found and that the catalogue lacks: images that `qemu-img` restores, with their sidecars. */
+  @Column({ name: 'uncatalogued_files', type: 'int', nullable: true })
+  uncataloguedFiles!: number | null;
+
+  @Column({ name: 'uncatalogued_bytes', ...BIGINT, nullable: true })
+  uncataloguedBytes!: number | null;
+
+  @Column({ name: 'compared_at', ...TIME, nullable: true })
+  comparedAt!: Date | null;
+
   @Column({ name: 'created_at', ...TIME })
   createdAt!: Date;
 }

@@ -4,7 +4,7 @@ import { renderFields, renderTable } from './table.js';
 /** Draws what a repository holds, disk by disk. */
 export function renderSpace(
   name: string,
-  { chains, quarantine, ...space }: RepositorySpace,
+  { chains, quarantine, uncatalogued, ...space }: RepositorySpace,
   size: (bytes: number | null) => string,
 ): string {
   const sum = (bytes: (row: ChainSpace) => number) => chains.reduce((total, row) => total + bytes(row), 0);
@@ -19,6 +19,14 @@ export function renderSpace(
       'quarantine',
       quarantine ? `${size(quarantine.bytes)} in ${quarantine.files} files` : 'not mounted by the API',
     ],
+    ...(uncatalogued && uncatalogued.files > 0
+      ? [
+          [
+            'restorable with qemu-img, not in the catalogue',
+            `${size(uncatalogued.bytes)} in ${uncatalogued.files} files`,
+          ] as const,
+        ]
+      : []),
   ]);
   const table = renderTable(
     [

@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { inStatement } from '../transaction.js';
 import { select } from './page.js';
 
 /** What the files of one disk take, in bytes. */
@@ -11,6 +12,20 @@ export interface ChainSpace {
   pointsBytes: number;
   /** Of expired backups whose files are still there. */
   expiredBytes: number;
+}
+
+/** Notes what a comparison has found that the catalogue lacks. @throws database_unavailable */
+export async function noteUncatalogued(
+  ds: DataSource,
+  repositoryId: string,
+  { files, bytes }: { files: number; bytes: number },
+): Promise<void> {
+  await inStatement(() =>
+    ds.query(
+      'UPDATE repositories SET uncatalogued_files = ?, uncatalogued_bytes = ?, compared_at = UTC_TIMESTAMP(3) WHERE id = ?',
+      [files, bytes, repositoryId],
+    ),
+  );
 }
 
 /** Who holds what in a repository, the largest first. */

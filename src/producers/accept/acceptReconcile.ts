@@ -2,6 +2,7 @@ import type { EntityManager } from '../../db/database.js';
 import type { Delivery } from '../../db/jobs/kinds.js';
 import { lockChain } from '../../db/jobs/position.js';
 import { getRepository } from '../../db/stores/repositories.js';
+import { noteUncatalogued } from '../../db/stores/space.js';
 import {
   type Action,
   changesSomething,
@@ -54,6 +55,7 @@ export async function acceptReconcile(
     graceMs: GRACE_MS,
     signal: request.signal,
   });
+  await noteUncatalogued(deps.ds, repository.id, plan.restorable);
   const answer: ReconcileAnswer = {
     repository_id: repository.id,
     dry_run: request.dryRun,

@@ -7,6 +7,7 @@ import { assertRepository } from './marker.js';
 import { QUARANTINE_NAME } from './reconcile/scan.js';
 import {
   heldImages,
+  isOfNoCatalogue,
   type ImageOnDisk,
   isSetAside,
   listSetAside,
@@ -27,8 +28,6 @@ export interface Held {
 }
 
 const DAY_MS = 86_400_000;
-/** Why Strata set an image aside that no catalogue knew; every other reason says that the image is nobody's loss. */
-const OF_NO_CATALOGUE = [undefined, 'unknown_file', 'manifest_invalid', 'manifest_foreign'];
 
 /** Counts what is in a repository's quarantine. @throws repository_unavailable when the repository is not there */
 export async function countQuarantine(
@@ -96,7 +95,7 @@ async function judge(
   const whole = wholeImages(images);
   const live = new Set(images.filter((image) => !isSetAside(image)).map(({ file }) => file));
   const isRestorable = ({ path, file, qcow2 }: ImageOnDisk) =>
-    qcow2 && whole.has(path) && OF_NO_CATALOGUE.includes(reasons.get(path)) && !live.has(file);
+    qcow2 && whole.has(path) && isOfNoCatalogue(reasons.get(path)) && !live.has(file);
   const going = doomed.filter((image) => !isRestorable(image));
   const held = heldImages(images, new Set(going.map(({ path }) => path)));
   const unclear = unclearDirectories(images, new Set(going.map(({ path }) => path)));

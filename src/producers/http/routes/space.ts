@@ -1,4 +1,5 @@
 import { RepositoryParams, RepositorySpace } from '../../../contract/index.js';
+import type { Repository } from '../../../entities/index.js';
 import { getRepository } from '../../../db/stores/repositories.js';
 import { spaceOfChains } from '../../../db/stores/space.js';
 import { recordCapacity } from '../../../services/repository/capacity.js';
@@ -33,6 +34,7 @@ export function spaceRoutes(app: Api, deps: HttpDeps): void {
         available_bytes: repository.availableBytes,
         reserve_bytes: repository.minFreeBytes,
         quarantine,
+        uncatalogued: uncataloguedOf(repository),
         chains: chains.map((chain) => ({
           chain_id: chain.chainId,
           vm_context_id: chain.vmContextId,
@@ -45,6 +47,12 @@ export function spaceRoutes(app: Api, deps: HttpDeps): void {
       };
     },
   );
+}
+
+function uncataloguedOf(repository: Repository) {
+  const { uncataloguedFiles: files, uncataloguedBytes: bytes, comparedAt } = repository;
+  if (files === null || bytes === null || comparedAt === null) return null;
+  return { files, bytes, compared_at: comparedAt.toISOString() };
 }
 
 /** The repository as it is now where this host mounts it; else as it was seen last, without its quarantine. */

@@ -124,6 +124,8 @@ export const REASONS = {
   dead_partial: 'An attempt that lost its lease left it half-written.',
   // bring_back
   stands_in_quarantine: 'An image that stays stands on it: it gets its place back from the quarantine.',
+  restorable_in_quarantine:
+    'qemu-img restores it, and nobody has given it up: it gets its place back from the quarantine.',
   // write_manifest
   manifest_lost: 'The manifest of a catalogued backup is gone.',
   manifest_unusable: 'The manifest of a catalogued backup is malformed or does not match its checksum.',

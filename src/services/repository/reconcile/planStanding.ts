@@ -1,6 +1,13 @@
 import { basename, dirname, join } from 'node:path';
 import { sidecarsOf } from '../layout.js';
-import { heldImages, type ImageOnDisk, isSetAside, topsFirst, wholeImages } from '../standing/index.js';
+import {
+  heldImages,
+  type ImageOnDisk,
+  isOfNoCatalogue,
+  isSetAside,
+  topsFirst,
+  wholeImages,
+} from '../standing/index.js';
 import type { Action, DirectoryFacts, ReasonCode, SetAsideImage } from './facts.js';
 import type { Group, Verdict } from './planFiles.js';
 
@@ -79,49 +86,53 @@ export function inOrder(
 }
 
 /**
- * Images that lie in quarantine and on which an image here stands get their place back, with all below them: an earlier
- * release moved them, or somebody did by hand. Pure.
+ * Images in quarantine that get their place back, with all below them: those on which an image here stands, and those that
+ * `qemu-img` restores and nobody has given up. An earlier release moved them, or somebody did by hand. Pure.
  */
 export function planReturns(facts: DirectoryFacts): Action[] {
   const actions = new Map<string, Action>();
-  const open = facts.images.filter(({ path }) => dirname(path) === facts.directory);
+  const bringBack = (path: string, reason: ReasonCode): readonly SetAsideImage[] => {
+    if (actions.has(path)) return [];
+    const candidates = candidatesFor(facts, path);
+    if (candidates.length > 0) actions.set(path, toAction(facts, path, candidates.length, reason));
+    return candidates;
+  };
+  const open: ImageOnDisk[] = facts.images.filter(({ path }) => dirname(path) === facts.directory);
+  const taken = new Set(open.map(({ path }) => path));
+  const whole = wholeImages([...facts.images, ...facts.setAside]);
+  for (const { path, origin, reason } of facts.setAside) {
+    if (taken.has(origin) || !whole.has(path) || !isOfNoCatalogue(reason)) continue;
+    open.push(...bringBack(origin, 'restorable_in_quarantine'));
+  }
   for (let image = open.pop(); image !== undefined; image = open.pop()) {
-    for (const below of image.below) {
-      if (below.state !== 'missing' || actions.has(below.path)) continue;
-      const candidates = candidatesFor(facts, below.path);
-      if (candidates.length === 0) continue;
-      actions.set(below.path, toAction(facts, below.path, candidates));
-      open.push(...candidates);
-    }
+    for (const below of image.below)
+      if (below.state === 'missing') open.push(...bringBack(below.path, 'stands_in_quarantine'));
   }
   return [...actions.values()];
 }
 
 /** One for each file, not for each of its names. */
 function candidatesFor({ setAside }: DirectoryFacts, path: string): SetAsideImage[] {
-  const files = new Map(
-    setAside
-      .filter(
-        (image) => isSetAside(image) && image.origin === path && image.reason !== REPLACED && image.qcow2,
-      )
-      .map((image) => [image.file, image]),
+  const fit = setAside.filter(
+    (image) => isSetAside(image) && image.origin === path && image.reason !== REPLACED && image.qcow2,
   );
-  return [...files.values()];
+  return [...new Map(fit.map((image) => [image.file, image])).values()];
 }
 
 function toAction(
   { chain, directory }: DirectoryFacts,
   path: string,
-  candidates: readonly SetAsideImage[],
+  candidates: number,
+  reason: ReasonCode,
 ): Action {
-  const about = (action: Action['action'], reason: ReasonCode): Action => ({
+  const about = (action: Action['action'], why: ReasonCode): Action => ({
     action,
-    reason,
+    reason: why,
     chain_id: chain?.id ?? null,
     backup_id: null,
     file: join(directory, basename(path)),
   });
-  if (candidates.length > 1) return about('leave', 'several_in_quarantine');
+  if (candidates > 1) return about('leave', 'several_in_quarantine');
   if (!chain) return about('leave', 'no_chain');
-  return chain.busy ? about('leave', 'chain_busy') : about('bring_back', 'stands_in_quarantine');
+  return chain.busy ? about('leave', 'chain_busy') : about('bring_back', reason);
 }

@@ -2,4 +2,4 @@ export { type Below, type ImageOnDisk, isSetAside } from './facts.js';
 export { readAllImages } from './readAllImages.js';
 export { readImages, readPlaces } from './readImages.js';
 export { assertNothingStandsOn, heldImages, topsFirst, wholeImages } from './rule.js';
-export { listSetAside, quarantineDays, readSetAside, type SetAside } from './setAside.js';
+export { isOfNoCatalogue, listSetAside, quarantineDays, readSetAside, type SetAside } from './setAside.js';

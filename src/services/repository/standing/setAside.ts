@@ -58,6 +58,14 @@ export async function listSetAside(
   return found;
 }
 
+/** Why Strata has set an image aside that no catalogue knew; every other reason says that the image is nobody's loss. */
+const OF_NO_CATALOGUE = [undefined, 'unknown_file', 'manifest_invalid', 'manifest_foreign', 'id_of_known'];
+
+/** True where nobody has said that the backup is not wanted; without a note nobody has said anything. */
+export function isOfNoCatalogue(reason: string | undefined): boolean {
+  return OF_NO_CATALOGUE.includes(reason);
+}
+
 /** The images among them. */
 export function readSetAside(
   root: string,

@@ -116,6 +116,9 @@ for (const damage of ['removed', 'swapped'] satisfies Damage[]) {
       );
       expect(said).to.contain('restorable');
       expect(said).not.to.match(/^quarantine/m);
+      expect(await strata('space', 'main')).to.match(
+        /restorable with qemu-img, not in the catalogue +\S+ \S+ in \d+ files/,
+      );
     });
 
     it('costs no restore point, however often the keeper compares and however long it waits', async () => {

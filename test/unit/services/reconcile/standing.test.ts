@@ -161,13 +161,23 @@ describe('The plan of a reconciliation: what qemu-img restores', () => {
     const aside = [setAside('y', missing('x')), setAside('x', 'b1')];
     expect(planned({ images, setAside: aside, unknown: unknown('z') })).to.deep.equal([
       'leave restorable z.qcow2',
-      'bring_back stands_in_quarantine y.qcow2',
-      'bring_back stands_in_quarantine x.qcow2',
+      'bring_back restorable_in_quarantine y.qcow2',
+      'bring_back restorable_in_quarantine x.qcow2',
     ]);
     const two = [...aside, { ...setAside('y', missing('x')), file: 'another' }];
     expect(planned({ images, setAside: two, unknown: unknown('z') })[1]).to.equal(
       'leave several_in_quarantine y.qcow2',
     );
+    const ended = aside.map((image) => ({ ...image, reason: 'of_ended_job' }));
+    expect(planned({ images, setAside: ended, unknown: unknown('z') })).to.deep.equal([
+      'leave restorable z.qcow2',
+      'bring_back stands_in_quarantine y.qcow2',
+      'bring_back stands_in_quarantine x.qcow2',
+    ]);
+    expect(planned({ images: [known], setAside: ended })).to.deep.equal([]);
+    expect(
+      planned({ images: [known, image('x', 'b1')], setAside: aside.slice(1), unknown: unknown('x') }),
+    ).to.deep.equal(['leave restorable x.qcow2']);
     const healed = [{ ...setAside('y', missing('x')), reason: 'healed' }];
     expect(planned({ images, setAside: healed, unknown: unknown('z') })).to.deep.equal([
       'quarantine unknown_file z.qcow2',
