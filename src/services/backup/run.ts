@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type OpenSource, openSource, type SourceSpec } from '../../datapath/index.js';
 import { noteSeenSize } from '../../db/jobs/seenSize.js';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
-import { claimPath } from '../chain/claimStorage.js';
+import { claimSource } from '../chain/claimStorage.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { ReportProgress, ServiceDeps } from '../deps.js';
 import { makeDirectory, removeDirectories } from '../repository/durable.js';
@@ -100,7 +100,7 @@ async function runPull(input: Begun, spec: SourceSpec): Promise<BackupOutcome> {
   let outcome: BackupOutcome;
   try {
     // What a restore writes over is not read: it would be neither the one nor the other.
-    if (source.imageRef.type === 'file') await claimPath(deps.ds, held, source.imageRef.path, 'read');
+    await claimSource(deps.ds, held, source);
     const sizeChanges = await noteSeenSize(deps.ds, held.lease, context.job, source.sizeBytes);
     checkSize(context, source);
     const attempt = { ...input, virtualSize: source.sizeBytes };

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { kernelId, storageIds } from '../../datapath/index.js';
+import { kernelId, type OpenSource, storageIds } from '../../datapath/index.js';
 import type { DataSource } from '../../db/database.js';
 import { type Claimant, claimStorage } from '../../db/jobs/claims.js';
 import type { ClaimMode } from '../../entities/index.js';
@@ -24,6 +24,15 @@ export async function claimPath(
   const wanted = { kernel: await kernelId(), storage: await storageIds(path), mode };
   const other = await claimStorage(ds, lease, wanted);
   if (other) throw busy(other, mode, shown);
+}
+
+/** The same of all files that an image from outside is made of, by what is open and not by what its paths lead to now. */
+export async function claimSource(ds: DataSource, held: HeldLease, source: OpenSource): Promise<void> {
+  const { imageRef } = source;
+  if (imageRef.type !== 'file') return;
+  const files = imageRef.foreign?.files ?? [];
+  for (const { fd, path } of files) await claimPath(ds, held, `/proc/self/fd/${fd}`, 'read', path);
+  if (files.length === 0) await claimPath(ds, held, imageRef.path, 'read');
 }
 
 /** The same for a file that is still to be made: its name in its directory. @throws target_in_use */

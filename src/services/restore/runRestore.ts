@@ -174,7 +174,9 @@ async function restoreToDevice(
   await letBackupsGoFirst(attempt, plan.path);
   await fromImages(request, () => assertRecordedChain(request.images, held.signal));
   await claimPath(deps.ds, held, plan.path, 'write');
-  const device = await holdDevice(plan.path);
+  const device = await holdDevice(plan.path).catch((error: unknown) => {
+    throw perhapsOwn(held, error);
+  });
   try {
     const target = { path: device.path, shown: plan.path };
     await onTarget(target, () => assertDeviceHolds(device.path, plan.path, request.virtualSize, held.signal));
@@ -184,6 +186,16 @@ async function restoreToDevice(
   } finally {
     await device.close();
   }
+}
+
+/**
+ * A worker that was frozen in an earlier attempt still holds the device: the restore must not fail for itself, and waits as
+ * long as it may.
+ */
+function perhapsOwn({ lease }: HeldLease, error: unknown): unknown {
+  if (lease.deaths === 0 || !isStrataError(error, 'target_in_use')) return error;
+  const message = `${error.message} Perhaps that is an earlier attempt of this restore, whose worker stands still.`;
+  return new StrataError('resource_busy', message, { cause: error, details: error.details });
 }
 
 function write(

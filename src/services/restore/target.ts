@@ -32,9 +32,21 @@ export interface TargetRules {
 /**
  * Looks at a restore's target, and refuses one that is outside of the allowed directories, or in a repository, by where it
  * really is. Whether it is a device decides what is there, and not its name.
- * @throws path_not_allowed, or invalid_request when the directory does not exist
+ * @throws path_not_allowed, or invalid_request when the directory does not exist; target_changed
  */
 export async function inspectTarget(path: string, rules: TargetRules): Promise<TargetFacts> {
+  try {
+    return await inspect(path, rules);
+  } catch (error) {
+    if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '')) throw error;
+    throw new StrataError('target_changed', `${path} was exchanged while it was looked at.`, {
+      ...FIELD,
+      cause: error,
+    });
+  }
+}
+
+async function inspect(path: string, rules: TargetRules): Promise<TargetFacts> {
   const name = basename(path);
   if (!isAbsolute(path) || path.includes('\0') || path.endsWith(sep) || ['', '.', '..'].includes(name)) {
     throw new StrataError('path_not_allowed', 'The target is the absolute path of a file.', FIELD);

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect } from 'chai';
-import { mkdir, mkdtemp, readFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, mkdtemp, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PLAIN_CHAIN } from '../../../helpers/chainFixture.js';
 import { codeOf } from '../../../helpers/codeOf.js';
@@ -160,6 +161,22 @@ describe('a restore to a block device', function () {
       'restoring mkswap refused',
       'restoring mkfs.ext4 refused',
     ]);
+  });
+
+  it('does not fail for an earlier attempt of itself, whose worker was frozen: it waits', async () => {
+    const jobId = await bench.add({ path: device.path });
+    const frozen = await open(device.path, constants.O_RDWR | constants.O_EXCL);
+    const again = (deaths: number) =>
+      codeOf(
+        bench.attempt(jobId, {
+          roots: ['/dev'],
+          held: (held) => ({ ...held, lease: { ...held.lease, deaths } }),
+        }),
+      );
+    expect(await again(0)).to.equal('target_in_use');
+    expect(await again(1)).to.equal('resource_busy');
+    await frozen.close();
+    expect(await again(1)).to.equal('no error');
   });
 
   it('takes what a name leads to for what it is: a node in another directory is a device, /dev/shm holds files', async () => {

@@ -5,6 +5,7 @@ import { codeOf } from '../../../helpers/codeOf.js';
 import { type ChainFixture, buildChain, PLAIN_CHAIN } from '../../../helpers/chainFixture.js';
 import { loopOver } from '../../../helpers/loopDevices.js';
 import { unmountBelow } from '../../../helpers/mounts.js';
+import { startSwapper } from '../../../helpers/swapper.js';
 import { runTool } from '../../../helpers/runTool.js';
 import { openBench, type RestoreBench } from './support.js';
 
@@ -176,6 +177,30 @@ describe('a restore lands nowhere else', function () {
       expect(await readFile(join(outside, 'x.raw'), 'utf8')).to.equal('precious');
       expect(await readdir(bench.target)).to.deep.equal(['x.raw']);
       expect((await readFile(path)).equals(bench.at(4).content)).to.equal(true);
+    });
+
+    it('exchanged all the time by another program, it gets the whole result or none, and the link leads to nothing', async () => {
+      const inner = join(bench.target, 'inner');
+      const link = join(bench.target, 'link');
+      await mkdir(inner);
+      await symlink(outside, link);
+      const codes: string[] = [];
+      const completed: string[] = [];
+      const swapper = await startSwapper(inner, link);
+      try {
+        for (let round = 0; round < 12; round++) {
+          const name = `x-${round}.raw`;
+          const code = await codeOf(bench.restore({ path: join(inner, name) }));
+          codes.push(code);
+          if (code === 'no error') completed.push(name);
+        }
+      } finally {
+        await swapper.stop();
+      }
+      const allowed = ['no error', 'target_changed', 'path_not_allowed', 'invalid_request'];
+      expect(allowed).to.include.members(codes);
+      expect(await readdir(outside)).to.deep.equal([]);
+      expect((await readdir(inner)).toSorted(), codes.join(' ')).to.deep.equal(completed.toSorted());
     });
 
     it('a link in the place of what a dead attempt has left is not followed to be removed', async () => {
