@@ -171,6 +171,17 @@ describe('a restore that goes wrong accuses the side that is wrong:', function (
     });
   }
 
+  it('the device where it loses what it was given, although the kernel still remembers that', async () => {
+    const device = await openDisk(
+      '--blockdev',
+      `driver=null-co,node-name=disk,size=${32 * MIB},read-zeroes=on`,
+    );
+    const error = await failure({ path: device, roots: ['/dev'] });
+    expect(error.code, error.message).to.equal('target_unreliable');
+    expect(error.message).to.contain('read once more, and is right');
+    expect(await isAccused(4)).to.equal(false);
+  });
+
   it('the directory where it takes no file, and not the repository, which a job would wait for', async () => {
     const point = join(bench.target, 'read-only');
     await mkdir(point);
