@@ -26,9 +26,14 @@ const FIRST_BACKOFF_MS = 2_000;
 const LONGEST_BACKOFF_MS = 60_000;
 /** A job that waits asks ever more rarely: a full that does not fit must not fill the repository every few seconds. */
 const SHORTEST_WAIT_MS = 15_000;
-/** What ends at any moment and is cheap to ask for: a port, an agent, a backup that goes first. */
+/** What ends at any moment and is cheap to ask for: a port, an agent, a backup that goes first, another job at the same device. */
 const SHORT_WAIT_MS = 5_000;
-const SHORT_WAITS: readonly ErrorCode[] = ['push_ports_exhausted', 'push_agent_awaited', 'backup_goes_first'];
+const SHORT_WAITS: readonly ErrorCode[] = [
+  'push_ports_exhausted',
+  'push_agent_awaited',
+  'backup_goes_first',
+  'resource_busy',
+];
 
 /** Pure: from an error to what the queue does with its job. */
 export function decideFailure(facts: FailureFacts): FailureDecision {
