@@ -1,5 +1,7 @@
+import { basename } from 'node:path';
 import type { DataSource } from '../../../db/database.js';
 import { select } from '../../../db/stores/page.js';
+import { secondsOfName } from '../layout.js';
 import type { FoundDisk } from './facts.js';
 import type { Neighbours } from './reconstruct.js';
 
@@ -16,9 +18,11 @@ export async function neighboursOf(
   const others = disks.filter(({ diskId }) => diskId !== found.diskId).flatMap(({ backups }) => backups);
   const points = new Map<number, { id: string; createdAt: string }>();
   const ambiguous = new Set<number>();
-  for (const { manifest } of others) {
+  for (const { manifest, path } of others) {
     const { restore_point_id: id, created_at: createdAt } = manifest;
-    const second = Math.floor(Date.parse(createdAt) / 1000);
+    // That of the name: where two instants share a second, the names of all disks have moved on alike.
+    const second = secondsOfName(basename(path));
+    if (second === undefined) continue;
     const known = points.get(second);
     if (known !== undefined && known.id !== id) ambiguous.add(second);
     points.set(second, { id, createdAt });

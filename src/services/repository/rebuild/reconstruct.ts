@@ -16,7 +16,7 @@ import { isLink } from './plan.js';
 export interface Neighbours {
   vmName: string;
   upstreamId: string;
-  /** Restore points of the VM's other disks, by the second of their instant. */
+  /** Restore points of the VM's other disks, by the seconds in the names of their files. */
   points: ReadonlyMap<number, { id: string; createdAt: string }>;
 }
 

@@ -21,6 +21,7 @@ const NOT_IN_MANIFESTS = [
   'completedAt',
   'request',
   'progress',
+  'sizeChanges',
   'createdAt',
 ];
 
@@ -165,6 +166,34 @@ describe('The rebuilding of the catalogue from the files', () => {
     await fleet.suite.ds.query('DELETE FROM backup_jobs WHERE id = ?', [last]);
     expect(await rebuild()).to.include({ inserted: 1, existing: 9 });
     expect(await rows()).to.deep.equal(before);
+  });
+
+  it('gives a backup whose manifest is lost its place and its restore point again, by the other disk', async () => {
+    const { ds } = fleet.suite;
+    const second = points.filter(({ diskId }) => diskId === 0)[1]?.id ?? '';
+    const one = () => ds.getRepository(BackupJob).findOneByOrFail({ id: second });
+    const before = await one();
+    const { manifest } = sidecarsOf(join(fleet.repositoryRoot, before.repositoryPath ?? ''));
+    await rename(manifest, `${manifest}.away`);
+    await dropCatalogue();
+    const { inserted, problems } = await rebuild();
+    expect(problems.map(({ severity, reason }) => `${severity} ${reason}`)).to.deep.equal([
+      'warning manifest_rebuilt',
+    ]);
+    expect(inserted).to.equal(10);
+    const names = [
+      'seq',
+      'restorePointId',
+      'parentBackupId',
+      'backupType',
+      'contentId',
+      'virtualSize',
+      'sizeBytes',
+    ] as const;
+    const after = await one();
+    for (const name of names) expect(after[name], name).to.equal(before[name]);
+    expect(after).to.include({ health: 'suspect', changeId: null });
+    await rename(`${manifest}.away`, manifest);
   });
 
   it('says what it cannot take in, and takes in the rest', async () => {
