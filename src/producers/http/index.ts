@@ -2,12 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
-import { StrataError } from '../../shared/errors.js';
 import { escapeInvisibleJson } from '../../shared/invisible.js';
 import { requireTokens } from './auth.js';
 import { showQueues } from './board.js';
 import type { Api, HttpDeps } from './deps.js';
 import { drainOnClose } from './drain.js';
+import { refuseOtherMethods } from './methods.js';
+import { answerOncePerKey } from './oncePerKey.js';
 import { describeApi } from './openapi.js';
 import { rawProblem, sendProblem } from './problem.js';
 import { backupRoutes } from './routes/backups.js';
@@ -51,6 +52,8 @@ export function createHttpServer(deps: HttpDeps): Api {
   drainOnClose(app);
   addSecurityHeaders(app);
   requireTokens(app, tokens);
+  refuseOtherMethods(app);
+  answerOncePerKey(app, deps);
   describeApi(app);
   showQueues(app, deps);
   // Within a plugin, so that the description, which is one itself, is there before the routes that it describes.
@@ -101,13 +104,6 @@ function createServer(deps: HttpDeps): Api {
   // Answers are typed by their schemas when they are built, and checked against them by the tests.
   app.setSerializerCompiler(() => (answer) => escapeInvisibleJson(JSON.stringify(answer)));
   app.setErrorHandler(sendProblem);
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(
-      new StrataError('not_found', `There is no ${request.method} ${request.url}.`),
-      request,
-      reply,
-    ),
-  );
   return app;
 }
 

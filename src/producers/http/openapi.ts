@@ -7,7 +7,9 @@ const DESCRIPTION = `Backs up VM disks into QCOW2 backing-file chains.
 
 Send \`Authorization: Bearer <token>\` with every call. This page and Bull Board at \`/queues\` also take the token as the
 password of the browser's login, with any user name. Errors are problem details (RFC 9457); their \`code\` is one of
-docs/errors.md. Sizes are in bytes, times ISO 8601 in UTC. A POST that creates work takes an \`Idempotency-Key\`.`;
+docs/errors.md. Sizes are in bytes, times ISO 8601 in UTC. Every POST and DELETE takes an
+\`Idempotency-Key\`: the same request with the same key is done once and answered the same for 7 days; with the key of another
+request it is refused (422).`;
 
 interface Operation {
   responses?: Record<string, unknown>;
@@ -21,10 +23,9 @@ const IDEMPOTENCY_KEY = {
   name: 'Idempotency-Key',
   required: false,
   schema: { type: 'string', minLength: 1, maxLength: 191 },
-  description: 'The same request with the same key is accepted once, and answered the same.',
+  description:
+    'The same request with the same key is accepted once, and answered the same; another one with it is refused.',
 };
-/** Calls that create work. */
-const TAKES_KEY = ['/backups', '/restores', '/chains/{chain_id}/validate'].map((path) => API_PREFIX + path);
 
 /** The description of the API, made from the routes' schemas, and a page to read it. Register before the routes. */
 export function describeApi(app: Api): void {
@@ -79,7 +80,7 @@ function complete(path: string, method: string, operation: Operation): Operation
     .replace(API_PREFIX, '')
     .split(/[^A-Za-z]+/)
     .filter((word) => word !== '');
-  const takesKey = method === 'post' && TAKES_KEY.includes(path);
+  const takesKey = method === 'post' || method === 'delete';
   return {
     ...operation,
     operationId: [method, ...words]

@@ -34,7 +34,7 @@ export function backupRoutes(app: Api, deps: HttpDeps): void {
         body: BackupCreate,
         response: { 202: BackupAccepted },
       },
-      config: { access: 'operator' },
+      config: { access: 'operator', ownKey: true },
     },
     async (request, reply) => {
       const accepted = await acceptBackup(deps, request.body, idempotencyOf(request));

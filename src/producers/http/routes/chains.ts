@@ -81,7 +81,7 @@ function validateRoute(app: Api, deps: HttpDeps): void {
         body: ChainValidate,
         response: { 202: ValidationAccepted },
       },
-      config: { access: 'operator' },
+      config: { access: 'operator', ownKey: true },
     },
     async (request, reply) => {
       const wanted = { chainId: request.params.chain_id, level: request.body.level };
@@ -103,7 +103,7 @@ function consolidateRoutes(app: Api, deps: HttpDeps): void {
         body: ChainConsolidate,
         response: { 200: Consolidation, 202: Consolidation },
       },
-      config: { access: 'admin' },
+      config: { access: 'admin', ownKey: true },
     },
     async (request, reply) => {
       const { keep, dry_run: dryRun = false } = request.body;
@@ -124,7 +124,7 @@ function consolidateRoutes(app: Api, deps: HttpDeps): void {
         body: NoBody,
         response: { 202: ValidationAccepted },
       },
-      config: { access: 'operator' },
+      config: { access: 'operator', ownKey: true },
     },
     async (request, reply) => {
       const accepted = await acceptSyntheticFull(deps, request.params.chain_id, idempotencyOf(request));

@@ -28,7 +28,7 @@ export function removalRoutes(app: Api, deps: HttpDeps): void {
         querystring: RemovalQuery,
         response,
       },
-      config: { access: 'admin' },
+      config: { access: 'admin', ownKey: true },
     },
     async (request, reply) => remove(deps, request, reply, { kind: 'backup', id: request.params.backup_id }),
   );
@@ -42,7 +42,7 @@ export function removalRoutes(app: Api, deps: HttpDeps): void {
         querystring: RemovalQuery,
         response,
       },
-      config: { access: 'admin' },
+      config: { access: 'admin', ownKey: true },
     },
     async (request, reply) => remove(deps, request, reply, { kind: 'restore_point', id: request.params.id }),
   );
@@ -62,7 +62,7 @@ function contentRoutes(app: Api, deps: HttpDeps): void {
         querystring: RemovalQuery,
         response,
       },
-      config: { access: 'admin' },
+      config: { access: 'admin', ownKey: true },
     },
     async (request, reply) => remove(deps, request, reply, { kind: 'vm', id: request.params.vm_context_id }),
   );
@@ -77,7 +77,7 @@ function contentRoutes(app: Api, deps: HttpDeps): void {
         querystring: RemovalQuery,
         response,
       },
-      config: { access: 'admin' },
+      config: { access: 'admin', ownKey: true },
     },
     async (request, reply) => remove(deps, request, reply, { kind: 'repository', id: request.params.id }),
   );

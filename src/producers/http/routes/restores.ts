@@ -24,7 +24,7 @@ export function restoreRoutes(app: Api, deps: HttpDeps): void {
     PATH,
     {
       schema: { tags, summary: 'Restore a backup', body: RestoreCreate, response: { 202: RestoreAccepted } },
-      config: { access: 'operator' },
+      config: { access: 'operator', ownKey: true },
     },
     async (request, reply) => {
       const accepted = await acceptRestore(deps, request.body, idempotencyOf(request));

@@ -35,7 +35,7 @@ export function upkeepRoutes(app: Api, deps: HttpDeps): void {
         body: RepositoryReconcile,
         response: { 200: ReconcileReport, 202: ReconcileReport },
       },
-      config: { access: 'admin' },
+      config: { access: 'admin', ownKey: true },
     },
     async (request, reply) => {
       const dryRun = request.body.dry_run ?? false;

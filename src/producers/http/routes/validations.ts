@@ -13,7 +13,7 @@ import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
 
 const response = { 202: ValidationsAccepted };
-const config = { access: 'operator' } as const;
+const config = { access: 'operator', ownKey: true } as const;
 const description =
   'One job for each chain that has backups; a chain that has such a validation open keeps that one.';
 
