@@ -39,12 +39,23 @@ export async function connect(io: CliIo, options: ConnectionOptions): Promise<St
       `There is no address of an API: nothing was started in ${dataDirectory(io)}.`,
     );
   }
+  checkAddress(url);
   const fileToken = file?.url === url ? file.token : undefined;
   const token = options.token ?? (io.env['STRATA_TOKEN'] || undefined) ?? fileToken;
   if (token === undefined) {
     throw new StrataError('unauthorized', `There is no token for ${url}: give --token or set STRATA_TOKEN.`);
   }
   return createClient({ baseUrl: url, token, clock: io.clock, ...(io.fetch ? { fetch: io.fetch } : {}) });
+}
+
+/** @throws invalid_request for an address without its scheme: nobody should be asked for a token before that */
+function checkAddress(url: string): void {
+  if (/^https?:\/\/[^/]/i.test(url)) return;
+  const rest = /^(?:https?:\/*)?([^/:\s]+(?::\d+)?(?:\/\S*)?)$/i.exec(url)?.[1];
+  const remedy = rest === undefined ? 'http://HOST:PORT' : `http://${rest}`;
+  throw new StrataError('invalid_request', `"${url}" is no address of an API: write ${remedy}.`, {
+    field: 'url',
+  });
 }
 
 /**

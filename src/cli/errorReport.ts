@@ -29,7 +29,7 @@ const HINTS: Partial<Record<ErrorCode, string | ((error: StrataError) => string 
 function pathHint({ fields }: StrataError): string | undefined {
   const source = 'Allow a source with: strata up --allow PATH (or STRATA_SOURCE_ROOTS).';
   const target =
-    'Restores write below STRATA_RESTORE_ROOTS only: by default the directory `restores` in the data directory.';
+    'Restores write below STRATA_RESTORE_ROOTS only: by default the directory `restores` in the data directory. Set the variable (paths with commas between) and run: strata up.';
   const field = fields[0]?.field;
   if (field === undefined) return `${source} ${target}`;
   if (field.startsWith('target')) return target;

@@ -8,6 +8,7 @@ import {
   type Webhook,
 } from '../client/index.js';
 import { isStrataError, StrataError } from '../shared/errors.js';
+import { nearestNames } from './nearestNames.js';
 
 /**
  * Finds the VM that a user means by its name, or by its context id.
@@ -37,14 +38,43 @@ export async function findVm(
 }
 
 async function findVmById(client: StrataClient, id: string, signal: AbortSignal): Promise<Vm> {
-  const missing = new StrataError('not_found', `There is no VM named ${id}.`, { field: 'vm' });
   // The API refuses what cannot be an id before it looks.
-  if (!/^[A-Za-z0-9._-]{1,191}$/.test(id)) throw missing;
+  if (!/^[A-Za-z0-9._-]{1,191}$/.test(id)) throw await missingVm(client, id, signal);
   try {
     return await client.vms.get(id, { signal });
   } catch (error) {
-    throw isStrataError(error, 'not_found') ? missing : error;
+    throw isStrataError(error, 'not_found') ? await missingVm(client, id, signal) : error;
   }
+}
+
+/** VMs among which a name that is nearly right is looked for. */
+const MOST_LOOKED_AT = 500;
+
+async function missingVm(client: StrataClient, name: string, signal: AbortSignal): Promise<StrataError> {
+  const { items } = await client.vms.list({ limit: MOST_LOOKED_AT }, { signal });
+  const renamed = items.find((vm) => vm.previous_name === name);
+  const near = nearestNames(
+    name,
+    items.map((vm) => vm.vm_name),
+  );
+  const meant = renamed
+    ? ` It is called ${renamed.vm_name} now.`
+    : near.length > 0
+      ? ` Did you mean ${near.join(', ')}?`
+      : '';
+  const message = `There is no VM named ${name}.${meant} All of them: strata vm list.`;
+  return new StrataError('not_found', message, { field: 'vm' });
+}
+
+/** The disk of a VM that a user means. @throws not_found, with the disks that there are */
+export function findDisk(vm: Vm, diskId: number): Vm['disks'][number] {
+  const disk = vm.disks.find((candidate) => candidate.disk_id === diskId);
+  if (disk) return disk;
+  const ids = vm.disks.map((candidate) => candidate.disk_id);
+  const there = ids.length === 0 ? 'no disks' : `${ids.length === 1 ? 'disk' : 'disks'} ${ids.join(', ')}`;
+  throw new StrataError('not_found', `${vm.vm_name} has no disk ${diskId}; it has ${there}.`, {
+    field: 'disk',
+  });
 }
 
 /** Finds a repository by id or name. @throws not_found */

@@ -55,7 +55,7 @@ export function slug(name: string): string {
 
 /** Checks a text of the caller's own, such as an upstream's id: no control characters, no half characters, no blank at the end. */
 export function checkText(text: string, field: string): string {
-  if (/\p{C}/u.test(text) || /\s$/u.test(text)) {
+  if (NO_NAME.test(text) || /\s$/u.test(text)) {
     throw new StrataError('invalid_name', 'The text has no control characters and no blank at its end.', {
       field,
     });

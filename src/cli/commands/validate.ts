@@ -6,7 +6,7 @@ import { parseDiskId } from '../diskSpec.js';
 import { failureOf, followJob } from '../followJob.js';
 import { refuseIdle } from '../idleOptions.js';
 import type { CliIo } from '../io.js';
-import { findVm } from '../lookUp.js';
+import { findDisk, findVm } from '../lookUp.js';
 import { readValidation, renderValidation } from '../render/validation.js';
 import { validateMany } from '../validateMany.js';
 
@@ -87,7 +87,7 @@ async function findChain(
   if (isChainId(target, disk)) return target;
   const diskId = parseDiskId(disk ?? '0');
   const vm = await findVm(client, target, { repo: options.repo, signal });
-  const chainId = vm.disks.find((candidate) => candidate.disk_id === diskId)?.chain_id;
+  const chainId = findDisk(vm, diskId).chain_id;
   if (chainId) return chainId;
   throw new StrataError('not_found', `Disk ${diskId} of ${vm.vm_name} has no chain yet.`, { field: 'disk' });
 }

@@ -7,7 +7,7 @@ export function checkSize(sizeBytes: number, field: string): number {
   if (sizeBytes > 0 && sizeBytes % 512 === 0) return sizeBytes;
   throw new StrataError(
     'size_not_aligned',
-    `A disk of ${sizeBytes} bytes is not a positive multiple of 512 bytes.`,
+    `A disk of ${sizeBytes} bytes is not a positive multiple of 512 bytes, as every disk of a hypervisor is: is it the whole disk? A raw file can be filled up with zeros (truncate --size %512 FILE).`,
     { field },
   );
 }

@@ -55,5 +55,9 @@ async function isAbsent(path: string): Promise<boolean> {
 }
 
 function notAllowed(field: string): StrataError {
-  return new StrataError('path_not_allowed', 'The path is not under one of the allowed roots.', { field });
+  return new StrataError(
+    'path_not_allowed',
+    'The path, with its links resolved, is not below STRATA_SOURCE_ROOTS; strata up --allow PATH allows more.',
+    { field },
+  );
 }

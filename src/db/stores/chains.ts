@@ -49,7 +49,20 @@ export async function getChainOfDisk(
   diskId: number,
 ): Promise<ChainFacts> {
   const chain = await read(() => ds.getRepository(BackupChain).findOneBy({ vmContextId, diskId }));
+  if (!chain) throw await noSuchDisk(ds, vmContextId, diskId);
   return one(ds, chain, `chain of disk ${diskId} of VM ${vmContextId}`);
+}
+
+/** Whoever names a disk that there is not has mostly meant another one. */
+async function noSuchDisk(ds: DataSource, vmContextId: string, diskId: number): Promise<StrataError> {
+  const rows = await select<{ disk_id: number }>(
+    ds,
+    'SELECT disk_id FROM backup_chains WHERE vm_context_id = ? ORDER BY disk_id',
+    [vmContextId],
+  );
+  const ids = rows.map(({ disk_id }) => disk_id).join(', ');
+  const others = rows.length === 0 ? 'no disk' : `${rows.length === 1 ? 'disk' : 'disks'} ${ids}`;
+  return new StrataError('not_found', `VM ${vmContextId} has no disk ${diskId}; it has ${others}.`);
 }
 
 /** Every backup of a chain, whatever became of it, in the order in which they were accepted. */

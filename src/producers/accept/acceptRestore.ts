@@ -11,7 +11,7 @@ import { isUnder } from '../../shared/files.js';
 import { newId } from '../../shared/ids.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { type Accepted, acceptOnce } from './once.js';
-import { checkPathUnder } from './source.js';
+import { checkPathUnder, targetPaths } from './source.js';
 
 export interface RestoreBody {
   backup_id: string;
@@ -58,7 +58,7 @@ export async function acceptRestore(
   body: RestoreBody,
   idempotency?: Idempotency,
 ): Promise<RestoreAnswer> {
-  checkPathUnder(body.target.path, deps.settings.restoreRoots, 'target.path', 'STRATA_RESTORE_ROOTS');
+  checkPathUnder(body.target.path, targetPaths(deps.settings.restoreRoots), 'target.path');
   await assertOutsideRepositories(deps, body.target.path);
   return acceptOnce(deps, idempotency, async (tx) => {
     const rows = await tx.query<BackupRow[]>(

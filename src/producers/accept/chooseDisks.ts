@@ -135,7 +135,7 @@ function toChosen(
   if (!source) {
     throw new StrataError(
       'invalid_request',
-      `Disk ${disk.disk_id} has no registered source; the request must state it.`,
+      `Disk ${disk.disk_id} has no registered source; the request must state it.${othersOf(disk.disk_id, rows)}`,
       {
         field: listed ? `${field}.source` : field,
       },
@@ -162,6 +162,13 @@ function checkSince(disk: BackupDiskBody, source: DiskSource | undefined, field:
     'since_change_id goes with a change list or a dirty bitmap. Without either the whole disk is compared: leave it out.',
     { field: `${field}.since_change_id` },
   );
+}
+
+/** Whoever names a disk that there is not has mostly meant another one. */
+function othersOf(diskId: number, rows: readonly DiskRow[]): string {
+  const others = present(rows).flatMap(({ disk_id }) => (disk_id === diskId ? [] : [disk_id]));
+  if (others.length === 0) return '';
+  return ` The VM has ${others.length === 1 ? 'disk' : 'disks'} ${others.join(', ')}.`;
 }
 
 /** Without a stated size only the worker knows the disk's end; negative and fractional numbers are refused here. */

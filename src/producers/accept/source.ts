@@ -23,7 +23,7 @@ export function checkSource(source: DiskSource, rules: SourceRules, field: strin
           field: `${field}.format`,
         });
       }
-      checkPathUnder(source.path, rules.sourceRoots, `${field}.path`, 'STRATA_SOURCE_ROOTS');
+      checkPathUnder(source.path, sourcePaths(rules.sourceRoots), `${field}.path`);
       return;
     case 'nbd':
       checkNbdSource(source.uri, rules.nbdAllow, `${field}.uri`);
@@ -33,33 +33,71 @@ export function checkSource(source: DiskSource, rules: SourceRules, field: strin
   }
 }
 
-/** Bytes, as on every Linux file system; room is left for the names of temporary files. */
-const LONGEST_PATH = 3_500;
-const LONGEST_NAME = 200;
+/** What a path may be, and below what. */
+export interface PathRules {
+  roots: readonly string[];
+  /** What the path is for, the setting that allows it, and how somebody allows more. */
+  what: string;
+  setting: string;
+  remedy: string;
+  /** Bytes. */
+  longestPath: number;
+  longestName: number;
+}
 
-/** Refuses a path that is relative, not normal, has a NUL byte, or lies outside of all roots. */
-export function checkPathUnder(path: string, roots: readonly string[], field: string, setting: string): void {
-  const normal = path.startsWith('/') && !path.includes('\0') && normalize(path) === path;
-  const tooLong =
-    Buffer.byteLength(path) > LONGEST_PATH ||
-    path.split('/').some((part) => Buffer.byteLength(part) > LONGEST_NAME);
-  if (!normal) {
-    throw new StrataError('path_not_allowed', 'The path is absolute and has no "..", "." or double slash.', {
-      field,
-    });
+/** As long as Linux has them: PATH_MAX counts the NUL at the end, NAME_MAX does not. */
+const sourcePaths = (roots: readonly string[]): PathRules => ({
+  roots,
+  what: 'a source',
+  setting: 'STRATA_SOURCE_ROOTS',
+  remedy: 'strata up --allow PATH, or that variable',
+  longestPath: 4095,
+  longestName: 255,
+});
+
+/** Room is left for the names of temporary files. */
+export const targetPaths = (roots: readonly string[]): PathRules => ({
+  roots,
+  what: 'a restore',
+  setting: 'STRATA_RESTORE_ROOTS',
+  remedy: 'that variable, for all processes',
+  longestPath: 3_500,
+  longestName: 200,
+});
+
+/**
+ * Refuses a path that is relative, not normal, has a NUL byte, is too long, or lies outside of all roots. The text alone is
+ * looked at: a caller learns nothing of what exists.
+ */
+export function checkPathUnder(path: string, rules: PathRules, field: string): void {
+  const refuse = (message: string): never => {
+    throw new StrataError('path_not_allowed', message, { field });
+  };
+  const { roots, what, setting, remedy, longestPath, longestName } = rules;
+  if (!path.startsWith('/') || path.includes('\0') || normalize(path) !== path) {
+    refuse('The path is absolute and has no "..", "." or double slash.');
   }
-  if (tooLong) throw new StrataError('path_not_allowed', 'The path or a name in it is too long.', { field });
-  if (!roots.some((root) => path === root || path.startsWith(root.endsWith('/') ? root : `${root}/`))) {
-    throw new StrataError('path_not_allowed', `The path is not under one of ${setting}.`, { field });
+  const bytes = Buffer.byteLength(path);
+  if (bytes > longestPath) refuse(`The path has ${bytes} bytes; that of ${what} has ${longestPath} at most.`);
+  const name = Math.max(...path.split('/').map((part) => Buffer.byteLength(part)));
+  if (name > longestName) {
+    refuse(`A name in the path has ${name} bytes; that of ${what} has ${longestName} at most.`);
   }
+  if (roots.some((root) => path === root || path.startsWith(root.endsWith('/') ? root : `${root}/`))) return;
+  const list = roots.length === 0 ? 'none' : roots.join(', ');
+  refuse(`${path} is not where ${what} may be: below ${setting} (${list}). To allow more: ${remedy}.`);
 }
 
 /** Disk sizes are multiples of 512 bytes: QCOW2 and every hypervisor count in sectors. @throws size_not_aligned, source_too_large */
 export function checkVirtualSize(bytes: number, field: string): void {
   if (!Number.isSafeInteger(bytes) || bytes <= 0 || bytes % 512 !== 0) {
-    throw new StrataError('size_not_aligned', `The size ${bytes} is not a positive multiple of 512 bytes.`, {
-      field,
-    });
+    const near =
+      Number.isSafeInteger(bytes) && bytes > 0 ? ` The next one is ${Math.ceil(bytes / 512) * 512}.` : '';
+    throw new StrataError(
+      'size_not_aligned',
+      `The size ${bytes} is not a positive multiple of 512 bytes.${near} State the size of the disk as its hypervisor has it.`,
+      { field },
+    );
   }
   refuseTooLarge(bytes, field);
 }
