@@ -9,7 +9,7 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 # program:package(s that may hold it, the first that exists is taken)
 tools=(qemu-img:qemu-utils qemu-nbd:qemu-utils qemu-io:qemu-utils setpriv:util-linux prlimit:util-linux
-  bwrap:bubblewrap mke2fs:e2fsprogs debugfs:e2fsprogs)
+  bwrap:bubblewrap mke2fs:e2fsprogs debugfs:e2fsprogs perl:perl-base)
 redis=(redis-server:redis-server) database=(mariadbd:mariadb-server mariadb-install-db:mariadb-server)
 if [[ "${1:-}" == --test ]]; then
   # The tests start servers of their own, whatever the addresses of others say.

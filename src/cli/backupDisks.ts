@@ -10,6 +10,7 @@ export interface BackupFlags {
   source?: string[];
   format?: string;
   bitmap?: string;
+  forceShare?: true;
   changeId?: string;
   sinceChangeId?: string;
   changedExtents?: string;
@@ -40,10 +41,17 @@ export function diskRequests(
     const diskId = parsed.source === text && only !== undefined ? only : parsed.diskId;
     if (sources.has(diskId)) throw invalid('source', `Disk ${diskId} has two sources.`);
     sources.add(diskId);
-    const source = parseSource(parsed.source, { format: flags.format, bitmap: flags.bitmap });
+    const source = parseSource(parsed.source, flags);
     disks.set(diskId, { disk_id: diskId, source });
   }
-  if (sources.size === 0) refuseIdle(flags.format, '--format', 'it is that of --source');
+  if (sources.size === 0) {
+    refuseIdle(flags.format, '--format', 'it is that of --source');
+    refuseIdle(
+      flags.forceShare,
+      '--force-share',
+      'it is that of --source; of a registered disk it is registered',
+    );
+  }
   addBitmap(disks, flags.bitmap, registered);
   addChanges(disks, flags, list);
   return [...disks.values()].sort((a, b) => a.disk_id - b.disk_id);

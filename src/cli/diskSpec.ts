@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import type { ImageFormat, ReadSource, Source } from '../client/index.js';
 import { StrataError } from '../shared/errors.js';
@@ -15,18 +16,27 @@ const FORMAT_BY_EXTENSION: Readonly<Record<string, ImageFormat>> = {
 };
 export const FORMATS: readonly ImageFormat[] = [...new Set(Object.values(FORMAT_BY_EXTENSION))];
 
+/** Of `--force-share`. */
+export const FORCE_SHARE_HELP =
+  'read image files and devices without a lock, although other programs may write to them';
+
+/** What options say of a source. */
+export interface GivenOfSource {
+  format?: string | undefined;
+  bitmap?: string | undefined;
+  forceShare?: boolean | undefined;
+}
+
 /**
  * Reads where a disk's bytes come from: a path, or an NBD URI. A file's format is the stated one or that of the name's
- * extension, never guessed from the content (which the guest of a raw disk controls). Devices under /dev are raw.
+ * extension, never guessed from the content (which the guest of a raw disk controls). A block device is raw.
  * @param format stated by `--format`
  * @param bitmap dirty bitmap of an NBD export
+ * @param forceShare stated by `--force-share`
  * @throws unknown_format for an extension that names no format
  * @throws invalid_request for what cannot be meant
  */
-export function parseSource(
-  text: string,
-  given: { format?: string | undefined; bitmap?: string | undefined } = {},
-): ReadSource {
+export function parseSource(text: string, given: GivenOfSource = {}): ReadSource {
   if (/^nbds?(\+unix)?:\/\//i.test(text)) return nbdSource(text, given);
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
     throw invalid(`"${text}" is neither a path nor an NBD URI (nbd://, nbds://, nbd+unix://).`);
@@ -40,13 +50,15 @@ export function parseSource(
     type: 'file',
     path: resolve(text),
     format: given.format === undefined ? formatOf(text) : checkFormat(given.format),
+    ...(given.forceShare === true ? { force_share: true } : {}),
   };
 }
 
-function nbdSource(
-  uri: string,
-  given: { format?: string | undefined; bitmap?: string | undefined },
-): ReadSource {
+function nbdSource(uri: string, given: GivenOfSource): ReadSource {
+  if (given.forceShare === true)
+    throw invalid(
+      'An NBD source has no lock of QEMU: --force-share goes with image files and block devices.',
+    );
   if (given.format !== undefined)
     throw invalid('An NBD source has no format: it is read as the raw disk that it exports.');
   return { type: 'nbd', uri, ...(given.bitmap === undefined ? {} : { bitmap: given.bitmap }) };
@@ -59,13 +71,22 @@ function checkFormat(text: string): ImageFormat {
 }
 
 /**
- * The format that a path names: by its extension, `raw` under /dev.
- * @throws unknown_format for an extension that names none
+ * The format that a path names: by its extension; a block device whose name has none that is known is raw. What lies there
+ * is looked at and not where: `/dev/shm/disk.qcow2` is a file. A device that only another host has needs a stated format.
+ * @throws unknown_format for an extension that names none, and for a device that is called after a format but raw
  */
 export function formatOf(path: string): ImageFormat {
-  if (path.startsWith('/dev/')) return 'raw';
   const extension = extname(path).toLowerCase();
   const format = FORMAT_BY_EXTENSION[extension];
+  const isDevice = isBlockDevice(path);
+  if (isDevice && (format === undefined || format === 'raw')) return 'raw';
+  if (isDevice) {
+    throw new StrataError(
+      'unknown_format',
+      `"${path}" is a block device: state whether it is raw or holds an image, --format raw|${format}.`,
+      { field: 'format' },
+    );
+  }
   if (format !== undefined) return format;
   const known = Object.keys(FORMAT_BY_EXTENSION).join(', ');
   throw new StrataError(
@@ -73,6 +94,15 @@ export function formatOf(path: string): ImageFormat {
     `The extension of "${path}" names no format (known: ${known}). State it: --format ${FORMATS.join('|')}.`,
     { field: 'format' },
   );
+}
+
+function isBlockDevice(path: string): boolean {
+  try {
+    return statSync(path).isBlockDevice();
+  } catch {
+    // The worker sees it, or says that it is not there.
+    return false;
+  }
 }
 
 /**
@@ -117,5 +147,6 @@ function invalid(message: string): StrataError {
 export function describeSource(source: Source | null): string {
   if (source === null) return '-';
   if (source.type === 'push') return 'pushed by an agent';
-  return source.type === 'file' ? `${source.path} (${source.format})` : source.uri;
+  if (source.type === 'nbd') return source.uri;
+  return `${source.path} (${source.format}${source.force_share === true ? ', force_share' : ''})`;
 }

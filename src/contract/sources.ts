@@ -31,6 +31,12 @@ export const FileSource = closed(
       description: 'Absolute, under one of STRATA_SOURCE_ROOTS.',
     }),
     format: ImageFormat,
+    force_share: Type.Optional(
+      Type.Boolean({
+        description:
+          "Read it without QEMU's lock and although other programs may write to it, as `qemu-img --force-share` does; a restore point of it is completed_with_warnings.",
+      }),
+    ),
   },
   'An image file or a block device on the hosts of the workers.',
 );

@@ -18,6 +18,9 @@ export interface PointNote {
   code: PointNoteCode;
 }
 
+/** Read from a source that others may have written to meanwhile: it says `force_share`. */
+export const SOURCE_SHARED = 'source_shared';
+
 export const POINT_NOTES = [
   'disk_added',
   'disk_left_out',
@@ -27,6 +30,7 @@ export const POINT_NOTES = [
   'tracker_lied',
   'tracker_doubted',
   'source_unreadable',
+  SOURCE_SHARED,
 ] as const;
 export type PointNoteCode = (typeof POINT_NOTES)[number];
 

@@ -8,7 +8,7 @@ export type SourceFormat = (typeof SOURCE_FORMATS)[number];
 
 /** Where a disk's bytes are read from, or who pushes them (docs/api.md). */
 export type DiskSource =
-  | { type: 'file'; path: string; format: SourceFormat }
+  | { type: 'file'; path: string; format: SourceFormat; force_share?: boolean }
   | { type: 'nbd'; uri: string; bitmap?: string }
   | { type: 'push' };
 

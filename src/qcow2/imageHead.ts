@@ -102,8 +102,10 @@ export async function openSource(path: string): Promise<FileHandle> {
         details: { path },
       });
     }
-    // O_NONBLOCK: a FIFO put there meanwhile must not hang the worker.
-    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    // What the page cache has of a device may be older than what is on it. O_NONBLOCK: a FIFO put there meanwhile must
+    // not hang the worker.
+    const direct = found.isBlockDevice() ? constants.O_DIRECT : 0;
+    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK | direct);
   } catch (error) {
     if (error instanceof StrataError || !isAbsence(error)) throw sourceReadError(error);
     throw new StrataError('source_missing', 'The source does not exist or may not be read.', {

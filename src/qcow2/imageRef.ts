@@ -12,10 +12,20 @@ export const IMAGE_FORMATS: readonly ImageFormat[] = ['raw', 'qcow2', 'vmdk', 'v
  * What to open.
  * `file`: an image file or block device, by absolute path. `noBacking` never opens the backing file: what this file
  * does not hold reads as zero. `foreign`: an image from outside, which the tool gets by descriptors instead of the path.
+ * `direct` reads past the page cache: a block device, whose partitions have caches of their own, all of which may be older
+ * than what is on it. `forceShare` takes no lock against writers, and none of theirs counts.
  * `nbd`: a full NBD URI: `nbd://`, `nbd+unix:///export?socket=/path`, or `nbds://` with `?tls-certificates=/directory`.
  */
 export type ImageRef =
-  | { type: 'file'; path: string; format: ImageFormat; noBacking?: boolean; foreign?: ForeignImage }
+  | {
+      type: 'file';
+      path: string;
+      format: ImageFormat;
+      noBacking?: boolean;
+      foreign?: ForeignImage;
+      direct?: boolean;
+      forceShare?: boolean;
+    }
   | { type: 'nbd'; uri: string };
 
 /** How a reference is spelled on a command line. */
@@ -52,6 +62,8 @@ export function openArgs(ref: ImageRef, id: string): OpenArgs {
     // QEMU takes a VHD for cylinders x heads x sectors long, and drops what lies behind, unless it knows the program
     // that wrote it: 7.2 knows neither Azure's nor VirtualBox's. The footer's "current size" is the disk's (VHD 1.0).
     ...(format === 'vpc' ? { force_size_calc: 'current_size' } : {}),
+    ...(ref.direct === true ? { cache: { direct: true } } : {}),
+    ...(ref.forceShare === true ? { 'force-share': true } : {}),
   };
   const opened = { objects: [], format, ...(ref.foreign ? { foreign: ref.foreign } : {}) };
   const filename = ref.foreign ? foreignName(ref.foreign) : path;

@@ -13,6 +13,7 @@ export { type BackingRef, type CreateImage, createImage } from './create.js';
 export type { BitmapInfo, ImageExtentFile, ImageInfo } from './imageInfo.js';
 export { IMAGE_FORMATS, type ImageFormat, type ImageRef, isImageFormat } from './imageRef.js';
 export { backingNameOf, imageLooksLike, refuseReferences } from './imageHead.js';
+export { type FileLock, lockFiles } from './fileLock.js';
 export { makeThreadIdle } from './idleThread.js';
 export { type ForeignFile, type ForeignImage, heldPath, inheritedPath } from './foreignImage.js';
 export { imageInfo } from './info.js';

@@ -1,9 +1,9 @@
 import { StrataError, isStrataError } from '../shared/errors.js';
 import type { ErrorCode } from '../shared/errorCodes.js';
-import { declaredName, type ForeignImage, heldPath } from './foreignImage.js';
+import { declaredName, heldPath } from './foreignImage.js';
 import { refuseReferences } from './imageHead.js';
 import type { ImageInfo } from './imageInfo.js';
-import { checkFormat, type ImageFormat } from './imageRef.js';
+import { checkFormat, type ImageFormat, type ImageRef } from './imageRef.js';
 import { imageInfo } from './info.js';
 import { UNTRUSTED_LIMITS } from './limits.js';
 import { checkAbsolutePath } from './paths.js';
@@ -12,11 +12,6 @@ import { compareExtents } from './vmdkExtents.js';
 
 /** How long an image from outside may keep us; the CPU limit alone does not bound a tool that waits. */
 const DEADLINE_MS = 60_000;
-
-export interface InspectOptions {
-  signal?: AbortSignal;
-  foreign?: ForeignImage;
-}
 
 /**
  * What a failure of qemu-img says about an image that is not ours, or undefined where it says nothing about it and may
@@ -27,6 +22,11 @@ export function verdictOn(error: StrataError): ErrorCode | undefined {
   const refused = isStrataError(error, 'tool_output_invalid', 'file_missing') || findsFaultWithImage(error);
   return refused ? 'source_missing' : undefined;
 }
+
+type FileRef = Extract<ImageRef, { type: 'file' }>;
+
+/** How the image is read, see ImageRef; and a signal that ends it. */
+export type InspectOptions = Pick<FileRef, 'foreign' | 'direct' | 'forceShare'> & { signal?: AbortSignal };
 
 /**
  * Describes an image from outside under resource limits, in the stated format, and refuses one that refers to other
@@ -41,12 +41,12 @@ export function verdictOn(error: StrataError): ErrorCode | undefined {
 export async function inspectUntrusted(
   path: string,
   format: ImageFormat,
-  options: InspectOptions = {},
+  { signal, ...how }: InspectOptions = {},
 ): Promise<ImageInfo> {
   checkAbsolutePath(path);
   checkFormat(format);
-  const { vmdk } = await refuseReferences(heldPath(options.foreign) ?? path, format);
-  const info = await describe(path, format, options);
+  const { vmdk } = await refuseReferences(heldPath(how.foreign) ?? path, format);
+  const info = await describe({ type: 'file', path, format, ...how }, signal);
   if (info.backingName !== undefined || info.dataFile !== undefined || info.parentCid !== undefined) {
     throw new StrataError('source_references_other_file', 'The source image refers to another file.', {
       details: { path, backingName: info.backingName, dataFile: info.dataFile },
@@ -54,18 +54,15 @@ export async function inspectUntrusted(
   }
   if (info.encrypted) throw new StrataError('source_encrypted', 'The source image is encrypted.');
   if (!vmdk) return info;
-  const nameOf = (extent: string) => declaredName(options.foreign, extent);
+  const nameOf = (extent: string) => declaredName(how.foreign, extent);
   return { ...info, extents: compareExtents(vmdk.declared, info, vmdk.named, nameOf) };
 }
 
-async function describe(
-  path: string,
-  format: ImageFormat,
-  { signal, foreign }: InspectOptions,
-): Promise<ImageInfo> {
+async function describe(ref: FileRef, signal: AbortSignal | undefined): Promise<ImageInfo> {
+  const { path, format } = ref;
   try {
     return await imageInfo(
-      { type: 'file', path, format, noBacking: format === 'qcow2', ...(foreign ? { foreign } : {}) },
+      { ...ref, noBacking: format === 'qcow2' },
       { limits: UNTRUSTED_LIMITS, deadlineMs: DEADLINE_MS, ...(signal ? { signal } : {}) },
     );
   } catch (error) {

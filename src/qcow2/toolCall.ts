@@ -1,6 +1,6 @@
 import type { ForeignImage } from './foreignImage.js';
 
-export type Tool = 'qemu-img' | 'qemu-nbd' | 'ionice';
+export type Tool = 'qemu-img' | 'qemu-nbd' | 'ionice' | 'perl';
 
 /** One run of a tool. */
 export interface ToolCall {

@@ -11,6 +11,7 @@ const PACKAGES: Record<string, string> = {
   ionice: 'util-linux',
   nice: 'coreutils',
   bwrap: 'bubblewrap',
+  perl: 'perl-base',
 };
 
 /** setpriv, prlimit, ionice and nice exit so when they cannot find the next program, as a shell does. */

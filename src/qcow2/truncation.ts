@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { StrataError } from '../shared/errors.js';
 import { sourceReadError } from '../shared/sourceReadError.js';
 import type { ImageExtentFile, ImageInfo } from './imageInfo.js';
@@ -11,10 +11,15 @@ import { lengthOf } from './readAt.js';
 import { vdiEnd } from './vdiEnd.js';
 import { vmdkEnd } from './vmdkEnd.js';
 
-/** Opens a file of the image, by its descriptor where it is held. O_NONBLOCK: a FIFO put there meanwhile must not hang the worker. */
-function openFile(path: string, foreign: ForeignImage | undefined): Promise<FileHandle> {
+/**
+ * Opens a file of the image, by its descriptor where it is held; a block device past its page cache, which may be older.
+ * O_NONBLOCK: a FIFO put there meanwhile must not hang the worker.
+ */
+async function openFile(path: string, foreign: ForeignImage | undefined): Promise<FileHandle> {
   const fd = foreign?.files.find((file) => file.path === path)?.fd;
-  return open(fd === undefined ? path : `/proc/self/fd/${fd}`, constants.O_RDONLY | constants.O_NONBLOCK);
+  const link = fd === undefined ? path : `/proc/self/fd/${fd}`;
+  const direct = (await stat(link)).isBlockDevice() ? constants.O_DIRECT : 0;
+  return open(link, constants.O_RDONLY | constants.O_NONBLOCK | direct);
 }
 
 /** How far into a file the disk's data reach, in bytes. */

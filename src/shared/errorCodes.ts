@@ -52,7 +52,7 @@ export const ERRORS = {
   source_unsupported: input('The source image is of a kind that would be read wrongly.', 422),
   source_too_large: input('The disk is larger than Strata backs up.', 422),
   source_too_complex: input('The source image could not be inspected within its resource limits.', 422),
-  source_in_use: passing('The source image is locked by another program.', 409),
+  source_in_use: refused('Another program has the source open for writing.'),
   source_changed: passing('The source changed while it was read.'),
   source_io_error: passing('The source could not be read.', 502),
   nbd_not_allowed: input('The NBD address is not allowed by STRATA_NBD_ALLOW.'),

@@ -15,6 +15,7 @@ import { jobLimits, type JobLimits } from '../jobLimits.js';
 import { refuseIdle } from '../idleOptions.js';
 import { findVm } from '../lookUp.js';
 import { parseCount, parseSize } from '../numbers.js';
+import { FORCE_SHARE_HELP } from '../diskSpec.js';
 import { readExtentFile } from '../extentFile.js';
 import { backupsTable } from '../render/backups.js';
 import { renderTable } from '../render/table.js';
@@ -41,6 +42,7 @@ export function addBackupCommand(program: Command, io: CliIo): void {
     .option('--disk <id>', 'only this disk; repeat for more', collect)
     .option('--source <[id=]source>', 'read the disk from here: a path or an NBD URI', collect)
     .option('--format <format>', 'format of the image files, where the extension does not tell')
+    .option('--force-share', FORCE_SHARE_HELP)
     .option(
       '--bitmap <name>',
       'dirty bitmap of the NBD sources: those of --source, and the registered ones of --disk',

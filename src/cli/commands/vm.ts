@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { allItems, type Vm, type VmDiskPut, type VmPut } from '../../client/index.js';
 import { action, collect, type CommandContext, type Output } from '../command.js';
-import { describeSource, parseDiskSource, parsePushed, parseSource } from '../diskSpec.js';
+import { describeSource, FORCE_SHARE_HELP, parseDiskSource, parsePushed, parseSource } from '../diskSpec.js';
 import { refuseIdle } from '../idleOptions.js';
 import type { CliIo } from '../io.js';
 import { findVm, repositoryNames } from '../lookUp.js';
@@ -12,6 +12,7 @@ interface AddOptions {
   repo: string;
   disk?: string[];
   format?: string;
+  forceShare?: true;
   upstreamId?: string;
 }
 
@@ -27,6 +28,7 @@ export function addVmCommand(program: Command, io: CliIo): void {
       collect,
     )
     .option('--format <format>', 'format of the image files, where the extension does not tell')
+    .option('--force-share', FORCE_SHARE_HELP)
     .option('--upstream-id <id>', "the upstream's own id of the VM: finds the VM again when it is renamed")
     .addHelpText('after', '\nA registered disk that is not listed again is retired; its backups stay.')
     .action(action(io, addVm));
@@ -41,13 +43,15 @@ export function addVmCommand(program: Command, io: CliIo): void {
 }
 
 async function addVm(context: CommandContext, name: string, options: AddOptions): Promise<Output> {
-  if (!(options.disk ?? []).some(isFile))
+  if (!(options.disk ?? []).some(isFile)) {
     refuseIdle(options.format, '--format', 'no --disk is a file, and others have no format');
+    refuseIdle(options.forceShare, '--force-share', "no --disk is a file, and others have no lock of QEMU's");
+  }
   const body: VmPut = {
     vm_name: name,
     repository_id: options.repo,
     ...(options.upstreamId === undefined ? {} : { upstream_id: options.upstreamId }),
-    disks: (options.disk ?? []).map((text) => parseDisk(text, options.format)),
+    disks: (options.disk ?? []).map((text) => parseDisk(text, options)),
   };
   const client = await context.client();
   const vm = await client.vms.put(body, { signal: context.io.signal });
@@ -61,11 +65,11 @@ async function addVm(context: CommandContext, name: string, options: AddOptions)
   return { json: vm, text };
 }
 
-function parseDisk(text: string, format: string | undefined): VmDiskPut {
+function parseDisk(text: string, { format, forceShare }: AddOptions): VmDiskPut {
   const { diskId, source } = parseDiskSource(text);
   const pushed = parsePushed(source);
   if (pushed !== undefined) return { disk_id: diskId, source: { type: 'push' }, virtual_size: pushed };
-  return { disk_id: diskId, source: parseSource(source, isFile(text) ? { format } : {}) };
+  return { disk_id: diskId, source: parseSource(source, isFile(text) ? { format, forceShare } : {}) };
 }
 
 function isFile(text: string): boolean {

@@ -63,12 +63,14 @@ async function convertFull(
   // Written and read back through the page cache, while the fsync below brings it to the disk: on a disk of 0.5 GB/s this
   // was 2.8 s where direct writing and reading was 8 s, and as much as qemu-img convert with an fsync alone. The digests
   // are then of what was handed to the disk, so that a later reading by direct I/O shows if the disk keeps something else.
+  const from = await source.toolRef();
   await convertImage(
-    await source.toolRef(),
+    from,
     { type: 'file', path: target, format: 'qcow2' },
     {
       outOfOrder: true,
       coroutines: COROUTINES,
+      ...(from.type === 'file' && from.direct === true ? { sourceCache: 'none' } : {}),
       onProgress: (percent) => {
         onShare(percent / 100);
         report((percent / 100) * CONVERT_SHARE);

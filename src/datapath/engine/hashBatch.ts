@@ -2,7 +2,8 @@ import { read } from 'node:fs';
 import { promisify } from 'node:util';
 import { errnoOf } from '../../shared/errors.js';
 import { type BlockDigests, digestBlocks } from '../digests/block.js';
-import { DIRECT_ALIGNMENT } from './alignedBuffers.js';
+import { DIRECT_ALIGNMENT } from '../../shared/alignedBuffers.js';
+import { readDirect } from '../../shared/readDirect.js';
 import type { BlockRange } from './blockRange.js';
 
 /** Reads from a file, and says how many bytes. The one that returns them at once blocks its thread. */
@@ -21,6 +22,8 @@ const readSoon: ReadFile = async (...args) => (await readFd(...args)).bytesRead;
 export interface OpenFile {
   fd: number;
   direct?: number;
+  /** `fd` bypasses it, too: a block device. */
+  directOnly?: true;
 }
 
 /**
@@ -71,8 +74,13 @@ export async function hashBatch(
 async function readPiece({ at, length, place }: BatchRead, bytes: Buffer, readFile: ReadFile): Promise<void> {
   if (!place) throw new TypeError('The bytes do not lie in a file.');
   const { file, offset } = place;
-  let filled = await readDirect({ at, length, place }, bytes, readFile);
-  while (filled < length) {
+  let filled = await readInPlace({ at, length, place }, bytes, readFile);
+  if (file.directOnly) {
+    const read = async (target: Buffer, position: number) =>
+      readFile(file.fd, target, 0, target.length, position);
+    filled += await readDirect(read, bytes.subarray(at + filled, at + length), offset + filled);
+  }
+  while (filled < length && !file.directOnly) {
     const bytesRead = await readFile(file.fd, bytes, at + filled, length - filled, offset + filled);
     if (bytesRead === 0) break;
     filled += bytesRead;
@@ -82,7 +90,7 @@ async function readPiece({ at, length, place }: BatchRead, bytes: Buffer, readFi
 }
 
 /** @returns how many bytes it read: possibly none, for the page cache to do the rest */
-async function readDirect(
+async function readInPlace(
   { at, length, place }: BatchRead,
   bytes: Buffer,
   readFile: ReadFile,

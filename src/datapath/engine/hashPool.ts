@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { BlockDigests } from '../digests/block.js';
-import { type AlignedBuffers, alignedBuffers } from './alignedBuffers.js';
+import { type AlignedBuffers, alignedBuffers } from '../../shared/alignedBuffers.js';
 import { BATCH_BYTES, type Batch, hashBatch } from './hashBatch.js';
 import { type HashThread, startHashThread } from './startHashThread.js';
 

@@ -2,7 +2,7 @@
 import { readlinkSync, readSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import { alignedBuffers } from './alignedBuffers.js';
+import { alignedBuffers } from '../../shared/alignedBuffers.js';
 import { BATCH_BYTES, type Batch, hashBatch, type ReadFile } from './hashBatch.js';
 
 /** What a thread is started with. */

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { chainInfo, heldPath, type ImageRef } from '../../qcow2/index.js';
 import { errnoOf } from '../../shared/errors.js';
 import type { OpenFile } from './hashBatch.js';
@@ -15,7 +15,7 @@ export interface ImageFiles {
 
 /**
  * Opens an image and its backing files for reading.
- * @param throughCache not by direct I/O, even where the file system has it
+ * @param throughCache files not by direct I/O, even where their file system has it
  */
 export async function openImageFiles(
   ref: ImageRef,
@@ -29,6 +29,13 @@ export async function openImageFiles(
   try {
     const files: OpenFile[] = [];
     for (const path of await pathsOf(ref, signal)) {
+      if ((await stat(path)).isBlockDevice()) {
+        // Its page cache, and that of each of its partitions, may be older than what is on it.
+        const device = await open(path, constants.O_RDONLY | constants.O_DIRECT);
+        handles.push(device);
+        files.push({ fd: device.fd, direct: device.fd, directOnly: true });
+        continue;
+      }
       const cached = await open(path, 'r');
       handles.push(cached);
       const direct = throughCache ? undefined : await openDirect(path);

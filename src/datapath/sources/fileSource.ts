@@ -1,17 +1,21 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import {
   type ImageFormat,
+  type ImageInfo,
   type ImageRef,
   inspectUntrusted,
   isImageFormat,
   refuseTruncated,
 } from '../../qcow2/index.js';
+import { both } from '../../shared/both.js';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
 import { sourceReadError } from '../../shared/sourceReadError.js';
 import { BASE_ALLOCATION } from '../nbd/index.js';
 import { untilAborted } from '../untilAborted.js';
 import { checkSize, withField } from './checks.js';
 import { rangeStatus } from './exportStatus.js';
+import { createHold, NO_HOLD, type SourceHold, withRemedy } from './hold.js';
 import {
   endQuietly,
   type ImageServing,
@@ -30,7 +34,8 @@ type FileSpec = Extract<SourceSpec, { type: 'file' }>;
 /**
  * Checks an image file or block device under the roots. A raw one is read directly, others through `qemu-nbd -r`.
  * @throws path_not_allowed, source_missing, unknown_format, size_not_aligned, source_references_other_file,
- *   source_encrypted, source_truncated, source_unsupported, source_too_complex, source_in_use, source_io_error
+ *   source_encrypted, source_truncated, source_unsupported, source_too_complex, source_in_use, source_changed,
+ *   source_io_error
  */
 export async function openFileSource(
   spec: FileSpec,
@@ -48,58 +53,73 @@ export async function openFileSource(
     );
   }
   const image = await holdImage(spec.path, format, policy, 'source.path');
-  try {
-    return await inspectedSource(image, format, policy.scratchDir, signal);
-  } catch (error) {
+  let hold = NO_HOLD;
+  const letGo = async () => {
+    await hold.close();
     await image.close();
+  };
+  try {
+    if (spec.force_share !== true) hold = await createHold(image.foreign.files, signal);
+    const source = await inspectedSource(spec, { image, format, hold }, policy.scratchDir, signal);
+    return {
+      ...source,
+      assertUnchanged: () => hold.assertUnchanged(),
+      close: async () => {
+        try {
+          await source.close();
+        } finally {
+          await letGo();
+        }
+      },
+    };
+  } catch (error) {
+    await letGo();
     throw error;
   }
 }
 
+type FileRef = Extract<ImageRef, { type: 'file' }>;
+
 async function inspectedSource(
-  { file, foreign, close }: HeldImage,
-  format: ImageFormat,
+  { force_share: forceShare }: FileSpec,
+  { image, format, hold }: { image: HeldImage; format: ImageFormat; hold: SourceHold },
   scratchDir: string,
   signal: AbortSignal | undefined,
 ): Promise<OpenSource> {
-  const { path, bytes } = file;
+  const { file, foreign } = image;
+  const isDevice = file.bytes === undefined;
   // qemu-img rounds the size of a raw file up; a disk whose last sector is cut is refused instead.
-  if (format === 'raw' && bytes !== undefined) checkSize(bytes, 'source.path');
-  const inspecting = { foreign, ...(signal ? { signal } : {}) };
-  const info = await atField(() => inspectUntrusted(path, format, inspecting));
-  await atField(() => refuseTruncated({ path, format }, info, inspecting));
-  const sizeBytes = checkSize(info.virtualSizeBytes, 'source.path');
-  // The inspection has refused backing files; not opening any keeps that true if the file is written to now.
-  const imageRef: Extract<ImageRef, { type: 'file' }> = {
+  if (format === 'raw' && file.bytes !== undefined) checkSize(file.bytes, 'source.path');
+  const imageRef: FileRef = {
     type: 'file',
-    path,
+    path: file.path,
     format,
     foreign,
+    // The inspection refuses backing files; not opening any keeps that true if the file is written to now.
     ...(format === 'qcow2' ? { noBacking: true } : {}),
+    ...(isDevice ? { direct: true } : {}),
+    ...(forceShare === true ? { forceShare: true } : {}),
   };
-  const source = fileSource(imageRef, sizeBytes, scratchDir, signal, {
-    openRaw: () => file.reopen(),
+  const [, info] = await both(hold.lock(), inspect(imageRef, signal));
+  const sizeBytes = checkSize(info.virtualSizeBytes, 'source.path');
+  const { O_RDONLY, O_NONBLOCK, O_DIRECT } = constants;
+  return fileSource(imageRef, sizeBytes, scratchDir, signal, {
+    openRaw: () => file.reopen(O_RDONLY | O_NONBLOCK | (isDevice ? O_DIRECT : 0)),
     readError: sourceReadError,
   });
-  return {
-    ...source,
-    close: async () => {
-      try {
-        await source.close();
-      } finally {
-        await close();
-      }
-    },
-  };
 }
 
-/** Names the field of the request whose image is at fault. */
-async function atField<T>(look: () => Promise<T>): Promise<T> {
+async function inspect(ref: FileRef, signal: AbortSignal | undefined): Promise<ImageInfo> {
+  const { path, format, noBacking: _, type: __, ...how } = ref;
+  const inspecting = { ...how, ...(signal ? { signal } : {}) };
   try {
-    return await look();
+    const info = await inspectUntrusted(path, format, inspecting);
+    await refuseTruncated({ path, format }, info, inspecting);
+    return info;
   } catch (error) {
     if (!isStrataError(error)) throw error;
-    throw withField(error, error.code === 'unknown_format' ? 'source.format' : 'source.path');
+    if (error.code === 'unknown_format') throw withField(error, 'source.format');
+    throw withRemedy(error);
   }
 }
 
@@ -145,13 +165,16 @@ export function fileSource(
     bitmapMissing: false,
     readError,
     async connect() {
-      return ref.format === 'raw' ? [rawReader(await file.get(), readError)] : connections.readers();
+      return ref.format === 'raw'
+        ? [rawReader(await file.get(), readError, ref.direct)]
+        : connections.readers();
     },
     async *status(range) {
       yield* rangeStatus(await connections.client(), range);
     },
     allocated: () => mappedRanges(serving),
     changed: (bitmap, options) => untilAborted(storedBitmapRanges(serving, bitmap), options?.signal),
+    assertUnchanged: () => Promise.resolve(),
     release,
     close: release,
   };

@@ -16,7 +16,13 @@ export interface ImageServing {
 export async function serveForReading({ ref, scratchDir, signal }: ImageServing, bitmap?: string) {
   const named = bitmap === undefined ? {} : { bitmap };
   return serveImage(
-    { ref, readOnly: true, socketPath: socketIn(scratchDir), ...named },
+    {
+      ref,
+      readOnly: true,
+      socketPath: socketIn(scratchDir),
+      ...(ref.direct === true ? { cache: 'none' } : {}),
+      ...named,
+    },
     signal ? { signal } : {},
   );
 }

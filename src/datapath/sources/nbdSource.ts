@@ -71,6 +71,8 @@ export async function connectSource(connect: ConnectSource): Promise<OpenSource>
       bitmapMissing: bitmap !== undefined && !metaContexts.includes(DIRTY_BITMAP_PREFIX + bitmap),
       readError: sourceReadError,
       ...exportReads(connections),
+      // What a server shows is its own to keep still.
+      assertUnchanged: () => Promise.resolve(),
       release: () => connections.close(),
       close: () => connections.close(),
     };

@@ -5,7 +5,8 @@ import type { NbdTlsOptions } from '../nbd/index.js';
 
 /** Where a disk's bytes are read from. The format of a file is always stated, never guessed, and one of IMAGE_FORMATS. */
 export type SourceSpec =
-  | { type: 'file'; path: string; format: string }
+  /** `force_share`: read without QEMU's lock and although others may write, as `qemu-img --force-share` does. */
+  | { type: 'file'; path: string; format: string; force_share?: boolean }
   | { type: 'nbd'; uri: string; bitmap?: string };
 
 /** What the operator allows, from configuration. */
@@ -68,6 +69,11 @@ export interface OpenSource {
    * @throws bitmap_missing when the export does not offer it
    */
   changed(bitmap: string, options?: { signal?: AbortSignal }): AsyncIterable<Extent>;
+  /**
+   * Asked after the last read, and before anything that was read is believed.
+   * @throws source_changed where a file source was written to since it was opened, or its lock was lost
+   */
+  assertUnchanged(): Promise<void>;
   /** Closes connections and servers, so that another program may connect; they are opened again when needed. */
   release(): Promise<void>;
   /** As `release`, for good. Never rejects for what a reader has already seen. */

@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import type { JobStatus, RestorePointStatus } from '../../entities/index.js';
+import { type JobStatus, type RestorePointStatus, SOURCE_SHARED } from '../../entities/index.js';
 import { TRACKER_LIED } from './doubt.js';
 import type { EndedPoint } from './events.js';
 
@@ -25,6 +25,7 @@ interface PointRow {
   status: RestorePointStatus;
   missing_disks: number;
   completed_at: Date | null;
+  shared: number;
 }
 
 /**
@@ -38,9 +39,10 @@ export async function settleRestorePointOf(
   backupId: string,
 ): Promise<EndedPoint | undefined> {
   const points = await tx.query<PointRow[]>(
-    `SELECT id, status, missing_disks, completed_at FROM restore_points
-     WHERE id = (SELECT restore_point_id FROM backup_jobs WHERE id = ?) FOR UPDATE`,
-    [backupId],
+    `SELECT id, status, missing_disks, completed_at,
+            JSON_CONTAINS(COALESCE(notes, JSON_ARRAY()), JSON_OBJECT('code', ?)) AS shared
+     FROM restore_points WHERE id = (SELECT restore_point_id FROM backup_jobs WHERE id = ?) FOR UPDATE`,
+    [SOURCE_SHARED, backupId],
   );
   const point = points[0];
   if (!point) return undefined;
@@ -51,7 +53,7 @@ export async function settleRestorePointOf(
   );
   const counts: Counts = Object.fromEntries(rows.map((row) => [row.status, Number(row.n)]));
   const warned = rows.reduce((sum, row) => sum + Number(row.warned), 0);
-  const status = restorePointStatus(counts, point.missing_disks + warned);
+  const status = restorePointStatus(counts, point.missing_disks + warned + Number(point.shared));
   const ended = status !== 'pending' && status !== 'running';
   if (status === point.status && ended === (point.completed_at !== null)) return undefined;
   await tx.query(

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { commitBackup, type PublishedBackup } from '../../db/jobs/commitBackup.js';
 import { TRACKER_LIED } from '../../db/jobs/doubt.js';
 import { recordStep } from '../../db/jobs/journal.js';
-import type { BackupRequest, Tracker } from '../../entities/index.js';
+import { type BackupRequest, type DiskSource, SOURCE_SHARED, type Tracker } from '../../entities/index.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ServiceDeps } from '../deps.js';
 import { publishFile, syncDirectory, writeDurably } from '../repository/durable.js';
@@ -86,6 +86,7 @@ function notesOf({ lineage: [latest] }: BackupContext, manifest: Manifest): Publ
   if (latest && manifest.virtual_size < latest.virtualSize) notes.push('disk_shrunk');
   if (manifest.demoted_reason === TRACKER_LIED) notes.push('tracker_lied');
   if (manifest.audit?.unreadable) notes.push('source_unreadable');
+  if (manifest.source_shared) notes.push(SOURCE_SHARED);
   return notes;
 }
 
@@ -116,6 +117,7 @@ async function describe(input: PublishInput): Promise<Manifest> {
     change_id: input.changeId,
     tracker: plan.mode === 'changes' ? listerOf(job.request) : null,
     audit: input.audit ? auditOf(input.audit) : null,
+    ...(isShared(job.request.source) ? { source_shared: true } : {}),
     file: basename(files.image),
     file_length: image.size,
     file_mtime_ms: Math.floor(image.mtimeMs),
@@ -126,6 +128,10 @@ async function describe(input: PublishInput): Promise<Manifest> {
     content_id: input.contentId,
     created_at: restorePoint.createdAt.toISOString(),
   };
+}
+
+function isShared(source: DiskSource): boolean {
+  return source.type === 'file' && source.force_share === true;
 }
 
 function auditOf({ sampled, unreadable = 0, seed }: Audit): Audit {

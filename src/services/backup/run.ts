@@ -126,6 +126,8 @@ async function copy(
     const names = await nameFiles(attempt, chosen);
     return writeAndPublish(attempt, chosen, names, async () => {
       const { layer, audit } = await transfer({ ...attempt, ...names, plan: chosen, source });
+      // Before a tracker is accused: what was written meanwhile differs from what it told, too.
+      await source.assertUnchanged();
       if (audit?.differing.length) throw await trackerLied(attempt, audit);
       return { bytesTransferred: layer.bytesWritten, changeId: context.job.changeId, audit };
     });

@@ -52,6 +52,8 @@ export interface Manifest {
   tracker?: Tracker | null;
   /** The blocks that the tracker called unchanged: how many were compared, how many the source could not read, and the seed that drew them. */
   audit?: Audit | null;
+  /** Nothing kept others from writing to the source while it was read: it said `force_share`. Absent otherwise. */
+  source_shared?: true;
   /** Name of the image in the same directory. */
   file: string;
   /** Length of the image as `stat` tells it, in bytes. */

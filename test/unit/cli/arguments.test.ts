@@ -28,7 +28,6 @@ describe('arguments of the CLI', () => {
     expect(parseSource('/d/a.QCOW2')).to.deep.equal({ type: 'file', path: '/d/a.QCOW2', format: 'qcow2' });
     expect(parseSource('/d/a.img')).to.include({ format: 'raw' });
     expect(parseSource('/d/a.vhd')).to.include({ format: 'vpc' });
-    expect(parseSource('/dev/vg0/web01')).to.include({ format: 'raw' });
     expect(parseSource('/d/a.img', { format: 'qcow2' })).to.include({ format: 'qcow2' });
     expect(codeOf(() => parseSource('/d/a.iso'))).to.equal('unknown_format');
     expect(codeOf(() => parseSource('/d/a.img', { format: 'luks' }))).to.equal('unknown_format');

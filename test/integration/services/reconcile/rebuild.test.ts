@@ -53,7 +53,13 @@ describe('The rebuilding of the catalogue from the files', () => {
       backup_type: type,
       disks: [0, 10].map((disk_id, index) => ({
         disk_id,
-        source: { type: 'file' as const, path: disks[index] ?? '', format: 'raw' as const },
+        source: {
+          type: 'file' as const,
+          path: disks[index] ?? '',
+          format: 'raw' as const,
+          // One point with something to be said against it, which its rows must say again.
+          ...(type === 'differential' && disk_id === 10 ? { force_share: true } : {}),
+        },
         change_id: `change-${points.length}`,
       })),
     };
