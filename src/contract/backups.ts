@@ -25,7 +25,7 @@ import {
 } from './common.js';
 import { NbdExport } from './push.js';
 import { Source } from './sources.js';
-import { MOST_DISKS } from './vms.js';
+import { MOST_DISKS, SourceWarnings } from './vms.js';
 
 /** Largest change list of a request; a bigger one follows it by PUT /backups/{backup_id}/extents. */
 export const MOST_EXTENTS = 200_000;
@@ -138,6 +138,7 @@ export const BackupAccepted = closed({
       ),
     }),
   ),
+  warnings: Type.Optional(SourceWarnings),
 });
 export type BackupAccepted = Static<typeof BackupAccepted>;
 

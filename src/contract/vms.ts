@@ -63,21 +63,24 @@ export const Vm = closed({
 });
 export type Vm = Static<typeof Vm>;
 
+export const SourceWarnings = Type.Array(
+  closed({
+    disk_id: DiskId,
+    code: Type.String({
+      description: 'One of docs/sources.md, "At registration"; stable, for scripts.',
+    }),
+    message: Type.String(),
+  }),
+  {
+    description:
+      "What the API's host sees of the sources: what will perhaps keep a backup from them, and which disks read the same.",
+  },
+);
+
 export const VmRegistered = closed(
   {
     ...Vm.properties,
-    warnings: Type.Optional(
-      Type.Array(
-        closed({
-          disk_id: DiskId,
-          code: Type.String({
-            description: 'One of docs/sources.md, "At registration"; stable, for scripts.',
-          }),
-          message: Type.String(),
-        }),
-        { description: "What the API's host sees of the sources that will perhaps keep a backup from them." },
-      ),
-    ),
+    warnings: Type.Optional(SourceWarnings),
   },
   'The VM as it is registered now.',
 );

@@ -12,6 +12,7 @@ import { createMetrics, type Metrics } from '../observability/metrics.js';
 import { type Backlog, createBacklog } from '../producers/accept/index.js';
 import { connectRedis } from '../queue/connection.js';
 import { createQueueSet, type QueueSet } from '../queue/deliver.js';
+import { createSourceIdentities, type SourceIdentities } from '../services/backup/sameSource.js';
 import { createSourceLook, type SourceLook } from '../services/backup/lookAtSource.js';
 import { StrataError } from '../shared/errors.js';
 import { systemClock } from '../shared/clock.js';
@@ -32,6 +33,7 @@ export interface Wiring {
   queue: QueueSet;
   backlog: Backlog;
   sourceLook: SourceLook;
+  sourceIdentities: SourceIdentities;
   clock: typeof systemClock;
   /** Names this process in leases: host, pid and a random part, because pids come again. */
   owner: string;
@@ -81,6 +83,7 @@ export async function wire(role: string, settings: Settings, log: Logger): Promi
     queue,
     backlog: createBacklog(settings.backlogLimit, systemClock),
     sourceLook: createSourceLook(),
+    sourceIdentities: createSourceIdentities(systemClock),
     clock: systemClock,
     owner,
   };

@@ -12,6 +12,7 @@ import { createQueueSet, type QueueSet } from '../../src/queue/deliver.js';
 import { QUEUE_KINDS } from '../../src/queue/catalogue.js';
 import { JOB_TABLES, kindOfJob } from '../../src/db/jobs/kinds.js';
 import { systemClock } from '../../src/shared/clock.js';
+import { createSourceIdentities } from '../../src/services/backup/sameSource.js';
 import { createSourceLook } from '../../src/services/backup/lookAtSource.js';
 import type { LeaseSettings } from '../../src/services/chain/runUnderLease.js';
 import type { AuditSettings, PushRules, ServiceDeps } from '../../src/services/deps.js';
@@ -84,6 +85,7 @@ export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> 
     log,
     backlog: createBacklog(options.backlogLimit ?? 1000, systemClock),
     sourceLook: createSourceLook(),
+    sourceIdentities: createSourceIdentities(systemClock),
     settings: {
       sourceRoots: [dirs.sources],
       restoreRoots: [dirs.restores],

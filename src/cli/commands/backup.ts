@@ -19,6 +19,7 @@ import { FORCE_SHARE_HELP } from '../diskSpec.js';
 import { readExtentFile } from '../extentFile.js';
 import { backupsTable } from '../render/backups.js';
 import { renderTable } from '../render/table.js';
+import { renderWarnings } from '../render/warnings.js';
 import { verifyOption } from '../verifyOption.js';
 
 interface Options extends BackupFlags, JobLimits {
@@ -146,7 +147,7 @@ async function waitForAll(
   const backups: Backup[] = await Promise.all(jobs.map((job) => client.backups.get(job.id, { signal })));
   return {
     json: { restore_point_id: accepted.restore_point_id, vm_context_id: accepted.vm_context_id, backups },
-    text: backupsTable(backups, context.size),
+    text: backupsTable(backups, context.size) + renderWarnings(accepted),
     failure: jobs.map(failureOf).find((failure) => failure !== undefined),
   };
 }
@@ -161,5 +162,5 @@ function renderAccepted(accepted: BackupAccepted, vmName: string): string {
     { title: 'BECAUSE', value: (row: Row) => row.demoted_reason },
   ];
   const table = renderTable(columns, accepted.disk_results, 'No disks.');
-  return `Accepted restore point ${accepted.restore_point_id} of ${vmName}.\n${table}`;
+  return `Accepted restore point ${accepted.restore_point_id} of ${vmName}.\n${table}${renderWarnings(accepted)}`;
 }

@@ -7,6 +7,7 @@ import type { CliIo } from '../io.js';
 import { findVm, repositoryNames } from '../lookUp.js';
 import { renderFields, renderTable } from '../render/table.js';
 import { formatTime } from '../render/time.js';
+import { renderWarnings } from '../render/warnings.js';
 
 interface AddOptions {
   repo: string;
@@ -58,10 +59,7 @@ async function addVm(context: CommandContext, name: string, options: AddOptions)
   const disks = vm.disks.filter((disk) => disk.retired_at === null).map((disk) => disk.disk_id);
   const which = disks.length === 0 ? 'without disks' : `with disk ${disks.join(', ')}`;
   const before = vm.previous_name === null ? '' : `, once called ${vm.previous_name},`;
-  const warnings = (vm.warnings ?? []).map(
-    ({ disk_id, code, message }) => `Warning: disk ${disk_id}: ${message} [${code}]\n`,
-  );
-  const text = `Registered VM ${vm.vm_name} (${vm.vm_context_id})${before} ${which}.\n${warnings.join('')}`;
+  const text = `Registered VM ${vm.vm_name} (${vm.vm_context_id})${before} ${which}.\n${renderWarnings(vm)}`;
   return { json: vm, text };
 }
 

@@ -1,5 +1,6 @@
 import { type DataSource, In } from '../../entities/orm.js';
-import { VmContext, VmDisk } from '../../entities/index.js';
+import { type DiskSource, VmContext, VmDisk } from '../../entities/index.js';
+import { parseJson } from '../jobs/journal.js';
 import { StrataError } from '../../shared/errors.js';
 import { type PageOf, type PageRequest, pageById, read, select } from './page.js';
 
@@ -64,6 +65,30 @@ export async function vmNames(ds: DataSource, ids: readonly string[]): Promise<M
     [[...new Set(ids)]],
   );
   return new Map(rows.map((row) => [row.vm_context_id, row.vm_name]));
+}
+
+/** The source of a disk that is not retired. */
+export interface RegisteredSource {
+  vmContextId: string;
+  vmName: string;
+  upstreamId: string;
+  diskId: number;
+  source: DiskSource;
+}
+
+/** The sources of all disks of all VMs; pushed disks have none. */
+export async function registeredSources(ds: DataSource): Promise<RegisteredSource[]> {
+  const rows = await select<Omit<RegisteredSource, 'source'> & { source: unknown }>(
+    ds,
+    `SELECT d.vm_context_id AS vmContextId, v.vm_name AS vmName, v.upstream_id AS upstreamId, d.disk_id AS diskId, d.source
+     FROM vm_disks d JOIN vm_contexts v ON v.vm_context_id = d.vm_context_id
+     WHERE d.retired_at IS NULL AND d.source IS NOT NULL ORDER BY v.vm_name, d.vm_context_id, d.disk_id`,
+    [],
+  );
+  return rows.flatMap(({ source, ...row }) => {
+    const parsed = parseJson<DiskSource | null>(source);
+    return parsed && parsed.type !== 'push' ? [{ ...row, source: parsed }] : [];
+  });
 }
 
 async function withDisks(ds: DataSource, vms: readonly VmContext[]): Promise<VmWithDisks[]> {

@@ -2,13 +2,14 @@ import type { EntityManager } from '../../db/database.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
 import { checkVmName } from '../../shared/names.js';
-import type { BackupAnswer, BackupBody } from './bodies.js';
+import type { BackupAnswer, BackupBody, SourceWarning } from './bodies.js';
 import { type ChosenDisk, type ChosenDisks, chooseDisks } from './chooseDisks.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { type Accepted, acceptOnce } from './once.js';
 import { predictDemotion } from './predict.js';
 import { writeIntent } from './writeIntent.js';
 import { ensureContext, findRepository, type NamedRepository } from './registerVm.js';
+import { lookForSame } from './sameSources.js';
 
 /**
  * Accepts a backup: one restore point, one intent per disk with its place in the disk's chain, in one transaction.
@@ -22,6 +23,8 @@ export async function acceptBackup(
 ): Promise<BackupAnswer> {
   checkVmName(body.vm_name, 'vm_name');
   checkSchedule(body);
+  const stated = body.disks?.flatMap(({ source }) => source ?? []) ?? [];
+  const same = await lookForSame(deps, stated);
   return acceptOnce(deps, idempotency, async (tx) => {
     // After the look-up of the key: what was accepted is answered again however long the backlog is.
     await deps.backlog.assertRoom(tx);
@@ -29,7 +32,9 @@ export async function acceptBackup(
     const vmContextId = await ensureContext(tx, deps, repository.id, body.vm_name, body.upstream_id ?? '');
     const disks = await chooseDisks(tx, deps, vmContextId, body);
     deps.backlog.add(disks.chosen.length);
-    return writeIntents(tx, deps, { body, repository, vmContextId, ...disks });
+    const vm = { vmName: body.vm_name, upstreamId: body.upstream_id ?? '', vmContextId };
+    const warnings = same(vm, disks.chosen);
+    return writeIntents(tx, deps, { body, repository, vmContextId, warnings, ...disks });
   });
 }
 
@@ -51,6 +56,7 @@ interface Intents extends ChosenDisks {
   body: BackupBody;
   repository: NamedRepository;
   vmContextId: string;
+  warnings: SourceWarning[];
 }
 
 async function insertPoint(tx: EntityManager, restorePointId: string, intents: Intents): Promise<void> {
@@ -74,7 +80,7 @@ async function writeIntents(
   deps: AcceptDeps,
   intents: Intents,
 ): Promise<Accepted<BackupAnswer>> {
-  const { body, repository, vmContextId, chosen } = intents;
+  const { body, repository, vmContextId, chosen, warnings } = intents;
   const { extentsWaitMs } = deps.settings;
   const restorePointId = newId('rp', deps.clock.now());
   await insertPoint(tx, restorePointId, intents);
@@ -83,6 +89,7 @@ async function writeIntents(
     vm_context_id: vmContextId,
     status: 'pending',
     disk_results: [],
+    ...(warnings.length > 0 ? { warnings } : {}),
   };
   const accepted: Accepted<BackupAnswer> = { answer, deliveries: [] };
   // In the order of disk ids, so that two requests for one VM lock the chains in the same order.

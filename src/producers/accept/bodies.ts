@@ -1,5 +1,11 @@
 import type { DiskSource, OnBrokenChain, RequestedType, VerifyBackup } from '../../entities/index.js';
+import type { SourceDoubt } from '../../services/backup/lookAtSource.js';
 import type { Extent } from '../../shared/extents.js';
+
+/** Something about the source of a disk that is registered or backed up nevertheless. */
+export interface SourceWarning extends SourceDoubt {
+  disk_id: number;
+}
 
 export interface BackupDiskBody {
   disk_id: number;
@@ -47,4 +53,6 @@ export interface BackupAnswer {
     /** Of a push source: no worker has opened an export yet. */
     nbd_export?: null;
   }[];
+  /** What there is to say of the disks' sources. */
+  warnings?: SourceWarning[];
 }

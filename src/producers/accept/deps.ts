@@ -3,6 +3,7 @@ import type { Logger } from '../../observability/logger.js';
 import type { QueueSet } from '../../queue/deliver.js';
 import type { Clock } from '../../shared/clock.js';
 import type { SourceLook } from '../../services/backup/lookAtSource.js';
+import type { SourceIdentities } from '../../services/backup/sameSource.js';
 import type { Backlog } from './backlog.js';
 
 /** What accepting work needs. */
@@ -13,6 +14,7 @@ export interface AcceptDeps {
   log: Logger;
   backlog: Backlog;
   sourceLook: SourceLook;
+  sourceIdentities: SourceIdentities;
   settings: {
     sourceRoots: string[];
     restoreRoots: string[];

@@ -2,11 +2,12 @@ import type { EntityManager } from '../../db/database.js';
 import { locateContext, renameContext } from '../../db/stores/vmContexts.js';
 import type { DiskSource } from '../../entities/index.js';
 import { inTransaction } from '../../db/transaction.js';
-import type { SourceDoubt } from '../../services/backup/lookAtSource.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId, randomPart } from '../../shared/ids.js';
 import { checkText, checkVmName, slug } from '../../shared/names.js';
+import type { SourceWarning } from './bodies.js';
 import type { AcceptDeps } from './deps.js';
+import { lookForSame } from './sameSources.js';
 import { checkDisks } from './source.js';
 
 export interface VmDiskBody {
@@ -22,11 +23,6 @@ export interface VmBody {
   repository_id: string;
   upstream_id?: string;
   disks: VmDiskBody[];
-}
-
-/** Something about the source of a disk that was registered nevertheless. */
-export interface SourceWarning extends SourceDoubt {
-  disk_id: number;
 }
 
 export interface RegisteredVm {
@@ -46,7 +42,13 @@ export async function registerVm(deps: AcceptDeps, body: VmBody): Promise<Regist
   body.disks.forEach(({ label }, index) => {
     if (label !== undefined) checkText(label, `disks[${index}].label`);
   });
-  const warnings = await lookAtSources(deps, body.disks);
+  const looked = await lookAtSources(deps, body.disks);
+  const disks = body.disks.flatMap(({ disk_id, source }) => (source ? [{ diskId: disk_id, source }] : []));
+  const same = await lookForSame(
+    deps,
+    disks.map(({ source }) => source),
+  );
+  const vm = { vmName: body.vm_name, upstreamId: body.upstream_id ?? '', listsAll: true };
   return inTransaction(deps.ds, async (tx) => {
     const { id } = await findRepository(tx, body.repository_id);
     const vmContextId = await ensureContext(tx, deps, id, body.vm_name, body.upstream_id ?? '');
@@ -57,7 +59,7 @@ export async function registerVm(deps: AcceptDeps, body: VmBody): Promise<Regist
        WHERE vm_context_id = ? AND retired_at IS NULL ${kept.length > 0 ? 'AND disk_id NOT IN (?)' : ''}`,
       kept.length > 0 ? [vmContextId, kept] : [vmContextId],
     );
-    return { vm_context_id: vmContextId, warnings };
+    return { vm_context_id: vmContextId, warnings: [...looked, ...same({ ...vm, vmContextId }, disks)] };
   });
 }
 

@@ -1,0 +1,100 @@
+import { stat } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseNbdUri } from '../../datapath/nbd/index.js';
+import type { DiskSource } from '../../entities/index.js';
+import type { Clock } from '../../shared/clock.js';
+import { errnoOf, isStrataError } from '../../shared/errors.js';
+
+/** All that is looked at for one question: a file system that hangs must not keep an answer for long. */
+const LOOK_MS = 500;
+/** For so long it is believed what a path leads to: a large fleet is not looked at anew for each backup. */
+const BELIEVED_MS = 60_000;
+
+/** Tells whether two sources are the same disk, as far as this host can see. One for each process. */
+export interface SourceIdentities {
+  /**
+   * What tells each source from others, in their order: two with a text in common read the same disk. It is by device and inode, the
+   * device's number, or host, port and export; by the path or URI alone where this host sees nothing.
+   */
+  of(sources: readonly DiskSource[]): Promise<string[][]>;
+}
+
+export function createSourceIdentities(clock: Pick<Clock, 'monotonicMs'>): SourceIdentities {
+  const known = new Map<string, { identity: string | undefined; until: number }>();
+  // One at a time, so that a hang holds one of the few threads that the process has for files.
+  let stuck = false;
+  const identify = async (path: string): Promise<string | undefined> => {
+    const before = known.get(path);
+    if (before && before.until > clock.monotonicMs()) return before.identity;
+    if (stuck) return undefined;
+    stuck = true;
+    const identity = await identityOf(path).finally(() => {
+      stuck = false;
+    });
+    known.set(path, { identity, until: clock.monotonicMs() + BELIEVED_MS });
+    return identity;
+  };
+  const look = async (paths: readonly string[], stop: AbortSignal) => {
+    for (const path of paths) {
+      if (stop.aborted) return;
+      await identify(path);
+    }
+  };
+  return {
+    of: async (sources) => {
+      const paths = [...new Set(sources.flatMap(pathOf))];
+      const over = new AbortController();
+      const looking = look(paths, over.signal);
+      try {
+        await Promise.race([looking, delay(LOOK_MS, undefined, { signal: over.signal, ref: false })]);
+      } finally {
+        over.abort();
+        // Nobody waits for a look that hung and fails in the end.
+        looking.catch(() => undefined);
+      }
+      return sources.map((source) => keysOf(source, (path) => known.get(path)?.identity));
+    },
+  };
+}
+
+/** Undefined for what is not there, or not to be seen. */
+async function identityOf(path: string): Promise<string | undefined> {
+  try {
+    const found = await stat(path, { bigint: true });
+    // A device may have several nodes.
+    return found.isBlockDevice() ? `device:${found.rdev}` : `inode:${found.dev}:${found.ino}`;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+function pathOf(source: DiskSource): string[] {
+  if (source.type === 'file') return [source.path];
+  const address = source.type === 'nbd' ? addressOf(source.uri) : undefined;
+  return address?.kind === 'unix' ? [address.socketPath] : [];
+}
+
+function keysOf(source: DiskSource, identity: (path: string) => string | undefined): string[] {
+  if (source.type === 'push') return [];
+  if (source.type === 'file') return present(`path:${source.path}`, identity(source.path));
+  const address = addressOf(source.uri);
+  if (!address) return [`uri:${source.uri}`];
+  const { exportName } = address;
+  if (address.kind === 'tcp') return [`nbd:${address.host.toLowerCase()}:${address.port}/${exportName}`];
+  const socket = identity(address.socketPath);
+  return present(`socket:${address.socketPath}/${exportName}`, socket && `${socket}/${exportName}`);
+}
+
+function present(...keys: (string | undefined)[]): string[] {
+  return keys.filter((key) => key !== undefined);
+}
+
+function addressOf(uri: string): ReturnType<typeof parseNbdUri> | undefined {
+  try {
+    return parseNbdUri(uri);
+  } catch (error) {
+    if (!isStrataError(error)) throw error;
+    return undefined;
+  }
+}
