@@ -8,7 +8,7 @@ import { fileProblems } from '../inOrder/files.js';
 import { processProblems, scratchProblems } from '../inOrder/processes.js';
 import { queueProblems } from '../inOrder/queues.js';
 import type { Random } from '../random.js';
-import { expectedId, writeDisk } from './content.js';
+import { expectedId, sizeOf, writeDisk } from './content.js';
 import { type AcceptedPoint, changeIdOf, diskOf, type Upstream } from './upstream.js';
 
 /** What is there at the end, compared with what was asked for. Problems are sentences; none is as it should be. */
@@ -79,8 +79,10 @@ async function comparePoint(
   const path = diskOf(fleet, chain, index);
   const say = (what: string) => verdict.wrong.push(`${id} (${chain.name}, point ${index}) ${what}`);
   if (row.changeId !== changeIdOf(chain, index)) say(`has the change id ${row.changeId}`);
-  // Where all ran in order, every change list fits the backup that it is for.
-  if (row.demotedReason !== null) say(`became a full: ${row.demotedReason}`);
+  // Where all ran in order, every change list fits the backup that it is for; that of a grown disk is not asked.
+  const base = point.since === undefined ? undefined : chain.points[point.since];
+  const demoted = base && sizeOf(base) !== sizeOf(point) ? 'disk_resized' : null;
+  if (row.demotedReason !== demoted) say(`was demoted: ${row.demotedReason}, and not ${demoted}`);
   verdict.compared.ids++;
   if (row.contentId !== (await expectedId(path, chain, point))) say('has another content id than its disk');
   const isTip = index === chain.points.length - 1;
