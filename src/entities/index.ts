@@ -43,6 +43,7 @@ export { type ClaimMode, ResourceClaim } from './resourceClaim.js';
 export { RestoreJob, type RestoreFormat, type RestoreTarget } from './restoreJob.js';
 export {
   POINT_NOTES,
+  SOURCE_CORRUPT,
   SOURCE_SHARED,
   type PointNote,
   type PointNoteCode,

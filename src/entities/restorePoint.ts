@@ -20,6 +20,8 @@ export interface PointNote {
 
 /** Read from a source that others may have written to meanwhile: it says `force_share`. */
 export const SOURCE_SHARED = 'source_shared';
+/** QEMU has marked the source as corrupt: what it reads of it may be wrong. */
+export const SOURCE_CORRUPT = 'source_corrupt';
 
 export const POINT_NOTES = [
   'disk_added',
@@ -31,6 +33,7 @@ export const POINT_NOTES = [
   'tracker_doubted',
   'source_unreadable',
   SOURCE_SHARED,
+  SOURCE_CORRUPT,
 ] as const;
 export type PointNoteCode = (typeof POINT_NOTES)[number];
 

@@ -103,10 +103,11 @@ async function inspectedSource(
   const [, info] = await both(hold.lock(), inspect(imageRef, signal));
   const sizeBytes = checkSize(info.virtualSizeBytes, 'source.path');
   const { O_RDONLY, O_NONBLOCK, O_DIRECT } = constants;
-  return fileSource(imageRef, sizeBytes, scratchDir, signal, {
+  const source = fileSource(imageRef, sizeBytes, scratchDir, signal, {
     openRaw: () => file.reopen(O_RDONLY | O_NONBLOCK | (isDevice ? O_DIRECT : 0)),
     readError: sourceReadError,
   });
+  return { ...source, corrupt: info.corrupt };
 }
 
 async function inspect(ref: FileRef, signal: AbortSignal | undefined): Promise<ImageInfo> {

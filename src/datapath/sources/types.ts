@@ -42,6 +42,8 @@ export interface KnownRange extends Extent {
 export interface OpenSource {
   /** Size of the disk in bytes: a multiple of 512, above 0. */
   readonly sizeBytes: number;
+  /** QEMU has marked the image as corrupt (QCOW2): it is read as far as that goes. */
+  readonly corrupt?: boolean;
   /** What the source is. Not usable by the QEMU tools where `nativeOnly` is true. */
   readonly imageRef: ImageRef;
   /**

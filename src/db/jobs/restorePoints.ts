@@ -1,5 +1,10 @@
 import type { EntityManager } from 'typeorm';
-import { type JobStatus, type RestorePointStatus, SOURCE_SHARED } from '../../entities/index.js';
+import {
+  type JobStatus,
+  type RestorePointStatus,
+  SOURCE_CORRUPT,
+  SOURCE_SHARED,
+} from '../../entities/index.js';
 import { TRACKER_LIED } from './doubt.js';
 import type { EndedPoint } from './events.js';
 
@@ -25,7 +30,8 @@ interface PointRow {
   status: RestorePointStatus;
   missing_disks: number;
   completed_at: Date | null;
-  shared: number;
+  /** Notes against the source that make the point one with warnings. */
+  noted: number;
 }
 
 /**
@@ -40,9 +46,10 @@ export async function settleRestorePointOf(
 ): Promise<EndedPoint | undefined> {
   const points = await tx.query<PointRow[]>(
     `SELECT id, status, missing_disks, completed_at,
-            JSON_CONTAINS(COALESCE(notes, JSON_ARRAY()), JSON_OBJECT('code', ?)) AS shared
+            JSON_CONTAINS(COALESCE(notes, JSON_ARRAY()), JSON_OBJECT('code', ?))
+              + JSON_CONTAINS(COALESCE(notes, JSON_ARRAY()), JSON_OBJECT('code', ?)) AS noted
      FROM restore_points WHERE id = (SELECT restore_point_id FROM backup_jobs WHERE id = ?) FOR UPDATE`,
-    [SOURCE_SHARED, backupId],
+    [SOURCE_SHARED, SOURCE_CORRUPT, backupId],
   );
   const point = points[0];
   if (!point) return undefined;
@@ -53,7 +60,7 @@ export async function settleRestorePointOf(
   );
   const counts: Counts = Object.fromEntries(rows.map((row) => [row.status, Number(row.n)]));
   const warned = rows.reduce((sum, row) => sum + Number(row.warned), 0);
-  const status = restorePointStatus(counts, point.missing_disks + warned + Number(point.shared));
+  const status = restorePointStatus(counts, point.missing_disks + warned + Number(point.noted));
   const ended = status !== 'pending' && status !== 'running';
   if (status === point.status && ended === (point.completed_at !== null)) return undefined;
   await tx.query(

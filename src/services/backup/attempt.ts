@@ -47,6 +47,8 @@ export interface Written {
   changeId: string | null;
   /** The audit of the tracker, where there was one and it found nothing. */
   audit?: Audit | undefined;
+  /** QEMU has marked the source as corrupt. */
+  sourceCorrupt?: boolean | undefined;
 }
 
 /** The names of a new backup: later than every other in its directory. */

@@ -3,7 +3,13 @@ import { basename, join } from 'node:path';
 import { commitBackup, type PublishedBackup } from '../../db/jobs/commitBackup.js';
 import { TRACKER_LIED } from '../../db/jobs/doubt.js';
 import { recordStep } from '../../db/jobs/journal.js';
-import { type BackupRequest, type DiskSource, SOURCE_SHARED, type Tracker } from '../../entities/index.js';
+import {
+  type BackupRequest,
+  type DiskSource,
+  SOURCE_CORRUPT,
+  SOURCE_SHARED,
+  type Tracker,
+} from '../../entities/index.js';
 import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ServiceDeps } from '../deps.js';
 import { publishFile, syncDirectory, writeDurably } from '../repository/durable.js';
@@ -29,6 +35,8 @@ export interface PublishInput {
   contentId: string;
   /** The audit of the tracker, where there was one and it found nothing. */
   audit?: Audit | undefined;
+  /** QEMU has marked the source as corrupt. */
+  sourceCorrupt?: boolean | undefined;
 }
 
 /** Step of the journal that names the files which are about to get their final names. */
@@ -87,6 +95,7 @@ function notesOf({ lineage: [latest] }: BackupContext, manifest: Manifest): Publ
   if (manifest.demoted_reason === TRACKER_LIED) notes.push('tracker_lied');
   if (manifest.audit?.unreadable) notes.push('source_unreadable');
   if (manifest.source_shared) notes.push(SOURCE_SHARED);
+  if (manifest.source_corrupt) notes.push(SOURCE_CORRUPT);
   return notes;
 }
 
@@ -118,6 +127,7 @@ async function describe(input: PublishInput): Promise<Manifest> {
     tracker: plan.mode === 'changes' ? listerOf(job.request) : null,
     audit: input.audit ? auditOf(input.audit) : null,
     ...(isShared(job.request.source) ? { source_shared: true } : {}),
+    ...(input.sourceCorrupt ? { source_corrupt: true } : {}),
     file: basename(files.image),
     file_length: image.size,
     file_mtime_ms: Math.floor(image.mtimeMs),

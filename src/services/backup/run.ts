@@ -129,7 +129,12 @@ async function copy(
       // Before a tracker is accused: what was written meanwhile differs from what it told, too.
       await source.assertUnchanged();
       if (audit?.differing.length) throw await trackerLied(attempt, audit);
-      return { bytesTransferred: layer.bytesWritten, changeId: context.job.changeId, audit };
+      return {
+        bytesTransferred: layer.bytesWritten,
+        changeId: context.job.changeId,
+        audit,
+        sourceCorrupt: source.corrupt,
+      };
     });
   };
   for (;;) {

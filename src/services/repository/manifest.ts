@@ -54,6 +54,8 @@ export interface Manifest {
   audit?: Audit | null;
   /** Nothing kept others from writing to the source while it was read: it said `force_share`. Absent otherwise. */
   source_shared?: true;
+  /** QEMU had marked the source as corrupt when it was read. Absent otherwise. */
+  source_corrupt?: true;
   /** Name of the image in the same directory. */
   file: string;
   /** Length of the image as `stat` tells it, in bytes. */

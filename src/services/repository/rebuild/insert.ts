@@ -1,6 +1,6 @@
 import type { DataSource, EntityManager } from '../../../db/database.js';
 import { addPointNote, doubtBefore, TRACKER_LIED } from '../../../db/jobs/doubt.js';
-import { SOURCE_SHARED } from '../../../entities/index.js';
+import { SOURCE_CORRUPT, SOURCE_SHARED } from '../../../entities/index.js';
 import { lockChain } from '../../../db/jobs/position.js';
 import { settleRestorePointOf } from '../../../db/jobs/restorePoints.js';
 import { inTransaction } from '../../../db/transaction.js';
@@ -44,7 +44,7 @@ export async function insertDisk(
     await insertPoints(tx, plan.insert, existing, missing);
     await insertBackups(tx, plan.insert, held);
     await doubtAgain(tx, chainId, plan.insert);
-    await noteShared(tx, plan.insert);
+    await noteSources(tx, plan.insert);
     await settleKnownPoints(tx, plan.insert, existing);
     await advanceChain(tx, chain, found, existing, plan.insert);
     return plan;
@@ -118,11 +118,11 @@ async function doubtAgain(
 }
 
 /** What the manifests say against backups, and their restore points with them. */
-async function noteShared(tx: EntityManager, backups: readonly RebuiltBackup[]): Promise<void> {
+async function noteSources(tx: EntityManager, backups: readonly RebuiltBackup[]): Promise<void> {
   for (const { manifest } of backups) {
-    if (!manifest.source_shared) continue;
-    await addPointNote(tx, [manifest.backup_id], SOURCE_SHARED);
-    await settleRestorePointOf(tx, manifest.backup_id);
+    if (manifest.source_shared) await addPointNote(tx, [manifest.backup_id], SOURCE_SHARED);
+    if (manifest.source_corrupt) await addPointNote(tx, [manifest.backup_id], SOURCE_CORRUPT);
+    if (manifest.source_shared || manifest.source_corrupt) await settleRestorePointOf(tx, manifest.backup_id);
   }
 }
 

@@ -8,7 +8,7 @@ import {
   type BackupDiskBody,
 } from '../../../../src/producers/accept/index.js';
 import { isStrataError } from '../../../../src/shared/errors.js';
-import { makeDisk } from '../../../helpers/disks.js';
+import { makeDisk, overwrite } from '../../../helpers/disks.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
 import { runTool } from '../../../helpers/runTool.js';
 import { writeVhd } from '../../../helpers/vhd.js';
@@ -97,6 +97,19 @@ describe('A hostile or mistaken request', () => {
       "SELECT b.id FROM backup_jobs b JOIN restore_points p ON p.id = b.restore_point_id JOIN vm_contexts v ON v.vm_context_id = p.vm_context_id WHERE v.vm_name = 'cut' AND b.status = 'completed'",
     );
     expect(kept).to.have.length(1);
+  });
+
+  it('whose image QEMU has marked as corrupt is not told to be sound', async () => {
+    await runTool('qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', at('full.raw'), at('corrupt.qcow2'));
+    // The second of the incompatible features.
+    await overwrite(at('corrupt.qcow2'), 79, Buffer.from([2]));
+    const disks = [{ disk_id: 0, source: file('corrupt.qcow2', 'qcow2') }];
+    expect(await outcome({}, { vm_name: 'corrupt', disks })).to.equal('completed');
+    const [point] = await fleet.suite.ds.query<{ status: string; notes: unknown }[]>(
+      "SELECT p.status, p.notes FROM restore_points p JOIN vm_contexts v ON v.vm_context_id = p.vm_context_id WHERE v.vm_name = 'corrupt'",
+    );
+    expect(point?.status).to.equal('completed_with_warnings');
+    expect(JSON.stringify(point?.notes)).to.contain('source_corrupt');
   });
 
   it('whose VMDK descriptor names a file outside of the roots is refused', async () => {
