@@ -195,6 +195,17 @@ describe('A source whose end is missing', () => {
     });
   }
 
+  it('is not seen in the sound QCOW2 image of another program, which has a cluster that nothing needs: e2image -Q', async () => {
+    await run('truncate', ['-s', '64M', temp.at('disk.raw')]);
+    await run('mke2fs', ['-q', '-t', 'ext4', temp.at('disk.raw')], {
+      env: { PATH: '/usr/sbin:/sbin:/usr/bin:/bin' },
+    });
+    await run('e2image', ['-Q', temp.at('disk.raw'), temp.at('disk.qcow2')], {
+      env: { PATH: '/usr/sbin:/sbin' },
+    });
+    await accept(temp.at('disk.qcow2'), 'qcow2');
+  });
+
   it('is looked for in every table of a big disk within seconds', async () => {
     const path = temp.at('disk.qcow2');
     await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-o', 'preallocation=metadata', path, '512G']);
