@@ -130,8 +130,10 @@ export function planBackup(input: PlanInput): BackupPlan {
  * grow brought back as zeros is in no bitmap of QEMU's (7.2), and VMware's lists have been wrong after a grow.
  */
 function isResized({ virtualSize, sizeChanges }: PlanInput, parent: ParentFacts): boolean {
-  const known = sizeChanges !== null && parent.sizeChanges !== null;
-  return virtualSize !== parent.virtualSize || (known && sizeChanges !== parent.sizeChanges);
+  // A parent of which nothing is recorded (a rebuilt catalogue, an older release) may be older than any change that was seen.
+  return (
+    virtualSize !== parent.virtualSize || (sizeChanges !== null && sizeChanges !== (parent.sizeChanges ?? 0))
+  );
 }
 
 /**

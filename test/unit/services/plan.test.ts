@@ -145,7 +145,8 @@ describe('The plan of a backup', () => {
       expect(planBackup({ ...tracked, sizeChanges: 2 }), tracker).to.include(compared);
       // A backup of before this was counted, or a catalogue that was rebuilt.
       const latest = { ...parent, sizeChanges: null };
-      expect(planBackup({ ...tracked, sizeChanges: 2, latest }), tracker).to.include({ mode: 'changes' });
+      expect(planBackup({ ...tracked, sizeChanges: 2, latest }), tracker).to.include(compared);
+      expect(planBackup({ ...tracked, sizeChanges: 0, latest }), tracker).to.include({ mode: 'changes' });
     }
     const pushed: PlanInput = { ...input, tracker: 'push', sinceChangeId: 'c1', virtualSize: 2048 };
     expect(planBackup(pushed)).to.include({ mode: 'changes', demotedReason: null });
