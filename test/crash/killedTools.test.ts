@@ -10,7 +10,7 @@ import { createTrackedVm, type Ledger, type TrackedVm, type Way } from '../helpe
 
 const MIB = 1024 * 1024;
 const ATTEMPTS = 5;
-/** A tool, as words of its command line, and the way of backing up in which it runs. */
+/** A tool, as words of its command line, and the way of backing up in which it runs: a full by tools is one of a file. */
 const TOOLS: { tool: string[]; way: Way }[] = [
   { tool: ['qemu-img', 'convert'], way: 'full' },
   { tool: ['qemu-img', 'map'], way: 'full' },
@@ -81,7 +81,8 @@ describe('A QEMU tool that is killed in the middle', () => {
       // A tool may have ended before it was seen, or just before it was killed.
       for (let round = 0; struck === 0 && round < 10; round++) {
         await vm.change(MIB / 4, MIB);
-        const id = await vm.accept(way, { source: { type: 'nbd', uri: source.uri() } });
+        const slow = { type: 'nbd' as const, uri: source.uri() };
+        const id = await vm.accept(way, way === 'full' ? {} : { source: slow });
         const { kills, end } = await killWhile(id, tool, TIMES);
         expect(end.status, `${end.error_code}: ${end.error_detail}`).to.equal('completed');
         const row = await fleet.suite.ds.getRepository(BackupJob).findOneByOrFail({ id });
