@@ -49,11 +49,10 @@ export async function claimStorage(
     const inTheWay = rows.filter(({ mode }) => mode === 'write' || wanted.mode === 'write');
     const [live] = await liveOf(tx, inTheWay);
     if (live === undefined) return undefined;
-    await tx.query('DELETE FROM resource_claims WHERE job_id = ? AND kernel = ? AND storage IN (?)', [
-      lease.jobId,
-      wanted.kernel,
-      wanted.storage,
-    ]);
+    await tx.query(
+      'DELETE FROM resource_claims WHERE job_id = ? AND fence = ? AND kernel = ? AND storage IN (?)',
+      [lease.jobId, lease.fence, wanted.kernel, wanted.storage],
+    );
     return { jobId: live.job_id, kind: live.kind, mode: live.mode };
   });
 }
@@ -63,11 +62,13 @@ async function insertClaims(
   { jobId, kind, chainId, fence }: ChainLease,
   { kernel, storage, mode }: WantedStorage,
 ): Promise<void> {
-  // An earlier attempt of the job has perhaps left the same row.
+  // An earlier attempt of the job has perhaps left the same row. One that stood still and wakes now must not put its fence,
+  // which counts for nothing any more, in the place of a later one's. The fence is assigned last: MySQL goes from left to right.
   await tx.query(
     `INSERT INTO resource_claims (kernel, storage, job_id, kind, mode, chain_id, fence, claimed_at)
      VALUES ${storage.map(() => '(?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(3))').join(', ')}
-     ON DUPLICATE KEY UPDATE mode = VALUES(mode), chain_id = VALUES(chain_id), fence = VALUES(fence), claimed_at = VALUES(claimed_at)`,
+     ON DUPLICATE KEY UPDATE mode = IF(VALUES(fence) >= fence, VALUES(mode), mode),
+       claimed_at = IF(VALUES(fence) >= fence, VALUES(claimed_at), claimed_at), fence = GREATEST(fence, VALUES(fence))`,
     storage.flatMap((name) => [kernel, name, jobId, kind, mode, chainId, fence]),
   );
 }

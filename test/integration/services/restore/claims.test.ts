@@ -105,6 +105,17 @@ describe('files and devices that a restore writes', function () {
     expect(await bench.attempt(jobId, wish)).to.include({ verified: true });
   });
 
+  it('stay claimed when an earlier attempt of the restore wakes up and claims them, too', async () => {
+    const jobId = await bench.add({ path: device.path });
+    const frozen = await hold(bench.ds, 'restore', jobId);
+    const writing = await hold(bench.ds, 'restore', jobId);
+    expect(writing.lease.fence).to.be.greaterThan(frozen.lease.fence);
+    await claimPath(bench.ds, writing, device.path, 'write');
+    await claimPath(bench.ds, frozen, device.path, 'write');
+    const second = await hold(bench.ds, 'restore', await addOther(device.path));
+    expect(await codeOf(claimPath(bench.ds, second, device.path, 'write'))).to.equal('target_in_use');
+  });
+
   it('are read by many backups at a time', async () => {
     const first = await hold(bench.ds, 'backup', await addBackup(bench.ds, other, device.file));
     await claimPath(bench.ds, first, device.file, 'read');
