@@ -72,8 +72,8 @@ async function strangersOf({ root, found, existing, signal }: Completing): Promi
     ...existing.rows.map(({ path }) => path),
   ]);
   const images = await readImages(root, found.directory, signal);
-  return images.flatMap(({ path, qcow2 }) => {
-    const isFinal = qcow2 && path.endsWith('.qcow2') && !basename(path).startsWith('.');
+  return images.flatMap(({ path, qcow2, isLink = false }) => {
+    const isFinal = qcow2 && !isLink && path.endsWith('.qcow2') && !basename(path).startsWith('.');
     return isFinal && !claimed.has(path) ? [path] : [];
   });
 }

@@ -12,7 +12,7 @@ export type Below =
   /** The file has the name of a backup and no header any more: nobody knows on what it stood. */
   | { state: 'lost' };
 
-/** One name of a regular file in a repository that is no sidecar: an image, or what one may stand on. */
+/** One name of a regular file in a repository that is no sidecar, or of a link to one: an image, or what one may stand on. */
 export interface ImageOnDisk {
   /** Relative to the root. */
   path: string;
@@ -20,8 +20,10 @@ export interface ImageOnDisk {
   origin: string;
   /** Absolute, free of symbolic links. */
   realPath: string;
-  /** Device and inode: equal for two names of one file. */
+  /** Device and inode: equal for two names of one file, but not for a symbolic link, which has its own. */
   file: string;
+  /** True for a symbolic link to the file; absent for the file itself. */
+  isLink?: boolean;
   /** Its first bytes are those of a QCOW2 image. */
   qcow2: boolean;
   /** One entry; of an image in quarantine another for what it names beside itself there. */

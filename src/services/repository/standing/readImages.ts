@@ -1,4 +1,4 @@
-import { lstat, readdir, realpath } from 'node:fs/promises';
+import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { backingNameOf } from '../../../qcow2/index.js';
 import { abortable, throwIfAborted } from '../../../shared/abort.js';
@@ -12,7 +12,7 @@ const READS_AT_ONCE = 8;
 /** `nbd:`, `json:`, `file:`: QEMU takes what stands before the first colon for a protocol unless a slash comes first. */
 const PROTOCOL = /^([A-Za-z0-9+.-]+):/;
 /** An I/O error may pass; until it has, nobody knows what the image names. */
-const GONE = ['ENOENT', 'ENOTDIR'];
+const GONE = ['ENOENT', 'ENOTDIR', 'ELOOP'];
 
 interface Place {
   path: string;
@@ -53,9 +53,12 @@ export async function readPlaces(
 }
 
 async function readImage(root: string, place: Place, signal: AbortSignal): Promise<ImageOnDisk | undefined> {
-  const found = await look(join(root, place.path), (path) => lstat(path, { bigint: true }), signal);
-  if (!found?.isFile()) return undefined;
   const { path, origin } = place;
+  const found = await look(join(root, path), (at) => lstat(at, { bigint: true }), signal);
+  // An image that somebody moved to another disk, and left a link to: QEMU opens what it names beside the link.
+  const linked = found?.isSymbolicLink() && path === origin;
+  const opened = linked ? await look(join(root, path), (at) => stat(at), signal) : found;
+  if (!found || !opened?.isFile()) return undefined;
   const name = await headerOf(join(root, path), signal);
   const below = await belowOf(root, place, name, signal);
   const realPath = await look(join(root, path), real, signal);
@@ -65,6 +68,7 @@ async function readImage(root: string, place: Place, signal: AbortSignal): Promi
     origin,
     realPath,
     file: `${found.dev}:${found.ino}`,
+    ...(linked ? { isLink: true } : {}),
     qcow2: name.state === 'read',
     below,
   };

@@ -83,17 +83,28 @@ export function topsFirst(images: readonly ImageOnDisk[]): ImageOnDisk[] {
 
 /** Which images a header's words mean. */
 function graphOf(images: readonly ImageOnDisk[]) {
-  const byPath = new Map(images.map((image) => [image.realPath, image]));
-  const setAside = new Map<string, ImageOnDisk[]>();
-  for (const image of images.filter(isSetAside))
-    setAside.set(image.origin, [...(setAside.get(image.origin) ?? []), image]);
+  // A link has the real path of the file that it leads to: which of the two a header means is not told apart.
+  const byPath = groupBy(images, ({ realPath }) => realPath);
+  const setAside = groupBy(images.filter(isSetAside), ({ origin }) => origin);
   const namedBy = (below: Below): readonly ImageOnDisk[] => {
     if (below.state === 'missing') return setAside.get(below.path) ?? [];
-    const image = below.state === 'file' ? byPath.get(below.realPath) : undefined;
-    return image ? [image] : [];
+    return below.state === 'file' ? (byPath.get(below.realPath) ?? []) : [];
   };
   return {
     has: (realPath: string) => byPath.has(realPath),
     belowOf: (image: ImageOnDisk) => image.below.flatMap(namedBy),
   };
+}
+
+function groupBy(
+  images: readonly ImageOnDisk[],
+  keyOf: (image: ImageOnDisk) => string,
+): Map<string, ImageOnDisk[]> {
+  const groups = new Map<string, ImageOnDisk[]>();
+  for (const image of images) {
+    const group = groups.get(keyOf(image));
+    if (group) group.push(image);
+    else groups.set(keyOf(image), [image]);
+  }
+  return groups;
 }
