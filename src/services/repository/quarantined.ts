@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { throwIfAborted } from '../../shared/abort.js';
 import { errnoOf } from '../../shared/errors.js';
 import { removeFiles, syncDirectory } from './durable.js';
+import { sidecarsOf } from './layout.js';
 import { assertRepository } from './marker.js';
 import { QUARANTINE_NAME } from './reconcile/scan.js';
 import {
@@ -115,16 +116,22 @@ function unclearDirectories(images: readonly ImageOnDisk[], going: ReadonlySet<s
 
 /** Images first, what stands on another before the other, then the rest; sidecars of what stays stay with it. */
 function inOrder(old: readonly SetAside[], kept: readonly string[], order: readonly string[]): SetAside[] {
-  const staying = new Set(kept.flatMap((path) => [path, ...sidecarPaths(path)]));
+  const staying = new Set(kept);
+  const sidecars = new Set(old.filter(({ path }) => staying.has(path)).flatMap(sidecarKeys));
   const ranks = new Map(order.map((path, index) => [path, index]));
   const rank = ({ path }: SetAside) => ranks.get(path) ?? ranks.size;
-  return old.filter(({ path }) => !staying.has(path)).sort((a, b) => rank(a) - rank(b));
+  return old
+    .filter(({ path, origin, day }) => !staying.has(path) && !sidecars.has(`${day} ${origin}`))
+    .sort((a, b) => rank(a) - rank(b));
 }
 
-/** @param path of a file in quarantine, which has a number at its end where another had its name already */
-function sidecarPaths(path: string): string[] {
-  const [, stem = path, number = ''] = /^(.*)\.qcow2(\.\d+)?$/.exec(path) ?? [];
-  return ['json', 'digests'].map((suffix) => `${stem}.${suffix}${number}`);
+/**
+ * Of an image in quarantine. By the names that the files had: a second one of a name has a number at its end, and its image
+ * perhaps none, or another.
+ */
+function sidecarKeys({ day, origin }: SetAside): string[] {
+  const { digests, manifest } = sidecarsOf(origin);
+  return [digests, manifest].map((path) => `${day} ${path}`);
 }
 
 async function remove(root: string, paths: readonly string[], removed: Held): Promise<void> {

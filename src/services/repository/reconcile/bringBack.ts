@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { errnoOf, StrataError } from '../../../shared/errors.js';
 import { removeFiles, syncDirectory } from '../durable.js';
 import { sidecarsOf } from '../layout.js';
-import { listSetAside, quarantineDays, type SetAside } from '../standing/index.js';
+import { listSetAside, quarantineDays, readSetAside, type SetAside } from '../standing/index.js';
 
 /**
  * Gives an image that was set aside its place again, with the sidecars that lie beside it there: sidecars first, the image last,
@@ -17,7 +17,10 @@ export async function bringBackImage(root: string, image: string, signal: AbortS
   const days = await quarantineDays(root, signal);
   const files = await listSetAside(root, { days, directory: dirname(image), signal });
   const { digests, manifest } = sidecarsOf(image);
-  const own = files.findLast(({ origin, reason }) => origin === image && reason !== 'healed');
+  const candidates = files.filter(({ origin, reason }) => origin === image && reason !== 'healed');
+  // As the plan counts them: what is no image must not take the place of one that lies there, too.
+  const found = (await readSetAside(root, candidates, signal)).findLast(({ qcow2 }) => qcow2);
+  const own = candidates.find(({ path }) => path === found?.path);
   if (!own) return [];
   // Sidecars of the same day: those of another are another file's.
   const beside = [digests, manifest].flatMap(

@@ -84,6 +84,16 @@ describe('The quarantine of a repository', () => {
     ]);
   });
 
+  it('keeps the sidecars of an image that stays where its name was taken and theirs were not', async () => {
+    const disk = (name: string) => file('2026-05-29', 'vm', 'disk-0', name);
+    await createImage(disk('x.qcow2.1'), { virtualSizeBytes: 1024 * 1024 });
+    const reason = JSON.stringify({ reason: 'unknown_file', file: 'vm/disk-0/x.qcow2' });
+    await writeFile(disk('x.qcow2.1.reason.json'), reason);
+    await writeFile(disk('x.json'), '{}');
+    await expireQuarantine(repository, { now: NOW, days: 30, signal });
+    expect((await readdir(disk(''))).sort()).to.deep.equal(['x.json', 'x.qcow2.1', 'x.qcow2.1.reason.json']);
+  });
+
   it('loses no image while anything on which images may stand cannot be looked at', async () => {
     const images = ['2026-05-29', '2026-05-30'].map((day) => file(day, 'vm', 'disk-0', 'x.qcow2'));
     for (const path of images) {
