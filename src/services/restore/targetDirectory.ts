@@ -62,9 +62,7 @@ export async function makePrivateDirectory(parent: TargetDirectory, name: string
   await mkdir(parent.at(name), { mode: 0o700 });
   const { handle, at } = await openAt(parent.at(name), join(parent.path, name));
   try {
-    const { uid, mode } = await handle.stat();
-    const isOurs = uid === process.geteuid?.() || (await givesOtherOwners(at()));
-    if (!isOurs || (mode & 0o077) !== 0) throw exchanged(join(parent.path, name));
+    if (!isPrivate(await handle.stat(), (await statfs(at())).type)) throw exchanged(join(parent.path, name));
     return { at, close: () => handle.close() };
   } catch (error) {
     await handle.close();
@@ -108,11 +106,15 @@ async function openAt(path: string, shown: string) {
   }
 }
 
-/** File systems whose servers decide on owners (`f_type`, statfs(2)): NFS with root squashed, SMB, CIFS, FUSE, 9P. */
-const FOREIGN_OWNERS = new Set([0x6969, 0xfe534d42, 0xff534d42, 0x65735546, 0x01021997]);
+/**
+ * File systems whose servers or mount options decide on owners and modes, whatever mkdir(2) asks for (`f_type`, statfs(2)): NFS
+ * with root squashed, SMB, CIFS (its `dir_mode` is 0755 unless told otherwise, mount.cifs(8)), FUSE, 9P, NTFS.
+ */
+const FOREIGN_RIGHTS = new Set([0x6969, 0xfe534d42, 0xff534d42, 0x65735546, 0x01021997, 0x7366746e]);
 
-async function givesOtherOwners(path: string): Promise<boolean> {
-  return FOREIGN_OWNERS.has((await statfs(path)).type);
+/** Whether a directory that has just been made is this process's alone, as far as its file system lets it be. Pure. */
+export function isPrivate({ uid, mode }: { uid: number; mode: number }, fileSystem: number): boolean {
+  return FOREIGN_RIGHTS.has(fileSystem) || (uid === process.geteuid?.() && (mode & 0o077) === 0);
 }
 
 function exchanged(path: string, cause?: unknown): StrataError {
