@@ -58,6 +58,7 @@ async function readImage(root: string, place: Place, signal: AbortSignal): Promi
   // An image that somebody moved to another disk, and left a link to: QEMU opens what it names beside the link.
   const linked = found?.isSymbolicLink() && path === origin;
   const opened = linked ? await look(join(root, path), (at) => stat(at), signal) : found;
+  if (found && linked && !opened) return danglingLink(root, place, found);
   if (!found || !opened?.isFile()) return undefined;
   const name = await headerOf(join(root, path), signal);
   const below = await belowOf(root, place, name, signal);
@@ -72,6 +73,13 @@ async function readImage(root: string, place: Place, signal: AbortSignal): Promi
     qcow2: name.state === 'read',
     below,
   };
+}
+
+/** Perhaps the disk that it leads to is not mounted now. */
+function danglingLink(root: string, place: Place, { dev, ino }: { dev: bigint; ino: bigint }): ImageOnDisk {
+  const below: Below[] = [{ state: 'unknown', reason: 'it is a link that leads nowhere now' }];
+  const realPath = join(root, place.path);
+  return { ...place, realPath, file: `${dev}:${ino}`, isLink: true, qcow2: false, below };
 }
 
 type Header =
