@@ -1,9 +1,16 @@
 import { basename, join } from 'node:path';
 import { StrataError } from '../../shared/errors.js';
-import { type ImageOnDisk, readImages } from '../repository/standing/index.js';
+import {
+  type ImageOnDisk,
+  isOfNoCatalogue,
+  listSetAside,
+  quarantineDays,
+  readImages,
+  readSetAside,
+} from '../repository/standing/index.js';
 import type { LayerFact } from './facts.js';
 
-/** The images of a directory, with what each stands on. */
+/** The images of a directory, and those that were set aside from it and are brought back, with what each stands on. */
 export interface References {
   images: readonly ImageOnDisk[];
 }
@@ -18,15 +25,26 @@ export async function readReferences(
   directory: string,
   signal: AbortSignal,
 ): Promise<References> {
-  const images = await readImages(root, directory, signal);
-  for (const { path, below } of images) {
+  const here = await readImages(root, directory, signal);
+  for (const { path, below } of here) {
     for (const each of below) {
       if (each.state !== 'unknown') continue;
       const where = join(root, path);
       throw new StrataError('repository_unavailable', `${where} cannot be looked at: ${each.reason}.`);
     }
   }
-  return { images };
+  const taken = new Set(here.map(({ path }) => path));
+  // Where its place is taken it is not brought back, and a copy of a backup would keep the base for ever.
+  const setAside = (await setAsideFrom(root, directory, signal)).filter(({ origin }) => !taken.has(origin));
+  return { images: [...here, ...setAside] };
+}
+
+/** Those that a reconciliation brings back, or leaves to people where there are several: their bases stay. */
+async function setAsideFrom(root: string, directory: string, signal: AbortSignal): Promise<ImageOnDisk[]> {
+  const days = await quarantineDays(root, signal);
+  const files = await listSetAside(root, { days, directory, signal });
+  const ofNoCatalogue = files.filter(({ reason }) => isOfNoCatalogue(reason));
+  return (await readSetAside(root, ofNoCatalogue, signal)).filter(({ qcow2 }) => qcow2);
 }
 
 /** The layers, with the images that the catalogue does not know and that stand on them. Temporary files are left out. Pure. */
