@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { StrataClient } from '../client/index.js';
 import type { StrataError } from '../shared/errors.js';
 import { connect } from './connection.js';
+import { assertFlags } from './flagRules.js';
 import type { CliIo } from './io.js';
 import { createProgressView, type ProgressView, SILENT } from './progress.js';
 import { escapeInvisibleJson } from '../shared/invisible.js';
@@ -55,6 +56,7 @@ export function action<Arguments extends unknown[]>(
   return async (...args) => {
     // commander calls with the arguments, the options, and the command itself.
     const command = args.at(-1) as Command;
+    assertFlags(command);
     const context = contextOf(io, command.optsWithGlobals<GlobalOptions>());
     const output = await handler(context, ...(args.slice(0, -1) as Arguments));
     // Here, and not only in tables: names, messages and paths from outside stand in sentences, too.

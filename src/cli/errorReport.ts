@@ -21,6 +21,8 @@ const HINTS: Partial<Record<ErrorCode, string | ((error: StrataError) => string 
   no_space: 'Free some space in the repository; the job goes on by itself.',
   file_exists: 'Choose a target that does not exist yet; restores never overwrite.',
   backup_damaged: 'Look at the chain: strata chain VM DISK, and choose a healthy point.',
+  chain_moved:
+    'Look at what would go with --dry-run, and name the newest backup that you have seen: --seen BACKUP.',
   backlog_full: 'Try again later.',
   tool_missing: 'Install it, or run scripts/setup.sh.',
 };

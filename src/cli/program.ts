@@ -50,7 +50,12 @@ export async function runCli(
   }
 }
 
-function createProgram(io: CliIo, json: boolean, addFirst: (program: Command) => void): Command {
+/** All commands of the API, and what `addFirst` adds. */
+export function createProgram(
+  io: CliIo,
+  json: boolean,
+  addFirst: (program: Command) => void = () => undefined,
+): Command {
   const program = new Command('strata')
     .description('VM disk backups into QCOW2 chains')
     .exitOverride()

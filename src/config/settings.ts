@@ -39,6 +39,8 @@ export interface Settings {
   reconcileEveryMs: number;
   /** Days after which the keeper removes what was set aside; 0: never. */
   quarantineDays: number;
+  /** Days after which maintenance jobs that have ended leave the database. */
+  maintenanceHistoryDays: number;
   /** Layers after which a chain gets a synthetic full, where its repository says nothing. */
   chainLimit: number;
   attempts: number;
@@ -150,6 +152,7 @@ function readKeeper(read: Reader) {
     sweepEveryMs: read.integer('STRATA_SWEEP_MS', 5_000, 100, 600_000),
     reconcileEveryMs: read.integer('STRATA_RECONCILE_MS', 21_600_000, 1_000, LONGEST_TIMER_MS),
     quarantineDays: read.integer('STRATA_QUARANTINE_DAYS', 30, 0, 36_500),
+    maintenanceHistoryDays: read.integer('STRATA_MAINTENANCE_HISTORY_DAYS', 90, 1, 36_500),
     chainLimit: read.integer('STRATA_CHAIN_LIMIT', 30, 2, 200),
     retentionEveryMs: read.integer('STRATA_RETENTION_MS', 3_600_000, 1_000, LONGEST_TIMER_MS),
     capacityEveryMs: read.integer('STRATA_CAPACITY_MS', 60_000, 1_000, LONGEST_TIMER_MS),

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { Bytes, closed, Id, JobStatus, nullable, oneOf } from './common.js';
+import { Bytes, closed, DiskId, Id, JobStatus, nullable, oneOf } from './common.js';
 
 /** One step of a plan; `null` and empty fields belong to the other action. */
 export const ConsolidationStep = closed({
@@ -35,6 +35,17 @@ export const Consolidation = closed({
   chains: Type.Array(ChainConsolidation, {
     description: 'The plan as of now, for each chain. Its job plans anew, under the lease.',
   }),
+  latest_backup_id: nullable(
+    Type.String({
+      description:
+        'The newest completed backup of what was asked for, removed or not. Send it back as `expected_latest`: the removal is refused where another has completed since.',
+    }),
+  ),
+  retired_disks: Type.Optional(
+    Type.Array(DiskId, {
+      description: 'Only of a VM: disks that nothing backs up any more until the VM is registered again.',
+    }),
+  ),
 });
 export type Consolidation = Static<typeof Consolidation>;
 
@@ -51,6 +62,11 @@ export const ChainConsolidate = closed({
       description: 'Of the backups that are completed now, the others go. Left out: all stay.',
     }),
   ),
+  expected_latest: Type.Optional({
+    ...Id('bkp', 'backup'),
+    description:
+      'The newest completed backup of the chain that the caller has seen: refused with `chain_moved` where it is another. Needed where the newest one is not among `keep`.',
+  }),
   dry_run: DryRun,
 });
 export type ChainConsolidate = Static<typeof ChainConsolidate>;
@@ -58,3 +74,31 @@ export type ChainConsolidate = Static<typeof ChainConsolidate>;
 /** Query of every removal. */
 export const RemovalQuery = closed({ dry_run: DryRun });
 export type RemovalQuery = Static<typeof RemovalQuery>;
+
+/** Query of the removal of all backups of a VM or a repository. */
+export const ContentRemovalQuery = closed({
+  dry_run: DryRun,
+  expected_latest: Type.Optional({
+    ...Id('bkp', 'backup'),
+    description:
+      '`latest_backup_id` of a dry run before: refused with `chain_moved` where another backup has completed since.',
+  }),
+});
+export type ContentRemovalQuery = Static<typeof ContentRemovalQuery>;
+
+/** Nothing, or whether it is only to be planned. */
+export const SyntheticFullBody = nullable(closed({ dry_run: DryRun }));
+export type SyntheticFullBody = Static<typeof SyntheticFullBody>;
+
+/** What a synthetic full would do. */
+export const SyntheticFullPlan = closed({
+  dry_run: Type.Literal(true),
+  chain_id: Type.String(),
+  backup_id: Type.String({ description: 'The latest backup, which becomes a full.' }),
+  reads: Type.Array(Type.String(), {
+    description:
+      'The backups that it stands on, topmost first; they stay as they are. Empty: it is a full already.',
+  }),
+  bytes: Bytes('The new file takes up to this'),
+});
+export type SyntheticFullPlan = Static<typeof SyntheticFullPlan>;

@@ -3,6 +3,7 @@ import { forgetDeadProcesses } from '../db/stores/fleet.js';
 import { forgetOldKeys } from '../db/stores/idempotency.js';
 import { forgetDeliveries } from '../db/stores/outbox.js';
 import { createConsolidator } from '../producers/keeper/consolidate.js';
+import { createHistoryKeeper } from '../producers/keeper/history.js';
 import { createHoldKeeper } from '../producers/keeper/holds.js';
 import { createQuarantineKeeper } from '../producers/keeper/quarantine.js';
 import { runKeeper } from '../producers/keeper/keeper.js';
@@ -67,6 +68,7 @@ await runMain(log, async () => {
       { name: 'reconciliation', run: reconciler.run },
       { name: 'consolidation', run: createConsolidator(wiring, settings.chainLimit) },
       { name: 'quarantine', run: quarantine.run },
+      { name: 'old jobs', run: createHistoryKeeper(wiring, settings.maintenanceHistoryDays) },
       { name: 'idempotency keys', run: () => forgetOldKeys(wiring.ds, IDEMPOTENCY_DAYS, 10_000) },
     ],
   });

@@ -37,6 +37,8 @@ export const ERRORS = {
   idempotency_mismatch: { ...input('The Idempotency-Key was used with another request.', 422) },
   request_in_progress: waiting('The request with this Idempotency-Key is still under way.', 409),
   repository_not_empty: refused('The repository still holds backups.'),
+  vm_in_use: refused('The VM still has restore points, open jobs or a policy.'),
+  chain_moved: refused('What would be removed is not what the caller has seen.'),
   wrong_state: refused('The state of the object does not allow this.'),
   backlog_full: waiting('Too many jobs are waiting; try again later.', 429),
   // Sources

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Consolidation, StrataClient } from '../../client/index.js';
+import type { Consolidation, ContentRemovalQuery, StrataClient } from '../../client/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { action, type CommandContext, type Output } from '../command.js';
 import { checkId } from '../idArgument.js';
@@ -16,6 +16,7 @@ interface Options {
   allOfVm?: true;
   allOfRepo?: true;
   yes?: true;
+  seen?: string;
 }
 
 /** `strata delete BACKUP`, `strata delete RESTORE-POINT`, and all backups of a VM or a repository */
@@ -25,11 +26,18 @@ export function addDeleteCommand(program: Command, io: CliIo): void {
     .description(
       'remove a restore point (rp_...: all its disks) or one backup (bkp_...), merging where others stand on it',
     )
-    .option('--all-of-vm', '<what> is a VM: remove all its backups')
+    .option(
+      '--all-of-vm',
+      '<what> is a VM: remove all its backups, and retire its disks, so that nothing backs them up any more',
+    )
     .option('--all-of-repo', '<what> is a repository: remove all backups in it')
     .option('--repo <repository>', 'where several repositories have a VM of this name')
     .option('--dry-run', 'say what would be done')
     .option('--yes', 'needed for all backups of a VM or a repository')
+    .option(
+      '--seen <backup>',
+      'with all backups: the newest that you have seen; refused where another has completed since',
+    )
     .option('--wait', 'wait for the end')
     .action(action(io, remove));
 }
@@ -39,13 +47,9 @@ async function remove(context: CommandContext, what: string, options: Options): 
   const many = options.allOfVm || options.allOfRepo;
   checkOptions(options);
   if (many && !options.yes && !options.dryRun) {
-    throw new StrataError(
-      'invalid_request',
-      'That removes every backup: say --yes, or look with --dry-run.',
-      {
-        field: '--yes',
-      },
-    );
+    const retires = options.allOfVm ? ' and retires its disks, so that nothing backs them up any more' : '';
+    const message = `That removes every backup${retires}: say --yes, or look with --dry-run.`;
+    throw new StrataError('invalid_request', message, { field: '--yes' });
   }
   const answer = await ask(client, what, options, context.io.signal);
   const text = renderConsolidation(answer, context.size);
@@ -73,14 +77,25 @@ async function ask(
   const query = { dry_run: options.dryRun ?? false };
   if (options.allOfRepo) {
     const { id } = await findRepository(client, what, signal);
-    return client.repositories.removeBackups(id, query, { signal });
+    return allSeen(options, (all) => client.repositories.removeBackups(id, all, { signal }));
   }
   if (options.allOfVm) {
     const { vm_context_id } = await findVm(client, what, { repo: options.repo, signal });
-    return client.vms.removeBackups(vm_context_id, query, { signal });
+    return allSeen(options, (all) => client.vms.removeBackups(vm_context_id, all, { signal }));
   }
   checkId(what, 'what', ['restorePoint', 'backup'], 'All of a VM go with --all-of-vm.');
   return what.startsWith('rp_')
     ? client.restorePoints.remove(what, query, { signal })
     : client.backups.remove(what, query, { signal });
+}
+
+/** "All" is what was seen: by the user, or by a look of this command. */
+async function allSeen(
+  { dryRun, seen }: Options,
+  remove: (query: ContentRemovalQuery) => Promise<Consolidation>,
+): Promise<Consolidation> {
+  const look = dryRun || seen === undefined ? await remove({ dry_run: true }) : undefined;
+  if (look && dryRun) return look;
+  const expected = seen ?? look?.latest_backup_id ?? undefined;
+  return remove({ dry_run: false, ...(expected === undefined ? {} : { expected_latest: expected }) });
 }

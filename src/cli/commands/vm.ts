@@ -17,7 +17,7 @@ interface AddOptions {
   upstreamId?: string;
 }
 
-/** `strata vm add|list|show` */
+/** `strata vm add|list|show|remove` */
 export function addVmCommand(program: Command, io: CliIo): void {
   const vm = program.command('vm').description('VMs and their disks');
   vm.command('add <name>')
@@ -41,6 +41,21 @@ export function addVmCommand(program: Command, io: CliIo): void {
     .description('show a VM and its disks, by name or id')
     .option('--repo <repository>', 'where several repositories have a VM of this name')
     .action(action(io, showVm));
+  vm.command('remove <vm>')
+    .description('forget a VM that has no restore points, no open jobs and no policy, by name or id')
+    .option('--repo <repository>', 'where several repositories have a VM of this name')
+    .action(action(io, removeVm));
+}
+
+async function removeVm(context: CommandContext, name: string, options: { repo?: string }): Promise<Output> {
+  const { signal } = context.io;
+  const client = await context.client();
+  const vm = await findVm(client, name, { repo: options.repo, signal });
+  await client.vms.remove(vm.vm_context_id, { signal });
+  return {
+    json: { vm_context_id: vm.vm_context_id, removed: true },
+    text: `Removed VM ${vm.vm_name} (${vm.vm_context_id}).\n`,
+  };
 }
 
 async function addVm(context: CommandContext, name: string, options: AddOptions): Promise<Output> {

@@ -1,9 +1,14 @@
-import type { Consolidation, ConsolidationRefusal, ConsolidationStep } from '../../client/index.js';
+import type {
+  Consolidation,
+  ConsolidationRefusal,
+  ConsolidationStep,
+  SyntheticFullPlan,
+} from '../../client/index.js';
 import { renderTable } from './table.js';
 
 /** Draws what is removed and merged, what stays and why. */
 export function renderConsolidation(
-  { dry_run, chains }: Consolidation,
+  { dry_run, chains, retired_disks: retired = [] }: Consolidation,
   size: (bytes: number) => string,
 ): string {
   const steps = chains.flatMap((chain) => chain.steps);
@@ -34,5 +39,22 @@ export function renderConsolidation(
         );
   const jobs = chains.flatMap(({ job }) => (job ? [job.job_id] : []));
   const accepted = jobs.length === 0 ? '' : `Accepted ${jobs.join(', ')}.\n`;
-  return `${table}${left}${dry_run ? 'This was a dry run: nothing was changed.\n' : accepted}`;
+  const disks = retired.length === 1 ? `Disk ${retired[0]} is` : `Disks ${retired.join(', ')} are`;
+  const notBackedUp =
+    retired.length === 0
+      ? ''
+      : `${disks} retired${dry_run ? ' then' : ''}: nothing backs them up until the VM is registered again (strata vm add).\n`;
+  return `${table}${left}${notBackedUp}${dry_run ? 'This was a dry run: nothing was changed.\n' : accepted}`;
+}
+
+/** Draws what a synthetic full would do. */
+export function renderSyntheticFull(
+  { backup_id: id, reads, bytes }: SyntheticFullPlan,
+  size: (bytes: number) => string,
+): string {
+  const what =
+    reads.length === 0
+      ? `${id} is a full already: there is nothing to do.`
+      : `${id} becomes a full, of up to ${size(bytes)}. Read are it and ${reads.join(', ')}, which stay.`;
+  return `${what}\nThis was a dry run: nothing was changed.\n`;
 }

@@ -11,6 +11,7 @@ import type {
   RestorePoint,
   RestorePointQuery,
   RestorePointWithBackups,
+  SyntheticFullPlan,
   ValidationAccepted,
 } from '../../contract/index.js';
 import { type CallOptions, path, type Transport } from '../transport.js';
@@ -25,6 +26,8 @@ export interface ChainCalls {
   consolidate(id: string, body: ChainConsolidate, options?: WorkOptions): Promise<Consolidation>;
   /** Accepts a synthetic full of the latest backup. */
   syntheticFull(id: string, options?: WorkOptions): Promise<ValidationAccepted>;
+  /** Says what a synthetic full would do. */
+  planSyntheticFull(id: string, options?: CallOptions): Promise<SyntheticFullPlan>;
 }
 
 export interface RestorePointCalls {
@@ -49,6 +52,11 @@ export function chainCalls(transport: Transport): ChainCalls {
     consolidate: (id, body, options) =>
       transport.call(
         { method: 'POST', path: path('chains', id, 'consolidate'), body, idempotencyKey: keyOf(options) },
+        options,
+      ),
+    planSyntheticFull: (id, options) =>
+      transport.call(
+        { method: 'POST', path: path('chains', id, 'synthetic-full'), body: { dry_run: true } },
         options,
       ),
     syntheticFull: (id, options) =>

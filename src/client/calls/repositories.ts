@@ -4,7 +4,7 @@ import type {
   Page,
   RebuildReport,
   ReconcileReport,
-  RemovalQuery,
+  ContentRemovalQuery,
   Repository,
   RepositoryAdopt,
   RepositoryCreate,
@@ -38,7 +38,7 @@ export interface RepositoryCalls {
   /** Accepts a validation of each of its chains. */
   validate(id: string, body: ChainValidate, options?: WorkOptions): Promise<ValidationsAccepted>;
   /** Removes all backups in it, or, with the reason, none. */
-  removeBackups(id: string, query?: RemovalQuery, options?: WorkOptions): Promise<Consolidation>;
+  removeBackups(id: string, query?: ContentRemovalQuery, options?: WorkOptions): Promise<Consolidation>;
 }
 
 /** These look at every file or chain of the repository before they answer; the API gives itself 280 s. */

@@ -2,8 +2,8 @@ import type {
   Chain,
   ChainValidate,
   Consolidation,
+  ContentRemovalQuery,
   Page,
-  RemovalQuery,
   ValidationsAccepted,
   Vm,
   VmPut,
@@ -22,8 +22,14 @@ export interface VmCalls {
   chain(vmContextId: string, diskId: number, options?: CallOptions): Promise<Chain>;
   /** Accepts a validation of each of its chains. */
   validate(vmContextId: string, body: ChainValidate, options?: WorkOptions): Promise<ValidationsAccepted>;
+  /** Forgets it; refused while it has restore points, open jobs or a policy. */
+  remove(vmContextId: string, options?: CallOptions): Promise<void>;
   /** Removes all its backups, or, with the reason, none; its disks are retired. */
-  removeBackups(vmContextId: string, query?: RemovalQuery, options?: WorkOptions): Promise<Consolidation>;
+  removeBackups(
+    vmContextId: string,
+    query?: ContentRemovalQuery,
+    options?: WorkOptions,
+  ): Promise<Consolidation>;
 }
 
 export function vmCalls(transport: Transport): VmCalls {
@@ -39,9 +45,10 @@ export function vmCalls(transport: Transport): VmCalls {
         { method: 'POST', path: path('vms', id, 'validate'), body, idempotencyKey: keyOf(options) },
         options,
       ),
+    remove: (id, options) => transport.call({ method: 'DELETE', path: path('vms', id) }, options),
     removeBackups: (id, query, options) =>
       transport.call(
-        { method: 'DELETE', path: path('vms', id), query, idempotencyKey: keyOf(options) },
+        { method: 'DELETE', path: path('vms', id, 'backups'), query, idempotencyKey: keyOf(options) },
         options,
       ),
   };

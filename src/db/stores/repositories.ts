@@ -6,6 +6,7 @@ import { JOB_KINDS, JOB_TABLES } from '../jobs/kinds.js';
 import { IS_LAYER } from '../jobs/layers.js';
 import { affectedRows, inStatement, inTransaction, isDuplicate, isStillReferenced } from '../transaction.js';
 import { type PageOf, type PageRequest, pageById, read, select } from './page.js';
+import { deleteRegistrations } from './registrations.js';
 
 export type RepositoryChange = Partial<
   Pick<
@@ -177,7 +178,7 @@ export async function deleteRepository(ds: DataSource, id: string): Promise<Repo
     );
     if (backups.length > 0) throw notEmpty(row);
     try {
-      await deleteRegistrations(tx, id);
+      await deleteRegistrations(tx, 'repository_id = ?', id);
       await tx.query('DELETE FROM repositories WHERE id = ?', [id]);
     } catch (error) {
       // A backup that was accepted since the look above.
@@ -186,33 +187,6 @@ export async function deleteRepository(ds: DataSource, id: string): Promise<Repo
     }
     return row;
   });
-}
-
-async function deleteRegistrations(tx: EntityManager, repositoryId: string): Promise<void> {
-  await deleteHistory(tx, repositoryId);
-  const of = 'JOIN vm_contexts v ON v.vm_context_id = t.vm_context_id WHERE v.repository_id = ?';
-  for (const table of ['backup_chains', 'restore_points', 'vm_disks']) {
-    await tx.query(`DELETE t FROM ${table} t ${of}`, [repositoryId]);
-  }
-  await tx.query('DELETE FROM vm_contexts WHERE repository_id = ?', [repositoryId]);
-}
-
-/** Jobs that have ended and backups that have gone; a parent is never deleted before what names it. */
-async function deleteHistory(tx: EntityManager, repositoryId: string): Promise<void> {
-  for (const table of ['restore_jobs', 'maintenance_jobs', 'backup_jobs']) {
-    await tx.query(`DELETE s FROM job_steps s JOIN ${table} j ON j.id = s.job_id WHERE j.repository_id = ?`, [
-      repositoryId,
-    ]);
-  }
-  for (const table of ['restore_jobs', 'maintenance_jobs']) {
-    await tx.query(
-      `DELETE FROM ${table} WHERE repository_id = ? AND status NOT IN ('queued', 'released', 'running')`,
-      [repositoryId],
-    );
-  }
-  const gone = `repository_id = ? AND status IN ('failed', 'cancelled', 'expired')`;
-  await tx.query(`UPDATE backup_jobs SET parent_backup_id = NULL WHERE ${gone}`, [repositoryId]);
-  await tx.query(`DELETE FROM backup_jobs WHERE ${gone}`, [repositoryId]);
 }
 
 function notEmpty(row: Repository, cause?: unknown): StrataError {

@@ -24,6 +24,10 @@ export interface ChainPlan extends MergePlan {
 export interface RemovalAnswer {
   dry_run: boolean;
   chains: ChainPlan[];
+  /** The newest completed backup of what was asked for; absent in answers that an older version has saved. */
+  latest_backup_id?: string | null;
+  /** Of a VM: disks that are not backed up any more. */
+  retired_disks?: number[];
 }
 
 /** Chains that one request makes jobs for: they are all locked at once. */
@@ -32,16 +36,19 @@ const MOST_CHAINS = 500;
 /**
  * Accepts the removal of backups: one job a chain, which plans anew under the chain's lease. All of them or none.
  * @throws not_found; wrong_state for a backup that has not completed
+ * @param options.expectedLatest the newest completed backup that the caller has seen
  * @throws backup_in_use when one of them is protected, being restored, or must stay for what stands on it
+ * @throws chain_moved when another backup has completed since the caller looked
  */
 export async function acceptRemoval(
   deps: AcceptDeps,
   target: RemovalTarget,
-  { dryRun }: { dryRun: boolean },
+  { dryRun, expectedLatest }: { dryRun: boolean; expectedLatest?: string | undefined },
   idempotency?: Idempotency,
 ): Promise<RemovalAnswer> {
   return acceptOnce(deps, dryRun ? undefined : idempotency, async (tx) => {
-    const wanted = await selectRemoval(tx, target);
+    const { chains: wanted, latest } = await selectRemoval(tx, target);
+    assertSeen(latest, expectedLatest);
     if (wanted.size > MOST_CHAINS) {
       throw new StrataError(
         'invalid_request',
@@ -56,22 +63,30 @@ export async function acceptRemoval(
     }
     const refused = chains.flatMap((chain) => refusedOf(chain, wanted.get(chain.chain_id) ?? []));
     if (refused.length > 0) throw refusalError(refused);
-    if (target.kind === 'vm' && !dryRun) await retireDisks(tx, target.id);
-    return { answer: { dry_run: dryRun, chains }, deliveries };
+    const answer: RemovalAnswer = { dry_run: dryRun, chains, latest_backup_id: latest };
+    if (target.kind === 'vm') answer.retired_disks = await retireDisks(tx, target.id, dryRun);
+    return { answer, deliveries };
   });
 }
 
 /**
  * Accepts a consolidation: of the completed backups all go that are not to be kept. Those which complete later stay.
  * @param keep ids of backups; undefined keeps all, and finishes what earlier jobs have left
+ * @param expectedLatest the newest completed backup that the caller has seen
  * @throws not_found; invalid_request for an id that is no completed backup of the chain, or when none would be kept
+ * @throws chain_moved when another backup has completed since the caller looked, or the newest one would go unseen
  */
 export async function acceptConsolidation(
   deps: AcceptDeps,
-  request: { chainId: string; keep: readonly string[] | undefined; dryRun: boolean },
+  request: {
+    chainId: string;
+    keep: readonly string[] | undefined;
+    dryRun: boolean;
+    expectedLatest?: string | undefined;
+  },
   idempotency?: Idempotency,
 ): Promise<RemovalAnswer> {
-  const { chainId, keep, dryRun } = request;
+  const { chainId, keep, dryRun, expectedLatest } = request;
   return acceptOnce(deps, dryRun ? undefined : idempotency, async (tx) => {
     await lockChain(tx, chainId);
     const points = (await loadLayers(tx, chainId)).filter(({ status }) => status === 'completed');
@@ -82,35 +97,32 @@ export async function acceptConsolidation(
       });
     });
     const remove = keep ? points.map(({ id }) => id).filter((id) => !keep.includes(id)) : [];
+    const latest = points.at(-1)?.id ?? null;
+    assertSeen(latest, expectedLatest);
+    if (!dryRun && latest !== null && expectedLatest === undefined && remove.includes(latest))
+      throw unseen(latest);
     const deliveries: Delivery[] = [];
     const chain = await planChain(tx, deps, { chainId, remove, dryRun }, deliveries);
-    return { answer: { dry_run: dryRun, chains: [chain] }, deliveries };
+    return { answer: { dry_run: dryRun, chains: [chain], latest_backup_id: latest }, deliveries };
   });
 }
 
-/**
- * Accepts a synthetic full of the chain's latest backup.
- * @throws not_found; wrong_state when there is none
- */
-export async function acceptSyntheticFull(
-  deps: AcceptDeps,
-  chainId: string,
-  idempotency?: Idempotency,
-): Promise<JobAnswer> {
-  return acceptOnce(deps, idempotency, async (tx) => {
-    const chain = await lockChain(tx, chainId);
-    if (chain.latest_backup_id === null) {
-      throw new StrataError('wrong_state', `Chain ${chainId} has no backup that could become a full.`);
-    }
-    const deliveries: Delivery[] = [];
-    const answer = await addMaintenance(
-      tx,
-      deps,
-      { chainId, type: 'synthetic_full', params: {} },
-      deliveries,
-    );
-    return { answer, deliveries };
-  });
+/** "All" and "the rest" are what the caller has seen, and no backup that has completed since. */
+function assertSeen(latest: string | null, expected: string | undefined): void {
+  if (expected === undefined || expected === latest) return;
+  throw new StrataError(
+    'chain_moved',
+    `The newest backup is ${latest ?? 'gone'}, and not ${expected}: look again at what would be removed.`,
+    { field: 'expected_latest' },
+  );
+}
+
+function unseen(latest: string): StrataError {
+  return new StrataError(
+    'chain_moved',
+    `Backup ${latest} is newer than all that are to be kept, and would be removed. If that is meant, say so: expected_latest ${latest}.`,
+    { field: 'expected_latest' },
+  );
 }
 
 async function planChain(
@@ -132,10 +144,20 @@ function refusedOf({ refused }: ChainPlan, wanted: readonly string[]): Refusal[]
   return refused.filter(({ backup_id }) => wanted.includes(backup_id));
 }
 
-/** A VM whose backups go is not backed up any more by a request that names no disks; registered again, it is. */
-async function retireDisks(tx: EntityManager, vmContextId: string): Promise<void> {
-  await tx.query(
-    'UPDATE vm_disks SET retired_at = UTC_TIMESTAMP(3) WHERE vm_context_id = ? AND retired_at IS NULL',
+/**
+ * A VM whose backups go is not backed up any more by a request that names no disks; registered again, it is.
+ * @returns the disks, which a dry run leaves as they are
+ */
+async function retireDisks(tx: EntityManager, vmContextId: string, dryRun: boolean): Promise<number[]> {
+  const rows = await tx.query<{ disk_id: number }[]>(
+    'SELECT disk_id FROM vm_disks WHERE vm_context_id = ? AND retired_at IS NULL ORDER BY disk_id',
     [vmContextId],
   );
+  if (!dryRun) {
+    await tx.query(
+      'UPDATE vm_disks SET retired_at = UTC_TIMESTAMP(3) WHERE vm_context_id = ? AND retired_at IS NULL',
+      [vmContextId],
+    );
+  }
+  return rows.map(({ disk_id }) => disk_id);
 }

@@ -4,7 +4,6 @@ export { acceptExtents } from './acceptExtents.js';
 export {
   acceptConsolidation,
   acceptRemoval,
-  acceptSyntheticFull,
   type ChainPlan,
   type RemovalAnswer,
 } from './acceptRemoval.js';
@@ -13,6 +12,7 @@ export { acceptRepositoryChange } from './acceptRepositoryChange.js';
 export { acceptReconcile, type ReconcileAnswer } from './acceptReconcile.js';
 export { acceptRestore, type RestoreAnswer, type RestoreBody } from './acceptRestore.js';
 export type { JobAnswer } from './addMaintenance.js';
+export { acceptSyntheticFull, dryRunSyntheticFull, type SyntheticFullAnswer } from './acceptSyntheticFull.js';
 export { acceptValidation } from './acceptValidation.js';
 export { acceptValidations, type ValidationsAnswer } from './acceptValidations.js';
 export { type Backlog, createBacklog } from './backlog.js';

@@ -17,18 +17,18 @@ const PLACES: Record<RemovalTarget['kind'], { column: string; table: string; key
 };
 
 /**
- * The completed backups of a target, chain by chain.
+ * The completed backups of a target, chain by chain, and the newest of them.
  * @throws not_found; wrong_state when a backup or point is not completed, or has open jobs
  */
 export async function selectRemoval(
   tx: EntityManager,
   target: RemovalTarget,
-): Promise<Map<string, string[]>> {
+): Promise<{ chains: Map<string, string[]>; latest: string | null }> {
   const { column, table, key, what } = PLACES[target.kind];
   const found = await tx.query<unknown[]>(`SELECT 1 FROM ${table} WHERE ${key} = ?`, [target.id]);
   if (found.length === 0) throw new StrataError('not_found', `There is no ${what} ${target.id}.`);
   const rows = await tx.query<{ id: string; chain_id: string; status: JobStatus }[]>(
-    `SELECT id, chain_id, status FROM backup_jobs WHERE ${column} = ?`,
+    `SELECT id, chain_id, status FROM backup_jobs WHERE ${column} = ? ORDER BY completed_at, id`,
     [target.id],
   );
   const open = rows.find(({ status }) => ['queued', 'released', 'running'].includes(status));
@@ -47,5 +47,5 @@ export async function selectRemoval(
   }
   const chains = new Map<string, string[]>();
   for (const { id, chain_id } of completed) chains.set(chain_id, [...(chains.get(chain_id) ?? []), id]);
-  return chains;
+  return { chains, latest: completed.at(-1)?.id ?? null };
 }

@@ -1,6 +1,7 @@
 import { chainsWithLeftovers, longChains } from '../../db/stores/longChains.js';
 import { isStrataError } from '../../shared/errors.js';
-import { acceptConsolidation, acceptSyntheticFull } from '../accept/acceptRemoval.js';
+import { acceptConsolidation } from '../accept/acceptRemoval.js';
+import { acceptSyntheticFull } from '../accept/acceptSyntheticFull.js';
 import type { AcceptDeps } from '../accept/deps.js';
 
 /**

@@ -3,4 +3,4 @@ export { loadLayers } from './loadLayers.js';
 export { removedBy } from './plan.js';
 export { planRemoval, refusalError, runConsolidation } from './run.js';
 export { settleSwitch } from './settle.js';
-export { runSyntheticFull } from './syntheticFull.js';
+export { planSyntheticFull, runSyntheticFull } from './syntheticFull.js';

@@ -7,7 +7,7 @@ import type { HeldLease } from '../chain/holdLease.js';
 import type { Outcome, ReportProgress } from '../deps.js';
 import { assertRepository } from '../repository/marker.js';
 import { assertWritable } from '../repository/writable.js';
-import { isSound } from './facts.js';
+import { isSound, type LayerFact } from './facts.js';
 import { loadLayers } from './loadLayers.js';
 import { standAlone } from './merge.js';
 import { createProgress, worthOf } from './progress.js';
@@ -47,12 +47,7 @@ export async function runSyntheticFull(
     [job.chainId],
   );
   const layers = await loadLayers(deps.ds, job.chainId);
-  const byId = new Map(layers.map((layer) => [layer.id, layer]));
-  const [top, ...below] = lineage(byId, rows[0]?.latest ?? null);
-  if (!top) throw new StrataError('wrong_state', `Chain ${job.chainId} has no backup.`);
-  const bad = [top, ...below].find((layer) => !isSound(layer));
-  if (bad)
-    throw new StrataError('backup_damaged', `Backup ${bad.id} is not healthy: validate the chain first.`);
+  const [top, ...below] = planSyntheticFull(layers, job.chainId, rows[0]?.latest ?? null);
   if (below.length > 0) {
     const progress = createProgress(report, worthOf([top, ...below]));
     const work: Work = { deps, held, progress, place };
@@ -60,4 +55,21 @@ export async function runSyntheticFull(
   }
   const result = { backup_id: top.id, layers_before: below.length };
   return { next: await completeWithResult(deps.ds, held.lease, { ...result }), result };
+}
+
+/**
+ * The layers of which a synthetic full is made, topmost first: the latest backup and all that it stands on. Pure.
+ * @throws wrong_state when the chain has no backup; backup_damaged when one of them is not healthy
+ */
+export function planSyntheticFull(
+  layers: readonly LayerFact[],
+  chainId: string,
+  latest: string | null,
+): [LayerFact, ...LayerFact[]] {
+  const [top, ...below] = lineage(new Map(layers.map((layer) => [layer.id, layer])), latest);
+  if (!top) throw new StrataError('wrong_state', `Chain ${chainId} has no backup.`);
+  const bad = [top, ...below].find((layer) => !isSound(layer));
+  if (bad)
+    throw new StrataError('backup_damaged', `Backup ${bad.id} is not healthy: validate the chain first.`);
+  return [top, ...below];
 }

@@ -6,6 +6,8 @@ import {
   ChainQuery,
   ChainValidate,
   Consolidation,
+  SyntheticFullBody,
+  SyntheticFullPlan,
   ValidationAccepted,
   VmDiskParams,
 } from '../../../contract/index.js';
@@ -17,8 +19,12 @@ import {
   listChains,
 } from '../../../db/stores/chains.js';
 import { resolveRepository } from '../../../db/stores/repositories.js';
-import { acceptConsolidation, acceptSyntheticFull, acceptValidation } from '../../accept/index.js';
-import { NoBody } from '../cancelJob.js';
+import {
+  acceptConsolidation,
+  acceptSyntheticFull,
+  acceptValidation,
+  dryRunSyntheticFull,
+} from '../../accept/index.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
@@ -106,8 +112,8 @@ function consolidateRoutes(app: Api, deps: HttpDeps): void {
       config: { access: 'admin', ownKey: true },
     },
     async (request, reply) => {
-      const { keep, dry_run: dryRun = false } = request.body;
-      const wanted = { chainId: request.params.chain_id, keep, dryRun };
+      const { keep, dry_run: dryRun = false, expected_latest: expectedLatest } = request.body;
+      const wanted = { chainId: request.params.chain_id, keep, dryRun, expectedLatest };
       const answer = await acceptConsolidation(deps, wanted, idempotencyOf(request));
       return reply.code(dryRun ? 200 : 202).send(toConsolidation(answer));
     },
@@ -121,12 +127,14 @@ function consolidateRoutes(app: Api, deps: HttpDeps): void {
         description:
           'Its file is replaced by one that stands alone; it stays the same backup. Opens a new segment.',
         params: ChainParams,
-        body: NoBody,
-        response: { 202: ValidationAccepted },
+        body: SyntheticFullBody,
+        response: { 200: SyntheticFullPlan, 202: ValidationAccepted },
       },
       config: { access: 'operator', ownKey: true },
     },
     async (request, reply) => {
+      if (request.body?.dry_run)
+        return reply.code(200).send(await dryRunSyntheticFull(deps, request.params.chain_id));
       const accepted = await acceptSyntheticFull(deps, request.params.chain_id, idempotencyOf(request));
       reply.header('location', `${API_PREFIX}/jobs/${accepted.job_id}`);
       return reply.code(202).send(accepted);

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import {
   BackupParams,
   Consolidation,
+  ContentRemovalQuery,
   RemovalQuery,
   RepositoryParams,
   RestorePointParams,
@@ -51,15 +52,15 @@ export function removalRoutes(app: Api, deps: HttpDeps): void {
 
 function contentRoutes(app: Api, deps: HttpDeps): void {
   app.delete(
-    `${API_PREFIX}/vms/:vm_context_id`,
+    `${API_PREFIX}/vms/:vm_context_id/backups`,
     {
       schema: {
         tags: ['vms'],
         summary: 'Remove all backups of a VM',
         description:
-          'Its disks are retired, so that nothing backs them up any more until it is registered again.',
+          'Its disks are retired, so that nothing backs them up any more until it is registered again: `retired_disks`. Then the VM itself can be removed.',
         params: VmParams,
-        querystring: RemovalQuery,
+        querystring: ContentRemovalQuery,
         response,
       },
       config: { access: 'admin', ownKey: true },
@@ -74,7 +75,7 @@ function contentRoutes(app: Api, deps: HttpDeps): void {
         summary: 'Remove all backups of a repository',
         description: 'Then the repository itself can be removed.',
         params: RepositoryParams,
-        querystring: RemovalQuery,
+        querystring: ContentRemovalQuery,
         response,
       },
       config: { access: 'admin', ownKey: true },
@@ -89,8 +90,8 @@ async function remove(
   reply: FastifyReply,
   target: RemovalTarget,
 ): Promise<Consolidation> {
-  const { dry_run: dryRun = false } = request.query as RemovalQuery;
-  const answer = await acceptRemoval(deps, target, { dryRun }, idempotencyOf(request));
+  const { dry_run: dryRun = false, expected_latest: expectedLatest } = request.query as ContentRemovalQuery;
+  const answer = await acceptRemoval(deps, target, { dryRun, expectedLatest }, idempotencyOf(request));
   reply.code(dryRun ? 200 : 202);
   return toConsolidation(answer);
 }

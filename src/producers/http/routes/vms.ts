@@ -1,4 +1,6 @@
+import { Type } from 'typebox';
 import { Vm, VmPage, VmParams, VmPut, VmQuery, VmRegistered } from '../../../contract/index.js';
+import { deleteVm } from '../../../db/stores/registrations.js';
 import { getVm, listVms } from '../../../db/stores/vms.js';
 import { resolveRepository } from '../../../db/stores/repositories.js';
 import { registerVm } from '../../accept/index.js';
@@ -47,5 +49,27 @@ export function vmRoutes(app: Api, deps: HttpDeps): void {
       config: { access: 'viewer' },
     },
     async ({ params }) => toVm(await getVm(deps.ds, params.vm_context_id)),
+  );
+  removeRoute(app, deps);
+}
+
+function removeRoute(app: Api, deps: HttpDeps): void {
+  app.delete(
+    `${PATH}/:vm_context_id`,
+    {
+      schema: {
+        tags,
+        summary: 'Forget a VM',
+        description:
+          'Refused with `vm_in_use` while it has restore points, open jobs or a policy. The history of its jobs goes with it.',
+        params: VmParams,
+        response: { 204: Type.Null() },
+      },
+      config: { access: 'admin' },
+    },
+    async ({ params }, reply) => {
+      await deleteVm(deps.ds, params.vm_context_id);
+      return reply.code(204).send(null);
+    },
   );
 }

@@ -149,7 +149,7 @@ describe('Removal by the API', function () {
     const expectProtected = async () => {
       for (const path of [
         `restore-points/${at(0).id}`,
-        `vms/${vmContextId}`,
+        `vms/${vmContextId}/backups`,
         `repositories/${api.fleet.repositoryId}/backups`,
       ]) {
         const refused = await api.call('DELETE', path);
@@ -234,7 +234,7 @@ describe('Removal by the API', function () {
   });
 
   it('empties a VM and a repository, which can then be removed', async () => {
-    await finish(await api.call('DELETE', `vms/${vmContextId}`));
+    await finish(await api.call('DELETE', `vms/${vmContextId}/backups`));
     const vm: Vm = await api.read(`vms/${vmContextId}`, Vm);
     expect(vm.disks.every(({ retired_at }) => retired_at !== null)).to.equal(true);
     points.push(await backUp('full'));
