@@ -17,6 +17,7 @@ import { AddDamagedRestores1795000000055 } from './1795000000055-AddDamagedResto
 import { AddUncatalogued1796000000100 } from './1796000000100-AddUncatalogued.js';
 import { AddSizeChanges1796000000140 } from './1796000000140-AddSizeChanges.js';
 import { AddResourceClaims1796000000150 } from './1796000000150-AddResourceClaims.js';
+import { AddUnservedPools1796000000160 } from './1796000000160-AddUnservedPools.js';
 import { AddVmNames1796000000170 } from './1796000000170-AddVmNames.js';
 
 /** All migrations, oldest first. */
@@ -40,5 +41,6 @@ export const MIGRATIONS = [
   AddUncatalogued1796000000100,
   AddSizeChanges1796000000140,
   AddResourceClaims1796000000150,
+  AddUnservedPools1796000000160,
   AddVmNames1796000000170,
 ];

@@ -1,7 +1,9 @@
 import { type ErrorCode, isErrorCode, type Job, type StrataClient } from '../client/index.js';
 import { StrataError } from '../shared/errors.js';
 import type { CommandContext } from './command.js';
+import type { CliIo } from './io.js';
 import { printable } from './render/printable.js';
+import { waitingText } from './render/waiting.js';
 import { formatSeconds, secondsBetween } from './render/time.js';
 
 /** Waits for a job and shows how far it is; returns it when it has ended, however it did. */
@@ -12,19 +14,40 @@ export async function followJob(
   label: string,
 ): Promise<Job> {
   const { progress, io } = context;
+  const why = reasonTeller(io.clock);
   const job = await client.waitForJob(id, {
     signal: io.signal,
     onProgress: (seen) => {
-      if (seen.status === 'running') progress.update(label, seen.progress);
-      else progress.wait(label, whyItWaits(seen));
+      const reason = why(seen);
+      if (seen.status === 'running' && reason === undefined) progress.update(label, seen.progress);
+      else progress.wait(label, reason);
     },
   });
   progress.finish(label, `${printable(label)}  ${lastLine(job)}`);
   return job;
 }
 
-/** Undefined for a job that is about to run: nobody has to know. */
-function whyItWaits({ status, error }: Job): string | undefined {
+/** A free worker is there within moments: whoever waits need not be told before. */
+const WORKER_MS = 5_000;
+
+/** Tells for what or whom a job waits; undefined for one that is about to run. */
+function reasonTeller(clock: CliIo['clock']): (job: Job) => string | undefined {
+  let workerSince: number | undefined;
+  return (job) => {
+    const { waiting_for: waiting } = job;
+    if (waiting === undefined) return ofOlderApi(job);
+    if (waiting?.reason !== 'worker') workerSince = undefined;
+    if (!waiting) return undefined;
+    if (waiting.reason === 'worker') {
+      workerSince ??= clock.monotonicMs();
+      if (clock.monotonicMs() - workerSince < WORKER_MS) return undefined;
+    }
+    return waitingText(waiting);
+  };
+}
+
+/** An API from before a job said what it waits for. */
+function ofOlderApi({ status, error }: Job): string | undefined {
   if (status === 'queued') return 'for the jobs before it on its chain';
   return status === 'released' && error ? `${printable(error.detail ?? '')} [${error.code}]` : undefined;
 }

@@ -22,6 +22,7 @@ import {
   VerifyBackup,
   VmContextId,
   VmName,
+  WaitingFor,
 } from './common.js';
 import { NbdExport } from './push.js';
 import { Source } from './sources.js';
@@ -198,6 +199,7 @@ export const Backup = closed({
   /** Only of a push backup, and only where one backup is read; null while no agent may write, and for viewers. */
   nbd_export: Type.Optional(nullable(NbdExport)),
   error: nullable(JobError),
+  waiting_for: Type.Optional(nullable(WaitingFor)),
   ...JobTimes,
 });
 export type Backup = Static<typeof Backup>;

@@ -191,6 +191,21 @@ export type Progress = Static<typeof Progress>;
 export const JobError = closed({ code: Type.String(), detail: nullable(Type.String()) });
 export type JobError = Static<typeof JobError>;
 
+/** For what or whom an open job waits. */
+export const WaitingFor = closed(
+  {
+    reason: oneOf(
+      ['condition', 'pause', 'change_list', 'agent', 'job', 'slot', 'worker', 'no_worker'],
+      'condition: what `error` names (room, a mount, a port); pause: the next attempt; change_list, agent: the upstream; job: another job of the chain; slot: max_parallel_jobs of the repository; worker: a free one; no_worker: no live worker serves the pool.',
+    ),
+    detail: Type.String({ description: 'One sentence for a person.' }),
+    job_id: nullable(Type.String({ description: 'The job in front, for `job`.' })),
+    until: nullable(Time('When it is tried again, or the change list must have come')),
+  },
+  'For what or whom it waits.',
+);
+export type WaitingFor = Static<typeof WaitingFor>;
+
 /** Answer to a request for cancelling. */
 export const CancelResult = closed({
   id: Type.String(),

@@ -1,5 +1,16 @@
 import { type Static, Type } from 'typebox';
-import { closed, DiskId, Id, JobError, JobStatus, JobTimes, nullable, oneOf, Progress } from './common.js';
+import {
+  closed,
+  DiskId,
+  Id,
+  JobError,
+  JobStatus,
+  JobTimes,
+  nullable,
+  oneOf,
+  Progress,
+  WaitingFor,
+} from './common.js';
 
 /** A job of any kind: a backup, a validation, a restore. */
 export const Job = closed({
@@ -18,6 +29,8 @@ export const Job = closed({
   cancel_requested: Type.Boolean(),
   progress: nullable(Progress),
   error: nullable(JobError),
+  /** Until it has ended; null while it runs. */
+  waiting_for: Type.Optional(nullable(WaitingFor)),
   result: nullable(Type.Record(Type.String(), Type.Unknown())),
   ...JobTimes,
 });

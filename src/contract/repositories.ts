@@ -115,6 +115,12 @@ export const Repository = closed({
   available_bytes: nullable(Bytes('Available on the file system')),
   capacity_read_at: nullable(Time('When the three were read')),
   created_at: Time('When it was registered'),
+  unserved_kinds: Type.Optional(
+    Type.Array(oneOf(['backup', 'maintenance', 'restore']), {
+      description:
+        'Kinds of jobs that wait for ever: no live worker serves its pool (STRATA_POOLS). Left out of events.',
+    }),
+  ),
 });
 export type Repository = Static<typeof Repository>;
 

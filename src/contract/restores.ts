@@ -12,6 +12,7 @@ import {
   PageQuery,
   pageOf,
   Progress,
+  WaitingFor,
 } from './common.js';
 
 export const RestoreFormat = oneOf(['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi']);
@@ -65,6 +66,8 @@ export const Restore = closed({
   cancel_requested: Type.Boolean(),
   progress: nullable(Progress),
   error: nullable(JobError),
+  /** Where it is listed or read as itself, until it has ended; null while it runs. */
+  waiting_for: Type.Optional(nullable(WaitingFor)),
   result: nullable(Type.Record(Type.String(), Type.Unknown())),
   ...JobTimes,
 });

@@ -50,6 +50,7 @@ export {
   RestorePoint,
   type RestorePointStatus,
 } from './restorePoint.js';
+export { UnservedPool } from './unservedPool.js';
 export { VmContext } from './vmContext.js';
 export { type DiskSource, SOURCE_FORMATS, type SourceFormat, VmDisk } from './vmDisk.js';
 export { Webhook } from './webhook.js';

@@ -5,6 +5,7 @@ import { forgetDeliveries } from '../db/stores/outbox.js';
 import { createConsolidator } from '../producers/keeper/consolidate.js';
 import { createHistoryKeeper } from '../producers/keeper/history.js';
 import { createHoldKeeper } from '../producers/keeper/holds.js';
+import { createPoolWatch } from '../producers/keeper/pools.js';
 import { createQuarantineKeeper } from '../producers/keeper/quarantine.js';
 import { runKeeper } from '../producers/keeper/keeper.js';
 import { createReconciler } from '../producers/keeper/reconcile.js';
@@ -68,6 +69,7 @@ await runMain(log, async () => {
       { name: 'reconciliation', run: reconciler.run },
       { name: 'consolidation', run: createConsolidator(wiring, settings.chainLimit) },
       { name: 'quarantine', run: quarantine.run },
+      { name: 'pools', run: createPoolWatch(wiring) },
       { name: 'old jobs', run: createHistoryKeeper(wiring, settings.maintenanceHistoryDays) },
       { name: 'idempotency keys', run: () => forgetOldKeys(wiring.ds, IDEMPOTENCY_DAYS, 10_000) },
     ],

@@ -18,6 +18,7 @@ export interface Metrics {
   toolsConfined: Gauge;
   webhookAttempts: Counter<'outcome'>;
   repositoryBytes: Gauge<'repository' | 'what'>;
+  unservedQueues: Gauge<'pool' | 'kind'>;
   overdueChains: Gauge<'repository' | 'level'>;
   unvalidatedSeconds: Gauge<'repository' | 'level'>;
 }
@@ -147,6 +148,12 @@ function keeperInstruments(registers: Registry[]) {
       name: 'strata_repository_bytes',
       help: 'Bytes of the file system of a repository: total, available, reserve.',
       labelNames: ['repository', 'what'],
+      registers,
+    }),
+    unservedQueues: new Gauge({
+      name: 'strata_unserved_queues',
+      help: '1 for each pool of a repository and kind of job that no live worker serves.',
+      labelNames: ['pool', 'kind'],
       registers,
     }),
     webhookAttempts: new Counter({

@@ -125,6 +125,7 @@ export const ERRORS = {
   lease_lost: waiting('The lease of the chain was lost; the work was stopped.'),
   shutting_down: waiting('The process is stopping.'),
   // Services
+  pool_unserved: passing('No live worker serves the pool of a repository.'),
   database_unavailable: waiting('The database does not answer.'),
   queue_unavailable: waiting('Redis does not answer.'),
   service_failed: failure('An embedded service did not start.'),

@@ -28,6 +28,8 @@ export const EVENT_TYPES = [
   'repository.low_space',
   'repository.space_ok',
   'repository.moved',
+  'pool.unserved',
+  'pool.served',
   'webhook.test',
 ] as const;
 

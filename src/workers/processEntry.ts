@@ -25,18 +25,30 @@ export async function processEntry(
   const stopTimer = deps.metrics.jobSeconds.startTimer({ kind });
   deps.metrics.running.inc({ kind });
   try {
+    const tell = phaseTeller(entry, log);
     const result = await runUnderLease(deps.services, deps.lease, {
       kind,
       jobId: payload.job_id,
       delivery: payload.delivery,
       signal,
       onProgressError: (error) => log.warn({ err: error }, 'progress was not written'),
-      work: (held, report) => deps.handlers[kind](deps.services, held, payload.job_id, report),
+      work: (held, report) =>
+        deps.handlers[kind](deps.services, held, payload.job_id, (progress) => {
+          tell(progress.phase);
+          report(progress);
+        }),
     });
     if (result.outcome === 'held') {
+      await note(entry, log, 'waits: another worker still holds the lease of its chain');
       await entry.moveToDelayed(deps.services.clock.now().getTime() + HELD_DELAY_MS, token);
       throw new DelayedError();
     }
+    if (result.outcome === 'parked')
+      await note(
+        entry,
+        log,
+        'waits for a slot of its repository (max_parallel_jobs); another entry is made then',
+      );
     for (const wanted of result.wanted) await deliver(deps, wanted);
     return conclude(deps, kind, log, stopTimer, result);
   } catch (error) {
@@ -49,6 +61,25 @@ export async function processEntry(
   } finally {
     deps.metrics.running.dec({ kind });
   }
+}
+
+/** A line in the entry's log, which Bull Board shows; a courtesy, without which the work goes on. */
+async function note(entry: Job, log: WorkerDeps['log'], line: string): Promise<void> {
+  try {
+    await entry.log(line);
+  } catch (error) {
+    log.debug({ err: error }, 'the line for the board was not written');
+  }
+}
+
+/** Tells the board which phase a job is in: that it waits for its agent, among others. */
+function phaseTeller(entry: Job, log: WorkerDeps['log']): (phase: string) => void {
+  let last = '';
+  return (phase) => {
+    if (phase === last) return;
+    last = phase;
+    void note(entry, log, `phase: ${phase}`);
+  };
 }
 
 /** A head that cannot be queued now is found by the keeper's sweep. */

@@ -7,6 +7,7 @@ import type { CliIo } from '../io.js';
 import { renderPlain } from '../render/progressLine.js';
 import { renderFields } from '../render/table.js';
 import { formatTime } from '../render/time.js';
+import { waitingField } from '../render/waiting.js';
 import { renderValidation } from '../render/validation.js';
 
 /** `strata job ID` */
@@ -45,6 +46,7 @@ export function renderJob(job: Job): string {
     ['status', job.cancel_requested && job.status === 'running' ? 'running, being cancelled' : job.status],
     // What an attempt that has ended reported last says nothing any more.
     ['progress', job.progress && job.status === 'running' ? renderPlain('', job.progress).trim() : null],
+    ['waits for', waitingField(job.waiting_for)],
     ['error', job.error ? `${job.error.detail ?? ''} [${job.error.code}]` : null],
     ['attempts', job.attempts],
     ['accepted', formatTime(job.created_at)],

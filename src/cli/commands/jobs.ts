@@ -1,13 +1,22 @@
 import type { Command } from 'commander';
-import { allItems, type Backup, type Restore, type StrataClient } from '../../client/index.js';
+import {
+  allItems,
+  type Backup,
+  type Restore,
+  type StrataClient,
+  type WaitingFor,
+} from '../../client/index.js';
 import { action, type CommandContext, type Output } from '../command.js';
 import type { CliIo } from '../io.js';
 import { parseCount } from '../numbers.js';
+import { printable } from '../render/printable.js';
 import { shareDone } from '../render/progressLine.js';
 import { renderTable } from '../render/table.js';
 import { formatTime } from '../render/time.js';
+import { waitingWord } from '../render/waiting.js';
 
 type Entry = Pick<Backup, 'id' | 'status' | 'progress' | 'error' | 'created_at' | 'attempts'> & {
+  waiting_for: WaitingFor | null;
   kind: 'backup' | 'restore';
   what: string;
 };
@@ -45,9 +54,14 @@ async function listJobs(context: CommandContext, options: { all?: true; limit: n
     { title: 'PHASE', value: (row: Entry) => (row.status === 'running' ? row.progress?.phase : null) },
     { title: 'DONE', value: percent, align: 'right' as const },
     { title: 'ACCEPTED', value: (row: Entry) => formatTime(row.created_at) },
+    { title: 'WAITS FOR', value: (row: Entry) => waitingWord(row.waiting_for) },
     { title: 'ERROR', value: (row: Entry) => row.error?.code },
   ];
-  return { json: { items }, text: renderTable(columns, items, 'No jobs are running or waiting.') };
+  const stuck = new Set(
+    items.flatMap(({ waiting_for: waiting }) => (waiting?.reason === 'no_worker' ? [waiting.detail] : [])),
+  );
+  const warnings = [...stuck].map((detail) => `warning: ${printable(detail)}\n`).join('');
+  return { json: { items }, text: renderTable(columns, items, 'No jobs are running or waiting.') + warnings };
 }
 
 type Query = { status?: Backup['status'] };
@@ -78,8 +92,8 @@ async function restores(
   return items.map((item) => ({ ...pick(item), kind: 'restore', what: item.target.path }));
 }
 
-function pick({ id, status, progress, error, created_at, attempts }: Backup | Restore) {
-  return { id, status, progress, error, created_at, attempts };
+function pick({ id, status, progress, error, created_at, attempts, waiting_for }: Backup | Restore) {
+  return { id, status, progress, error, created_at, attempts, waiting_for: waiting_for ?? null };
 }
 
 /** What an ended job reported last says nothing any more. */

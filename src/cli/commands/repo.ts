@@ -7,6 +7,7 @@ import type { CliIo } from '../io.js';
 import { findRepository } from '../lookUp.js';
 import { parseCount, parseSize } from '../numbers.js';
 import { cadenceFields, cadenceText } from '../render/cadence.js';
+import { renderUnserved } from '../render/pool.js';
 import { renderFields, renderTable } from '../render/table.js';
 import { formatTime } from '../render/time.js';
 import { addSetCommand } from './repoSet.js';
@@ -71,7 +72,8 @@ async function addRepository(
   };
   const client = await context.client();
   const repository = await client.repositories.create(body, { signal: context.io.signal });
-  return { json: repository, text: `Registered repository ${repository.name} (${repository.id}).\n` };
+  const text = `Registered repository ${repository.name} (${repository.id}).\n${renderUnserved(repository)}`;
+  return { json: repository, text };
 }
 
 async function adoptRepository(context: CommandContext, directory: string): Promise<Output> {
@@ -111,6 +113,7 @@ async function showRepository(context: CommandContext, idOrName: string): Promis
     ['type', repository.type],
     ['directory', repository.root_path],
     ['pool', repository.pool],
+    ['not served', repository.unserved_kinds?.length ? repository.unserved_kinds.join(', ') : null],
     ['state', repository.enabled ? 'enabled' : 'disabled'],
     ['size', context.size(repository.total_bytes)],
     ['used', context.size(repository.used_bytes)],

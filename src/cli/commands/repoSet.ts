@@ -5,6 +5,7 @@ import { action, type CommandContext, type Output } from '../command.js';
 import { cadenceOf, type CadenceOptions, withCadence } from '../cadenceOptions.js';
 import type { CliIo } from '../io.js';
 import { findRepository } from '../lookUp.js';
+import { renderUnserved } from '../render/pool.js';
 import { orNone, parseCount, parseSize } from '../numbers.js';
 
 interface Options extends CadenceOptions {
@@ -43,7 +44,7 @@ async function setRepository(context: CommandContext, idOrName: string, options:
   const client = await context.client();
   const { id } = await findRepository(client, idOrName, signal);
   const repository = await client.repositories.update(id, body, { signal });
-  return { json: repository, text: `Changed repository ${repository.name}.\n` };
+  return { json: repository, text: `Changed repository ${repository.name}.\n${renderUnserved(repository)}` };
 }
 
 function patchOf(options: Options): RepositoryPatch {

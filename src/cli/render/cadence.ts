@@ -6,6 +6,9 @@ type Field = readonly [string, string];
 /** A repository as `strata status` tells of it. */
 export interface RepositoryState extends RepositoryValidation {
   name: string;
+  pool: string;
+  /** Kinds of jobs for which no live worker serves the pool; empty for a repository that is disabled. */
+  unserved_kinds: NonNullable<Repository['unserved_kinds']>;
 }
 
 const HOUR_SECONDS = 3600;
@@ -66,5 +69,10 @@ export function renderRepositories(repositories: readonly RepositoryState[]): st
     count('OVERDUE QUICK', ({ quick }) => quick?.overdue_chains ?? null),
     count('OVERDUE DEEP', ({ deep }) => deep?.overdue_chains ?? null),
   ];
-  return renderTable(columns, repositories, 'No repositories.');
+  const unserved = repositories.filter(({ unserved_kinds: kinds }) => kinds.length > 0);
+  const warnings = unserved.map(
+    ({ name, pool, unserved_kinds: kinds }) =>
+      `Repository ${name}: no live worker serves ${kinds.join(', ')} jobs of its pool ${pool} (STRATA_POOLS).\n`,
+  );
+  return renderTable(columns, repositories, 'No repositories.') + warnings.join('');
 }

@@ -22,6 +22,9 @@ export interface JobFacts {
   errorCode: string | null;
   errorDetail: string | null;
   result: Record<string, unknown> | null;
+  notBefore: Date | null;
+  parkedAt: Date | null;
+  awaitsExtentsUntil: Date | null;
   createdAt: Date;
   startedAt: Date | null;
   completedAt: Date | null;
@@ -42,6 +45,9 @@ interface Row {
   error_code: string | null;
   error_detail: string | null;
   result: unknown;
+  not_before: Date | null;
+  parked_at: Date | null;
+  awaits_extents_until: Date | null;
   created_at: Date;
   started_at: Date | null;
   completed_at: Date | null;
@@ -49,9 +55,9 @@ interface Row {
 
 /** Columns that differ between the kinds. */
 const OWN_COLUMNS: Record<JobKind, string> = {
-  backup: 'COALESCE(j.backup_type, j.requested_type) AS type, NULL AS result',
-  maintenance: 'j.type AS type, j.result AS result',
-  restore: `'restore' AS type, j.result AS result`,
+  backup: 'COALESCE(j.backup_type, j.requested_type) AS type, NULL AS result, j.awaits_extents_until',
+  maintenance: 'j.type AS type, j.result AS result, NULL AS awaits_extents_until',
+  restore: `'restore' AS type, j.result AS result, NULL AS awaits_extents_until`,
 };
 
 /**
@@ -79,6 +85,9 @@ export async function getJob(ds: DataSource, id: string): Promise<JobFacts> {
     errorCode: row.error_code,
     errorDetail: row.error_detail,
     result: parseJson<Record<string, unknown> | null>(row.result),
+    notBefore: row.not_before,
+    parkedAt: row.parked_at,
+    awaitsExtentsUntil: row.awaits_extents_until,
     createdAt: row.created_at,
     startedAt: row.started_at,
     completedAt: row.completed_at,
@@ -89,7 +98,7 @@ function selectJob(ds: DataSource, kind: JobKind, id: string): Promise<Row[]> {
   return select<Row>(
     ds,
     `SELECT j.id, j.status, j.chain_id, c.vm_context_id, v.vm_name, c.disk_id, j.repository_id, j.attempts,
-            j.cancel_requested, j.progress, j.error_code, j.error_detail, j.created_at, j.started_at, j.completed_at,
+            j.cancel_requested, j.progress, j.error_code, j.error_detail, j.not_before, j.parked_at, j.created_at, j.started_at, j.completed_at,
             ${OWN_COLUMNS[kind]}
      FROM ${JOB_TABLES[kind]} j JOIN backup_chains c ON c.id = j.chain_id
      JOIN vm_contexts v ON v.vm_context_id = c.vm_context_id WHERE j.id = ?`,

@@ -72,17 +72,27 @@ async function runStatus(context: CommandContext): Promise<Output> {
   const { io, size } = context;
   const { status } = await import('../status.js');
   const found = await status({ env: io.env, projectDir: io.projectDir, signal: io.signal });
-  const failure = found.healthy ? undefined : new StrataError('api_unreachable', 'Not everything runs.');
   const repositories = await statesOrNone(context);
+  const unserved = (repositories ?? []).filter(({ unserved_kinds: kinds }) => kinds.length > 0);
+  const healthy = found.healthy && unserved.length === 0;
   const health =
     repositories === null
       ? 'The API does not answer: how the repositories are is not known.\n'
       : renderRepositories(repositories);
   return {
-    json: { ...found, repositories },
+    json: { ...found, healthy, repositories },
     text: `${renderStatus(found, size)}\n${health}`,
-    failure,
+    failure: healthy ? undefined : whatIsWrong(found.healthy, unserved),
   };
+}
+
+function whatIsWrong(runs: boolean, unserved: readonly RepositoryState[]): StrataError {
+  if (!runs) return new StrataError('api_unreachable', 'Not everything runs.');
+  const pools = [...new Set(unserved.map(({ pool }) => pool))].join(', ');
+  return new StrataError(
+    'pool_unserved',
+    `No live worker serves all jobs of the pool ${pools}: start one with this pool in STRATA_POOLS.`,
+  );
 }
 
 /** Null where the API cannot be asked: the rest of the status is wanted then most of all. */

@@ -2,6 +2,7 @@ import type { DataSource } from '../../db/database.js';
 import { backupsOfPoint, getBackup } from '../../db/stores/backups.js';
 import { getJob } from '../../db/stores/jobs.js';
 import type { DueDelivery } from '../../db/stores/outbox.js';
+import { poolFacts } from '../../db/stores/pools.js';
 import { getRestorePoint } from '../../db/stores/restorePoints.js';
 import { getRestore } from '../../db/stores/restores.js';
 import { getPolicy } from '../../db/stores/policies.js';
@@ -63,6 +64,8 @@ async function subject(ds: DataSource, kind: string, id: string): Promise<object
       return toPolicyRunWithVms(await getRun(ds, id));
     case 'repository':
       return toRepository(await getRepository(ds, id));
+    case 'pool':
+      return poolFacts(ds, id);
     default:
       return { id };
   }

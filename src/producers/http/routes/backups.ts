@@ -17,6 +17,7 @@ import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
 import { toBackup } from '../views/backup.js';
+import { lookForWaiting } from '../waiting.js';
 
 const tags = ['backups'];
 const PATH = `${API_PREFIX}/backups`;
@@ -82,7 +83,13 @@ function readingRoutes(app: Api, deps: HttpDeps): void {
         status: query.status,
         backupType: query.backup_type,
       };
-      return toPage(await listBackups(deps.ds, filter, pageRequest(query, 'time')), toBackup);
+      const page = await listBackups(deps.ds, filter, pageRequest(query, 'time'));
+      const waiting = await lookForWaiting(
+        deps,
+        'backup',
+        page.rows.map(({ backup }) => backup),
+      );
+      return toPage(page, (row) => ({ ...toBackup(row), ...waiting(row.backup.id) }));
     },
   );
 }

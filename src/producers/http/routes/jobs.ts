@@ -3,6 +3,7 @@ import { getJob } from '../../../db/stores/jobs.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { cancelAnswer, NoBody } from '../cancelJob.js';
 import { toJob } from '../views/job.js';
+import { lookForWaiting } from '../waiting.js';
 
 /** Jobs of any kind. */
 export function jobRoutes(app: Api, deps: HttpDeps): void {
@@ -17,7 +18,11 @@ export function jobRoutes(app: Api, deps: HttpDeps): void {
       },
       config: { access: 'viewer' },
     },
-    async ({ params }) => toJob(await getJob(deps.ds, params.id)),
+    async ({ params }) => {
+      const job = await getJob(deps.ds, params.id);
+      const waiting = await lookForWaiting(deps, job.kind, [job]);
+      return { ...toJob(job), ...waiting(job.id) };
+    },
   );
   app.post(
     `${API_PREFIX}/jobs/:id/cancel`,

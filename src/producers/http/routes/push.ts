@@ -12,6 +12,7 @@ import { awaitExport, completePush, failPush, reportPush } from '../../accept/in
 import { mayCall } from '../access.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { toBackup, toNbdExport } from '../views/backup.js';
+import { lookForWaiting } from '../waiting.js';
 
 const tags = ['backups'];
 const PATH = `${API_PREFIX}/backups/:backup_id`;
@@ -39,7 +40,9 @@ export function pushRoutes(app: Api, deps: HttpDeps): void {
       const writes = caller !== null && mayCall(caller.role, 'operator');
       const waitMs = writes ? (query.wait_seconds ?? 0) * 1000 : 0;
       const open = await awaitExport(deps, { backupId, signal }, waitMs);
-      const backup = toBackup(await getBackup(deps.ds, backupId));
+      const row = await getBackup(deps.ds, backupId);
+      const waiting = await lookForWaiting(deps, 'backup', [row.backup]);
+      const backup = { ...toBackup(row), ...waiting(backupId) };
       if (open === undefined) return backup;
       return { ...backup, nbd_export: open && writes ? toNbdExport(open) : null };
     },

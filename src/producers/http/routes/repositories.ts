@@ -13,6 +13,8 @@ import {
   listRepositories,
   type RepositoryChange,
 } from '../../../db/stores/repositories.js';
+import { lookAtPools } from '../../../db/stores/pools.js';
+import type { Repository as RepositoryRow } from '../../../entities/index.js';
 import { removeMarker } from '../marker.js';
 import { checkSimpleName } from '../../../shared/names.js';
 import { acceptRepositoryChange, adoptRepository, registerRepository } from '../../accept/index.js';
@@ -40,9 +42,19 @@ export function repositoryRoutes(app: Api, deps: HttpDeps): void {
     },
     async (request, reply) => {
       const row = await registerRepository(deps, request.body);
-      return reply.code(201).header('location', `${PATH}/${row.id}`).send(toRepository(row));
+      return reply
+        .code(201)
+        .header('location', `${PATH}/${row.id}`)
+        .send(await served(deps, row));
     },
   );
+  readingRoutes(app, deps);
+  adoptRoute(app, deps);
+  changingRoutes(app, deps);
+  upkeepRoutes(app, deps);
+}
+
+function readingRoutes(app: Api, deps: HttpDeps): void {
   app.get(
     PATH,
     {
@@ -54,7 +66,13 @@ export function repositoryRoutes(app: Api, deps: HttpDeps): void {
       },
       config: { access: 'viewer' },
     },
-    async ({ query }) => toPage(await listRepositories(deps.ds, pageRequest(query, 'id')), toRepository),
+    async ({ query }) => {
+      const unserved = await lookAtPools(deps.ds);
+      return toPage(await listRepositories(deps.ds, pageRequest(query, 'id')), (row) => ({
+        ...toRepository(row),
+        unserved_kinds: unserved(row.pool),
+      }));
+    },
   );
   app.get(
     `${PATH}/:id`,
@@ -62,11 +80,8 @@ export function repositoryRoutes(app: Api, deps: HttpDeps): void {
       schema: { tags, summary: 'Read a repository', params: RepositoryParams, response: { 200: Repository } },
       config: { access: 'viewer' },
     },
-    async ({ params }) => toRepository(await getRepository(deps.ds, params.id)),
+    async ({ params }) => served(deps, await getRepository(deps.ds, params.id)),
   );
-  adoptRoute(app, deps);
-  changingRoutes(app, deps);
-  upkeepRoutes(app, deps);
 }
 
 function adoptRoute(app: Api, deps: HttpDeps): void {
@@ -83,8 +98,14 @@ function adoptRoute(app: Api, deps: HttpDeps): void {
       },
       config: { access: 'admin' },
     },
-    async ({ body }) => toRepository(await adoptRepository(deps, body)),
+    async ({ body }) => served(deps, await adoptRepository(deps, body)),
   );
+}
+
+/** A repository, and what of its jobs nobody would work on. */
+async function served(deps: HttpDeps, row: RepositoryRow): Promise<Repository> {
+  const unserved = await lookAtPools(deps.ds);
+  return { ...toRepository(row), unserved_kinds: unserved(row.pool) };
 }
 
 function changingRoutes(app: Api, deps: HttpDeps): void {
@@ -100,7 +121,7 @@ function changingRoutes(app: Api, deps: HttpDeps): void {
       },
       config: { access: 'admin' },
     },
-    async ({ params, body }) => toRepository(await acceptRepositoryChange(deps, params.id, toChange(body))),
+    async ({ params, body }) => served(deps, await acceptRepositoryChange(deps, params.id, toChange(body))),
   );
   app.delete(
     `${PATH}/:id`,

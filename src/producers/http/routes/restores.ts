@@ -14,6 +14,7 @@ import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
 import { toRestore } from '../views/restore.js';
+import { lookForWaiting } from '../waiting.js';
 
 const tags = ['restores'];
 const PATH = `${API_PREFIX}/restores`;
@@ -44,7 +45,9 @@ export function restoreRoutes(app: Api, deps: HttpDeps): void {
     },
     async ({ query }) => {
       const filter = { backupId: query.backup_id, status: query.status };
-      return toPage(await listRestores(deps.ds, filter, pageRequest(query, 'id')), toRestore);
+      const page = await listRestores(deps.ds, filter, pageRequest(query, 'id'));
+      const waiting = await lookForWaiting(deps, 'restore', page.rows);
+      return toPage(page, (row) => ({ ...toRestore(row), ...waiting(row.id) }));
     },
   );
   app.get(
@@ -53,7 +56,11 @@ export function restoreRoutes(app: Api, deps: HttpDeps): void {
       schema: { tags, summary: 'Read a restore', params: RestoreParams, response: { 200: Restore } },
       config: { access: 'viewer' },
     },
-    async ({ params }) => toRestore(await getRestore(deps.ds, params.id)),
+    async ({ params }) => {
+      const row = await getRestore(deps.ds, params.id);
+      const waiting = await lookForWaiting(deps, 'restore', [row]);
+      return { ...toRestore(row), ...waiting(row.id) };
+    },
   );
   cancelRoute(app, deps);
 }

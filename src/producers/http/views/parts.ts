@@ -1,4 +1,5 @@
-import type { JobError, Progress } from '../../../contract/index.js';
+import type { JobError, Progress, WaitingFor } from '../../../contract/index.js';
+import type { WaitingFor as Waiting } from '../../../db/stores/waitingFor.js';
 import type { JobProgress } from '../../../entities/index.js';
 
 /** ISO 8601, UTC, or null. */
@@ -21,4 +22,10 @@ export function toProgress(progress: JobProgress | null): Progress | null {
 
 export function toJobError(code: string | null, detail: string | null): JobError | null {
   return code === null ? null : { code, detail };
+}
+
+export function toWaitingFor(waiting: Waiting | undefined): WaitingFor | null {
+  if (!waiting) return null;
+  const { reason, detail, jobId, until } = waiting;
+  return { reason, detail, job_id: jobId, until: iso(until) };
 }
