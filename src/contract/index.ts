@@ -1,4 +1,5 @@
 export * from './backups.js';
+export * from './changeIds.js';
 export * from './chains.js';
 export * from './common.js';
 export * from './consolidation.js';

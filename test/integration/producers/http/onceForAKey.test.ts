@@ -59,7 +59,7 @@ describe('An Idempotency-Key', () => {
     expect(names).to.deep.equal(['first']);
     const removal = newKey();
     const vms = await api.call('PUT', 'vms', { body: { vm_name: 'k', repository_id: 'main', disks: [] } });
-    const target = `vms/${vms.body.vm_context_id}`;
+    const target = `vms/${vms.body.vm_context_id}/backups`;
     expect((await api.call('DELETE', `${target}?dry_run=true`, { headers: removal })).status).to.equal(200);
     expect((await api.call('DELETE', target, { headers: removal })).status).to.equal(202);
   });

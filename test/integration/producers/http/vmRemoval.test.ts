@@ -59,6 +59,13 @@ describe('A VM', function () {
     }
   });
 
+  it('is not forgotten by the dry run of an older caller', async () => {
+    const id = await register('dry');
+    const answer = await api.call('DELETE', `vms/${id}?dry_run=true`);
+    isProblem(answer, 400, 'invalid_request');
+    expect((await api.call('GET', `vms/${id}`)).status).to.equal(200);
+  });
+
   it('that is forgotten and registered again begins anew, in the same repository', async () => {
     const id = await register('again');
     expect((await api.call('DELETE', `vms/${id}`)).status).to.equal(204);
