@@ -108,7 +108,8 @@ async function backup(
       vm_name: vm.name,
       repository_id: 'main',
       backup_type,
-      on_broken_chain: 'fail',
+      // A full instead of an increment would be measured as one.
+      ...(what === 'full' ? {} : { on_broken_chain: 'fail' as const }),
       disks: [disk],
     });
     vmContextId = answer.vm_context_id;
