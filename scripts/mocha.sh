@@ -1,20 +1,41 @@
 #!/usr/bin/env bash
-# Runs mocha processes and says how they ended; sourced by test.sh, which sets `deadline`, in seconds.
+# Runs mocha processes and says how they ended; sourced by test.sh, which sets `deadline`: the seconds without a test or hook
+# that ends after which a run is ended. A busy machine makes all of them slower, and none of them stand still.
 # shellcheck disable=SC2154
 
 # The code of a run that vanished with its shell; no mocha ends with it.
 vanished=256
 
+# Ends a run whose reporter has not told of progress for too long.
+end_when_still() { # pid, output
+  local quiet
+  # A pause without a process that would outlive the run.
+  while { read -rt 2 <> <(:) || kill -0 "$1"; } 2>/dev/null; do
+    quiet=$(($(date +%s) - $(stat -c %Y "$2.totals.beat")))
+    if ((quiet >= deadline)); then
+      : >"$2.still"
+      kill "$1"
+      return
+    fi
+  done
+}
+
 # One mocha process: its output to a file of its own, its totals and exit code beside it.
 run_mocha() { # output, files and options...
-  local output=$1 code=0 child
+  local output=$1 code=0 child watcher
   shift
+  rm -f "$output.still"
   echo "$vanished" >"$output.code"
-  STRATA_TEST_TOTALS=$output.totals timeout --foreground --kill-after=20 "$deadline" \
+  : >"$output.totals.beat"
+  # The outer bound is for a run that beats and gets nowhere.
+  STRATA_TEST_TOTALS=$output.totals timeout --foreground --kill-after=20 "$((deadline * 10))" \
     mocha --require dist/test/helpers/hooks.js --reporter dist/test/helpers/reporter.js "$@" </dev/null &
   child=$!
+  end_when_still "$child" "$output" &
+  watcher=$!
   trap 'kill "$child" 2>/dev/null' INT TERM
   wait "$child" || code=$?
+  kill "$watcher" 2>/dev/null
   echo "$code" >"$output.code"
 }
 
@@ -42,7 +63,7 @@ add_up() { # output
     # Said again at the end: whoever reads a part of a long output reads its last part.
     [[ ! -f $output.log ]] || sed -n '/^  [0-9]* failing$/,$p' "$output.log"
   fi
-  if [[ $code == 124 ]]; then echo "The tests of $name did not finish within $deadline s."; fi
+  if [[ -e $output.still ]]; then echo "No test of $name ended for $deadline s: it was ended."; fi
   # No totals (a file that does not load), a hang at the end, a time-out: the run failed whatever was counted.
   if [[ $code != 0 && ${more_failed:-0} == 0 ]]; then more_failed=1; fi
   passed=$((passed + more_passed)) failed=$((failed + more_failed))

@@ -6,8 +6,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 export NO_UPDATE_NOTIFIER=1 npm_config_update_notifier=false
 
-# Seconds for the tests alone. A test run that hangs is ended: its watchdog cleans up behind it.
-deadline=${STRATA_TEST_DEADLINE_SECONDS:-840}
+# Seconds without progress after which a mocha process is ended: its watchdog cleans up behind it.
+deadline=${STRATA_TEST_DEADLINE_SECONDS:-420}
 
 finish() { # passed, failed
   echo "$1 passed, $2 failed"

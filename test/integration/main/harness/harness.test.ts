@@ -48,13 +48,13 @@ describe('the sum of a test run', () => {
   after(() => rm(dir, { recursive: true, force: true }));
 
   /** What scripts/test.sh says of a run whose mocha is this script. */
-  const sumOf = async (mocha: string): Promise<string> => {
+  const sumOf = async (mocha: string, deadline = 60): Promise<string> => {
     const fake = join(dir, 'mocha');
     await writeFile(fake, `#!/bin/sh\n${mocha}\n`, { mode: 0o755 });
     const output = join(dir, 'group');
     await Promise.all(['code', 'totals'].map((suffix) => rm(`${output}.${suffix}`, { force: true })));
     const lines = [
-      'source scripts/mocha.sh; deadline=60 passed=0 failed=0',
+      `source scripts/mocha.sh; deadline=${deadline} passed=0 failed=0`,
       `PATH="${dir}:$PATH"; (run_mocha "${output}") & wait`,
       `add_up "${output}"; echo "$passed passed, $failed failed"`,
     ];
@@ -67,6 +67,15 @@ describe('the sum of a test run', () => {
     expect(await sumOf(`${tell('3 2')}; exit 2`)).to.equal('Failed: group (code 2); 3 passed, 2 failed');
     expect(await sumOf(`${tell('3 0')}; exit 1`)).to.equal('Failed: group (code 1); 3 passed, 1 failed');
   });
+
+  it('is not ended by the clock while tests end, and is where none does', async () => {
+    const beat = `touch "$STRATA_TEST_TOTALS.beat"`;
+    const slow = `for i in 1 2 3 4 5 6 7 8; do sleep 1; ${beat}; done; ${tell('8 0')}`;
+    expect(await sumOf(slow, 5)).to.equal('8 passed, 0 failed');
+    expect(await sumOf('exec sleep 60', 3)).to.equal(
+      'Failed: group (code 143, SIGTERM, before its end); No test of group ended for 3 s: it was ended.; 0 passed, 1 failed',
+    );
+  }).timeout(60_000);
 
   it('counts as failed what did not come to its end, and names its code and signal', async () => {
     expect(await sumOf('exit 7')).to.equal('Failed: group (code 7, before its end); 0 passed, 1 failed');
