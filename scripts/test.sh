@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit
 export NO_UPDATE_NOTIFIER=1 npm_config_update_notifier=false
 
 # Seconds without progress after which a mocha process is ended: its watchdog cleans up behind it.
-deadline=${STRATA_TEST_DEADLINE_SECONDS:-420}
+deadline=${STRATA_TEST_DEADLINE_SECONDS:-600}
 
 finish() { # passed, failed
   echo "$1 passed, $2 failed"
