@@ -49,6 +49,8 @@ export interface Written {
   audit?: Audit | undefined;
   /** QEMU has marked the source as corrupt. */
   sourceCorrupt?: boolean | undefined;
+  /** Lets the source go, and never rejects: whoever is told of the backup may start the machine at once. */
+  letGo?: () => Promise<void>;
 }
 
 /** The names of a new backup: later than every other in its directory. */

@@ -37,6 +37,8 @@ export interface PublishInput {
   audit?: Audit | undefined;
   /** QEMU has marked the source as corrupt. */
   sourceCorrupt?: boolean | undefined;
+  /** Called before the commit, by which others are told of the backup. */
+  letGo?: () => Promise<void>;
 }
 
 /** Step of the journal that names the files which are about to get their final names. */
@@ -61,6 +63,7 @@ export async function publish(input: PublishInput): Promise<Outcome & { backup: 
   await publishFile(join(root, partial.image), join(root, files.image));
   await syncDirectory(join(root, files.directory));
   const backup = publishedOf(deps, context, manifest, files.image);
+  await input.letGo?.();
   return { next: await commitBackup(deps.ds, held.lease, backup), backup };
 }
 

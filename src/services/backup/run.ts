@@ -97,6 +97,9 @@ async function runPull(input: Begun, spec: SourceSpec): Promise<BackupOutcome> {
   const { deps, held, context } = input;
   const policy = { ...deps.sourcePolicy, scratchDir: deps.scratchDir };
   const source = await openSource(spec, policy, { signal: held.signal });
+  // A source that does not close well is worth a line in the log, not a failed job.
+  let closing: Promise<StrataError | undefined> | undefined;
+  const close = () => (closing ??= source.close().then(() => undefined, asStrataError));
   let outcome: BackupOutcome;
   try {
     // What a restore writes over is not read: it would be neither the one nor the other.
@@ -105,22 +108,27 @@ async function runPull(input: Begun, spec: SourceSpec): Promise<BackupOutcome> {
     checkSize(context, source);
     const attempt = { ...input, virtualSize: source.sizeBytes };
     const healed = { ...attempt, context: await healLineage(attempt, source) };
-    outcome = await copy(healed, source, { sizeChanges, bitmapMissing: source.bitmapMissing });
+    const facts = { sizeChanges, bitmapMissing: source.bitmapMissing };
+    outcome = await copy(healed, { source, close }, facts);
   } catch (error) {
-    await source.close();
+    await close();
     throw error;
   }
-  // The backup is committed: a source that does not close well is worth a line in the log, not a failed job.
-  const warning = await source.close().then(() => undefined, asStrataError);
+  const warning = await close();
   return warning ? { ...outcome, warning } : outcome;
 }
 
 async function copy(
   attempt: Attempt,
-  source: OpenSource,
+  { source, close }: { source: OpenSource; close: () => Promise<unknown> },
   facts: Omit<DiskFacts, 'virtualSize'>,
 ): Promise<BackupOutcome> {
   const { context, virtualSize } = attempt;
+  let isClosed = false;
+  const letGo = async () => {
+    isClosed = true;
+    await close();
+  };
   let plan = await believable(attempt, planJob(context, { ...facts, virtualSize }), source);
   const by = async (chosen: BackupPlan) => {
     const names = await nameFiles(attempt, chosen);
@@ -134,6 +142,7 @@ async function copy(
         changeId: context.job.changeId,
         audit,
         sourceCorrupt: source.corrupt,
+        letGo,
       };
     });
   };
@@ -141,6 +150,8 @@ async function copy(
     try {
       return await by(plan);
     } catch (error) {
+      // Nothing more can be read: the commit has failed.
+      if (isClosed) throw error;
       // Each step down is taken once: a change list, a comparison, a full.
       const fallback = await stepDown(attempt, plan, error);
       if (!fallback) throw error;

@@ -54,10 +54,14 @@ describe('What an operator sees of validations and damage', function () {
     return out.replaceAll(/ +/g, ' ');
   };
 
+  /** No process of the fleet is started here. */
+  const unserved = (name: string) =>
+    `warning: no live worker serves backup, maintenance, restore jobs of the pool default: jobs of repository ${name} wait until one is started with STRATA_POOLS=default.\n`;
+
   it('is how often chains are validated, as it was set, and what is overdue', async () => {
     const set = ['--validate-quick-hours', '12', '--validate-deep-days', '7'];
     expect(await said('repo', 'set', 'main', ...set, '--validate-bytes-per-hour', '10GiB')).to.equal(
-      'Changed repository main.\n',
+      `Changed repository main.\n${unserved('main')}`,
     );
     const shown = await said('repo', 'show', 'main');
     expect(shown).to.contain('\nchains 2 ok, 0 suspect, 0 damaged\nill backups 0 suspect, 0 damaged\n');
@@ -87,7 +91,9 @@ describe('What an operator sees of validations and damage', function () {
       const directory = join(dataDir, name);
       await mkdir(directory);
       const done = await said('repo', 'add', name, directory, ...options);
-      expect(done).to.match(new RegExp(`^Registered repository ${name} \\(repo_[0-9a-z]+\\)\\.\n$`));
+      expect(done.replace(unserved(name), '')).to.match(
+        new RegExp(`^Registered repository ${name} \\(repo_[0-9a-z]+\\)\\.\n$`),
+      );
       return directory;
     };
     const own = ['--validate-quick-hours', '6', '--validate-deep-days', '14'];
@@ -149,9 +155,10 @@ describe('What an operator sees of validations and damage', function () {
     const { code, out } = await strata('status');
     expect(code).to.equal(7);
     const lines = out.replaceAll(/ +/g, ' ').trimEnd().split('\n');
-    expect(lines.slice(-2)).to.deep.equal([
+    expect(lines.slice(-3)).to.deep.equal([
       'REPOSITORY CHAINS SUSPECT DAMAGED DAMAGED BACKUPS OVERDUE QUICK OVERDUE DEEP',
       'main 2 0 1 1 0 0',
+      'Repository main: no live worker serves backup, maintenance, restore jobs of its pool default (STRATA_POOLS).',
     ]);
     const inJson = await strata('status', '--json');
     const { repositories } = JSON.parse(inJson.out);

@@ -1,5 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { DataSource } from 'typeorm';
 import { BackupChain, BackupJob, RestorePoint } from '../../../../src/entities/index.js';
@@ -11,7 +12,7 @@ import { buildChain, type ChainFixture, nthBackup } from '../../../helpers/chain
 import { addBackup } from '../../../helpers/chainJobs.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { overwrite, writeAt } from '../../../helpers/disks.js';
-import { asMachine } from '../../../helpers/machine.js';
+import { asMachine, machineIsRefused } from '../../../helpers/machine.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
 
 const MIB = 1024 ** 2;
@@ -89,6 +90,16 @@ describe('The backup of a file that somebody else writes to', function () {
       expect(await latest()).to.equal(nthBackup(chain, 4).id);
     });
   }
+
+  it('is let go before anybody is told of the backup: a machine may start at once', async () => {
+    const id = await addBackup(ds, chain, source);
+    const attempt = attemptBackup(ds, id, suite.tempDir);
+    while ((await row(id)).status === 'running' || (await row(id)).status === 'released')
+      await setImmediate();
+    expect(await machineIsRefused(source, 'raw')).to.equal(false);
+    await attempt;
+    expect((await row(id)).status).to.equal('completed');
+  });
 
   it('is taken with force_share, and restore point and manifest say that nothing kept others from writing', async () => {
     const id = await addBackup(ds, chain, source);
