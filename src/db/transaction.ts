@@ -7,8 +7,11 @@ const MOST_TRIES = 8;
 /** The victims of one deadlock must not meet again at once. */
 const PAUSE_MS = 15;
 
-/** Numbers of MySQL/MariaDB: ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK; both roll back and may be tried again whole. */
-const TRY_AGAIN = new Set([1205, 1213]);
+/**
+ * Numbers of MySQL/MariaDB: ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, and ER_CHECKREAD ("Record has changed since last read"), which
+ * MariaDB 11.8 gives to whom another transaction was quicker. After a rollback all of them may be tried again whole.
+ */
+const TRY_AGAIN = new Set([1020, 1205, 1213]);
 /** The connection was refused or lost, the server is going away, full or read-only, or the locks never came free. */
 const UNAVAILABLE = new Set([
   'ER_LOCK_DEADLOCK',
@@ -32,7 +35,7 @@ const UNAVAILABLE = new Set([
  * ER_CONNECTION_KILLED (an administrator's KILL), ER_STATEMENT_TIMEOUT and ER_QUERY_TIMEOUT (a limit of the server),
  * ER_READ_ONLY_MODE, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_CLIENT_INTERACTION_TIMEOUT.
  */
-const UNAVAILABLE_NUMBERS = new Set([1317, 1927, 1969, 3024, 1836, 1792, 4031]);
+const UNAVAILABLE_NUMBERS = new Set([1020, 1317, 1927, 1969, 3024, 1836, 1792, 4031]);
 
 /**
  * Runs `work` in one transaction, READ COMMITTED as the session is (dataSource.ts), and again when the database chose it as a deadlock's victim.
