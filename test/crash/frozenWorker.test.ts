@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';
@@ -10,6 +10,7 @@ import { type NbdServer, startNbdkit } from '../helpers/nbdServers.js';
 import { restoreAll } from '../helpers/restoreAll.js';
 import { createTrackedVm, type Ledger, type Way } from '../helpers/trackedVm.js';
 import { startWorkerProcess } from '../helpers/workerProcess.js';
+import { namesBelow } from '../helpers/namesBelow.js';
 
 const MIB = 1024 * 1024;
 const LEASE_MS = 1_500;
@@ -62,7 +63,7 @@ describe('Workers that are frozen for three times their lease', () => {
   };
   /** All that a zombie could change: the files, and the rows of chains and jobs. */
   const snapshot = async () => {
-    const names = await readdir(fleet.repositoryRoot, { recursive: true });
+    const names = await namesBelow(fleet.repositoryRoot);
     const files = await Promise.all(
       names.sort().map(async (name) => {
         const { ino, size, mtimeMs } = await stat(join(fleet.repositoryRoot, name));

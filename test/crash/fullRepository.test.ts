@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupJob } from '../../src/entities/index.js';
@@ -8,6 +8,7 @@ import { expectInOrder } from '../helpers/inOrder/index.js';
 import { passDelays } from '../helpers/keeping.js';
 import { openSmallDisk, type SmallDisk } from '../helpers/mounts.js';
 import { createTrackedVm, type Ledger, type TrackedVm, type Way } from '../helpers/trackedVm.js';
+import { namesBelow } from '../helpers/namesBelow.js';
 
 const MIB = 1024 * 1024;
 const BLOCK = 4096;
@@ -71,7 +72,7 @@ describe('A repository that is full', () => {
     );
     expect(job.errorDetail).to.include(`Repository ${lane?.name} `).and.to.match(saying);
     expect(job.attempts, 'waiting costs no attempt').to.equal(0);
-    const names = await readdir(lane?.root ?? '', { recursive: true });
+    const names = await namesBelow(lane?.root ?? '');
     expect(names.filter((name) => name.includes('.partial'))).to.deep.equal([]);
   };
   /** What a backup of this way takes, in bytes of the file system. */

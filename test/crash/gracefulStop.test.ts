@@ -11,6 +11,7 @@ import { expectInOrder } from '../helpers/inOrder/index.js';
 import { timeUntil, toolsOf } from '../helpers/traces.js';
 import { createTrackedVm, type Ledger, type TrackedVm } from '../helpers/trackedVm.js';
 import { startWorkerProcess } from '../helpers/workerProcess.js';
+import { namesBelow } from '../helpers/namesBelow.js';
 
 const MIB = 1024 * 1024;
 /** Longer than any of the tests: a lease that was not given up would be seen. */
@@ -59,9 +60,7 @@ describe('A worker that is told to stop', function () {
     return row;
   };
   const expectTidy = async () => {
-    const names = await Promise.all(
-      [fleet.repositoryRoot, fleet.restores].map((root) => readdir(root, { recursive: true })),
-    );
+    const names = await Promise.all([fleet.repositoryRoot, fleet.restores].map((root) => namesBelow(root)));
     expect(names.flat().filter((name) => name.includes('.partial'))).to.deep.equal([]);
     const scratch = await readdir(join(fleet.suite.tempDir, 'run', 'scratch')).catch(() => []);
     expect(scratch, 'directories for sockets').to.deep.equal([]);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupJob } from '../../src/entities/index.js';
@@ -16,6 +16,7 @@ import {
   SIZE,
   until,
 } from '../integration/services/push/support.js';
+import { namesBelow } from '../helpers/namesBelow.js';
 
 const LEASE_MS = 1_500;
 /** All points in the soak run; in the short one every so many, beginning anew each day of the month. */
@@ -60,7 +61,7 @@ describe('A worker that is killed while an agent pushes', () => {
   const nothingLeft = async () => {
     expect(await portsOf(fleet)).to.deep.equal([]);
     expect(await serversOf(fleet)).to.deep.equal([]);
-    const names = await readdir(fleet.repositoryRoot, { recursive: true });
+    const names = await namesBelow(fleet.repositoryRoot);
     expect(names.filter((name) => name.endsWith('.partial'))).to.deep.equal([]);
   };
 

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -17,6 +17,7 @@ import { startSlowDisk, type SlowDisk } from '../helpers/slowDisk.js';
 import { clientsOf, timeUntil, toolsOf } from '../helpers/traces.js';
 import { createTrackedVm, type Ledger, type TrackedVm } from '../helpers/trackedVm.js';
 import { startWorkerProcess } from '../helpers/workerProcess.js';
+import { namesBelow } from '../helpers/namesBelow.js';
 
 const MIB = 1024 * 1024;
 const LEASE_MS = 3_000;
@@ -82,7 +83,7 @@ describe('A worker whose lease is lost', function () {
   ];
   const partials = async () => {
     const roots = [fleet.repositoryRoot, fleet.restores];
-    const names = await Promise.all(roots.map((root) => readdir(root, { recursive: true })));
+    const names = await Promise.all(roots.map((root) => namesBelow(root)));
     return names.flat().filter((name) => name.includes('.partial'));
   };
   const untilNoTraces = (worker: FleetProcess, mostMs: number) =>

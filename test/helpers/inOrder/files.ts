@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
 import { BackupJob, Repository } from '../../../src/entities/index.js';
 import { sidecarsOf } from '../../../src/services/repository/layout.js';
 import { MARKER_NAME } from '../../../src/services/repository/marker.js';
 import type { TestFleet } from '../fleet.js';
+import { filesBelow } from '../namesBelow.js';
 
 /**
  * What is in the repositories and is not one of the three files of a completed backup, what of these is missing, and
@@ -27,12 +27,4 @@ export async function fileProblems(fleet: TestFleet): Promise<string[]> {
   }
   const hidden = (await readdir(fleet.restores)).filter((name) => name.startsWith('.'));
   return [...problems, ...hidden.map((name) => `${name} lies about beside the restored files`)];
-}
-
-/** All that is no directory, relative to the root. */
-async function filesBelow(root: string): Promise<string[]> {
-  const entries = await readdir(root, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => relative(root, join(entry.parentPath, entry.name)));
 }

@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackupJob } from '../../../src/entities/index.js';
 import { compareImages } from '../../../src/qcow2/index.js';
@@ -10,6 +9,7 @@ import { queueProblems } from '../inOrder/queues.js';
 import type { Random } from '../random.js';
 import { expectedId, sizeOf, writeDisk } from './content.js';
 import { type AcceptedPoint, changeIdOf, diskOf, type Upstream } from './upstream.js';
+import { namesBelow } from '../namesBelow.js';
 
 /** What is there at the end, compared with what was asked for. Problems are sentences; none is as it should be. */
 export interface Verdict {
@@ -34,7 +34,7 @@ export async function judgeLoad(fleet: TestFleet, upstream: Upstream, random: Ra
   const rows = await fleet.suite.ds.getRepository(BackupJob).find();
   const byId = new Map(rows.map((row) => [row.id, row]));
   const completed = rows.filter(({ status }) => status === 'completed');
-  const entries = await readdir(fleet.repositoryRoot, { recursive: true });
+  const entries = await namesBelow(fleet.repositoryRoot);
   const images = entries.filter((name) => name.endsWith('.qcow2')).length;
   const verdict: Verdict = {
     accepted: accepted.length,

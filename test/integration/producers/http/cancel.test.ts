@@ -8,6 +8,7 @@ import { abortReason } from '../../../../src/shared/abort.js';
 import { makeDisk } from '../../../helpers/disks.js';
 import { timeUntil, toolsOf } from '../../../helpers/traces.js';
 import { fits, isProblem, openApi, type TestApi } from './support.js';
+import { namesBelow } from '../../../helpers/namesBelow.js';
 
 const MIB = 1024 * 1024;
 const RENEW_MS = 300;
@@ -79,7 +80,7 @@ describe('Cancelling', function () {
     const tools = (await toolsOf(process.pid)).map(({ argv }) => argv.join(' ')).filter(isOwn);
     expect(tools).to.deep.equal([]);
     const roots = [api.fleet.repositoryRoot, api.fleet.restores];
-    const names = (await Promise.all(roots.map((root) => readdir(root, { recursive: true })))).flat();
+    const names = (await Promise.all(roots.map((root) => namesBelow(root)))).flat();
     expect(names.filter(isOwn)).to.deep.equal([]);
   };
 

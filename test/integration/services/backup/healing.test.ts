@@ -14,6 +14,7 @@ import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuit
 import { placeOf, tablesOf } from '../validation/deep/places.js';
 import { flip, overwriteBytes } from '../validation/faultTools.js';
 import { codes, healths, validate } from '../validation/support.js';
+import { namesBelow } from '../../../helpers/namesBelow.js';
 
 const BLOCK = 65_536;
 const MIB = 1024 ** 2;
@@ -51,7 +52,7 @@ describe('The backup after damage was found', function () {
   };
   const rowOf = (id: string) => ds.getRepository(BackupJob).findOneByOrFail({ id });
   const quarantined = async () =>
-    (await readdir(join(chain.root, '.quarantine'), { recursive: true }).catch(() => []))
+    (await namesBelow(join(chain.root, '.quarantine')).catch(() => []))
       .map((name) => basename(name))
       .filter((name) => name.endsWith('.qcow2'))
       .toSorted();
@@ -93,7 +94,7 @@ describe('The backup after damage was found', function () {
     expect(healed.mtimeMs).to.be.closeTo(mtimeMs, 0.99);
     const aside = await quarantined();
     expect(aside).to.deep.equal([basename(at(1).image), basename(at(4).image)].toSorted());
-    const [kept] = (await readdir(join(chain.root, '.quarantine'), { recursive: true })).filter((name) =>
+    const [kept] = (await namesBelow(join(chain.root, '.quarantine'))).filter((name) =>
       name.endsWith(basename(at(1).image)),
     );
     expect((await readFile(join(chain.root, '.quarantine', kept ?? ''))).equals(rotten)).to.equal(true);

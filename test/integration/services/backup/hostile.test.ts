@@ -1,4 +1,4 @@
-import { readdir, symlink, truncate, writeFile } from 'node:fs/promises';
+import { symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { DiskSource } from '../../../../src/entities/index.js';
@@ -12,6 +12,7 @@ import { makeDisk, overwrite } from '../../../helpers/disks.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
 import { runTool } from '../../../helpers/runTool.js';
 import { writeVhd } from '../../../helpers/vhd.js';
+import { namesBelow } from '../../../helpers/namesBelow.js';
 
 const SIZE = 1024 * 1024;
 
@@ -227,7 +228,7 @@ describe('A hostile or mistaken request', () => {
   });
 
   it('leaves no half-written file in the repository, whatever it was', async () => {
-    const names = await readdir(fleet.repositoryRoot, { recursive: true });
+    const names = await namesBelow(fleet.repositoryRoot);
     expect(names.filter((name) => name.endsWith('.partial'))).to.deep.equal([]);
   });
 });

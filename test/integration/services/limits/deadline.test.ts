@@ -1,11 +1,11 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { acceptBackup, acceptRestore, type BackupBody } from '../../../../src/producers/accept/index.js';
 import { makeDisk } from '../../../helpers/disks.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
 import { startNbdkit } from '../../../helpers/nbdServers.js';
 import { findRunProcesses } from '../../../helpers/runProcesses.js';
+import { filesBelow } from '../../../helpers/namesBelow.js';
 
 const MIB = 1024 * 1024;
 /** So slow that nothing ends by itself. */
@@ -52,10 +52,7 @@ describe('The deadline of a job', function () {
     );
     return Number(row?.ms);
   };
-  const filesIn = async (root: string) =>
-    (await readdir(root, { recursive: true, withFileTypes: true }))
-      .filter((entry) => entry.isFile() || entry.name.includes('.partial'))
-      .map(({ name }) => name);
+  const filesIn = async (root: string) => (await filesBelow(root)).map((path) => basename(path));
   const tools = async () =>
     (await findRunProcesses(fleet.suite.tempDir, [])).filter(({ argv }) =>
       argv.some((arg) => arg.includes('qemu-')),

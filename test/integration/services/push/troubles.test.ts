@@ -1,6 +1,5 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { connectNbd } from '../../../../src/datapath/nbd/index.js';
@@ -12,6 +11,7 @@ import { codeOf } from '../../../helpers/codeOf.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
 import { type PushAgent, startPush } from '../../../helpers/pushAgent.js';
 import { completed, expectContent, listens, portsOf, serversOf, SIZE, until } from './support.js';
+import { namesBelow } from '../../../helpers/namesBelow.js';
 
 describe('A push export', () => {
   let fleet: TestFleet;
@@ -26,7 +26,7 @@ describe('A push export', () => {
   const writeAll = (agent: PushAgent, attempt?: number) =>
     agent.write((client) => client.write(0, disk), attempt);
   const files = async () => {
-    const names = await readdir(fleet.repositoryRoot, { recursive: true });
+    const names = await namesBelow(fleet.repositoryRoot);
     return names.filter((name) => name.endsWith('.partial'));
   };
   const nothingLeft = async () => {

@@ -1,4 +1,4 @@
-import { readdir, utimes, writeFile } from 'node:fs/promises';
+import { utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataSource } from 'typeorm';
 import { takePosition } from '../../../../src/db/jobs/position.js';
@@ -16,6 +16,7 @@ import { systemClock } from '../../../../src/shared/clock.js';
 import { newId } from '../../../../src/shared/ids.js';
 import type { ChainFixture } from '../../../helpers/chainFixture.js';
 import { hold } from '../../../helpers/chainJobs.js';
+import { filesBelow } from '../../../helpers/namesBelow.js';
 
 export const signal = new AbortController().signal;
 
@@ -61,11 +62,7 @@ export async function reconcile(
 
 /** All files below the quarantine, relative to the root. */
 export async function quarantined(chain: ChainFixture): Promise<string[]> {
-  const found = await readdir(join(chain.root, '.quarantine'), { recursive: true, withFileTypes: true });
-  return found
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(chain.root.length + 1))
-    .sort();
+  return (await filesBelow(join(chain.root, '.quarantine'))).map((path) => join('.quarantine', path));
 }
 
 /** Lets the journal say that the backup's job has begun to publish its files. */

@@ -8,6 +8,7 @@ import { unmountBelow } from '../../../helpers/mounts.js';
 import { startSwapper } from '../../../helpers/swapper.js';
 import { runTool } from '../../../helpers/runTool.js';
 import { openBench, type RestoreBench } from './support.js';
+import { namesBelow } from '../../../helpers/namesBelow.js';
 
 describe('a restore lands nowhere else', function () {
   this.timeout(120_000);
@@ -31,7 +32,7 @@ describe('a restore lands nowhere else', function () {
 
     /** Nothing is written, although the directory is one that restores may write to. */
     const expectRefused = async (path: string, root: string = bench.suite.tempDir): Promise<void> => {
-      const list = () => readdir(other.root, { recursive: true });
+      const list = () => namesBelow(other.root);
       const before = await list();
       expect(await codeOf(bench.restore({ path, roots: [root, '/dev'] })), path).to.equal('path_not_allowed');
       expect(await list()).to.deep.equal(before);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { readSteps } from '../../../../src/db/jobs/journal.js';
@@ -8,6 +8,7 @@ import { acceptBackup } from '../../../../src/producers/accept/index.js';
 import type { ValidationReport } from '../../../../src/services/validation/index.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
 import { keptUntil } from '../../../helpers/keeping.js';
+import { namesBelow } from '../../../helpers/namesBelow.js';
 
 const MIB = 1024 * 1024;
 
@@ -84,7 +85,7 @@ describe('A backup that asks for a validation', function () {
     const id = await backUp('after');
     const isPublished = async () =>
       (await readSteps(ds, id)).some(({ step }) => step === 'publish') &&
-      (await readdir(fleet.repositoryRoot, { recursive: true })).some(
+      (await namesBelow(fleet.repositoryRoot)).some(
         (name) => name.startsWith(`${vm}-`) && name.endsWith('.qcow2'),
       );
     try {

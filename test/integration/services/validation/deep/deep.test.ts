@@ -8,6 +8,7 @@ import { type DatabaseSuite, openDatabaseSuite } from '../../../../helpers/openS
 import { flip, overwriteBytes } from '../faultTools.js';
 import { codes, healths, validate } from '../support.js';
 import { placeOf, tablesOf } from './places.js';
+import { namesBelow } from '../../../../helpers/namesBelow.js';
 
 const BLOCK = 65536;
 const MIB = 1024 ** 2;
@@ -132,9 +133,7 @@ describe('deep validation', function () {
     expect(again.findings).to.deep.equal([]);
     // The whole disk is in the index of a full, whatever the fixture wrote.
     expect((await readFile(at(1).digests)).length).to.be.at.least(before.length);
-    const set = (await readdir(join(chain.root, '.quarantine'), { recursive: true })).map((name) =>
-      basename(name),
-    );
+    const set = (await namesBelow(join(chain.root, '.quarantine'))).map((name) => basename(name));
     expect(set).to.include(basename(at(1).digests));
     expect(set).to.not.include(basename(at(3).digests));
   });
@@ -148,7 +147,7 @@ describe('deep validation', function () {
     const report = await validate(ds, chain, DEEP);
     expect(codes(chain, report)).to.deep.equal(['1:digests_rebuilt', '3:digests_rebuilt']);
     expect((await validate(ds, chain, DEEP)).findings).to.deep.equal([]);
-    const aside = await readdir(join(chain.root, '.quarantine'), { recursive: true });
+    const aside = await namesBelow(join(chain.root, '.quarantine'));
     expect(aside.map((name) => basename(name))).to.include.members(['inside', basename(at(3).digests)]);
   });
 
