@@ -1,8 +1,8 @@
 import { Worker } from 'bullmq';
 import { parsePayload, queueName, queuePrefix } from '../src/queue/catalogue.js';
 import { runBackup } from '../src/services/backup/run.js';
-import type { HeldLease } from '../src/services/chain/holdLease.js';
-import { runUnderLease } from '../src/services/chain/runUnderLease.js';
+import type { HeldLease } from '../src/services/job/holdLease.js';
+import { runUnderLease } from '../src/services/job/runUnderLease.js';
 import type { ServiceDeps } from '../src/services/deps.js';
 import type { Extent } from '../src/shared/extents.js';
 import type { Bed, Vm } from './bed.js';

@@ -68,8 +68,11 @@ group_of() { # test file
   local path=${1#dist/test/}
   case $path in
     crash/*) echo crash ;;
-    integration/services/consolidation/* | integration/services/limits/* | integration/services/reconcile/* | \
-      integration/services/repository/* | integration/services/retention/*) echo integration/services/short ;;
+    integration/services/consolidation/* | integration/services/job/* | integration/services/rebuild/* | \
+      integration/services/reconcile/* | integration/services/repository/* | integration/services/retention/*)
+      echo integration/services/short
+      ;;
+    integration/services/backup/push/*) echo integration/services/push ;;
     integration/bench/* | integration/client/* | integration/db/* | integration/examples/* | integration/qcow2/*)
       echo integration/short ;;
     integration/services/*) echo "${path%/*}" | cut -d/ -f1-3 ;;

@@ -2,7 +2,7 @@ import type { Redis } from '../queue/connection.js';
 import type { Logger } from '../observability/logger.js';
 import type { Metrics } from '../observability/metrics.js';
 import type { QueueSet } from '../queue/deliver.js';
-import type { LeaseSettings } from '../services/chain/runUnderLease.js';
+import type { LeaseSettings } from '../services/job/runUnderLease.js';
 import type { ServiceDeps } from '../services/deps.js';
 import type { Handlers } from './handlers.js';
 

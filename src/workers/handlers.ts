@@ -1,10 +1,10 @@
 import type { QueueKind } from '../queue/catalogue.js';
 import { runBackup } from '../services/backup/run.js';
-import type { HeldLease } from '../services/chain/holdLease.js';
-import { maintenanceType, type MaintenanceType } from '../services/chain/maintenanceType.js';
+import type { HeldLease } from '../services/job/holdLease.js';
+import { maintenanceType, type MaintenanceType } from '../services/job/maintenanceType.js';
 import { runConsolidation, runSyntheticFull, settleSwitch } from '../services/consolidation/index.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../services/deps.js';
-import { runReconcile } from '../services/repository/reconcile/index.js';
+import { runReconcile } from '../services/reconcile/index.js';
 import { runRestore } from '../services/restore/index.js';
 import { runValidation, type ValidationSummary } from '../services/validation/index.js';
 

@@ -1,7 +1,7 @@
 import { DelayedError, type Job, UnrecoverableError } from '../queue/bullmq.js';
 import { parsePayload, type QueueKind } from '../queue/catalogue.js';
 import type { QueueDelivery } from '../queue/deliver.js';
-import { type RunResult, runUnderLease } from '../services/chain/runUnderLease.js';
+import { type RunResult, runUnderLease } from '../services/job/runUnderLease.js';
 import { isStrataError } from '../shared/errors.js';
 import type { WorkerDeps } from './deps.js';
 import type { HandlerOutcome } from './handlers.js';

@@ -15,7 +15,7 @@ import {
   serversOf,
   SIZE,
   until,
-} from '../integration/services/push/support.js';
+} from '../integration/services/backup/push/support.js';
 import { namesBelow } from '../helpers/namesBelow.js';
 
 const LEASE_MS = 1_500;

@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
 import type { DataSource } from 'typeorm';
 import { runBackup } from '../../src/services/backup/run.js';
-import type { HeldLease } from '../../src/services/chain/holdLease.js';
+import type { HeldLease } from '../../src/services/job/holdLease.js';
 import type { ServiceDeps } from '../../src/services/deps.js';
 import { systemClock } from '../../src/shared/clock.js';
 import { hold } from './chainJobs.js';

@@ -13,7 +13,7 @@ import {
   RestorePoint,
   type ValidateParams,
 } from '../../src/entities/index.js';
-import type { HeldLease } from '../../src/services/chain/holdLease.js';
+import type { HeldLease } from '../../src/services/job/holdLease.js';
 import { newId } from '../../src/shared/ids.js';
 import type { ChainFixture } from './chainFixture.js';
 

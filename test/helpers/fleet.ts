@@ -14,7 +14,7 @@ import { JOB_TABLES, kindOfJob } from '../../src/db/jobs/kinds.js';
 import { systemClock } from '../../src/shared/clock.js';
 import { createSourceIdentities } from '../../src/services/backup/sameSource.js';
 import { createSourceLook } from '../../src/services/backup/lookAtSource.js';
-import type { LeaseSettings } from '../../src/services/chain/runUnderLease.js';
+import type { LeaseSettings } from '../../src/services/job/runUnderLease.js';
 import type { AuditSettings, PushRules, ServiceDeps } from '../../src/services/deps.js';
 import type { WorkerDeps } from '../../src/workers/deps.js';
 import { HANDLERS } from '../../src/workers/handlers.js';

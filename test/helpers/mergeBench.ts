@@ -7,7 +7,7 @@ import { takePosition } from '../../src/db/jobs/position.js';
 import { inTransaction } from '../../src/db/transaction.js';
 import { MaintenanceJob } from '../../src/entities/index.js';
 import { compareImages } from '../../src/qcow2/index.js';
-import type { HeldLease } from '../../src/services/chain/holdLease.js';
+import type { HeldLease } from '../../src/services/job/holdLease.js';
 import type { ReportProgress } from '../../src/services/deps.js';
 import type { Strategy } from '../../src/services/consolidation/strategy.js';
 import { runConsolidation, runSyntheticFull, settleSwitch } from '../../src/services/consolidation/index.js';

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataSource } from 'typeorm';
-import { GRACE_MS } from '../../src/services/repository/reconcile/index.js';
+import { GRACE_MS } from '../../src/services/reconcile/index.js';
 import type { ChainFixture } from './chainFixture.js';
 
 const TABLES = [

@@ -1,6 +1,6 @@
 // Reconciles a chain in a process of its own, which is killed somewhere: see test/crash/killedReconcile.test.ts.
 import { openDatabase } from '../../src/db/dataSource.js';
-import { runReconcile } from '../../src/services/repository/reconcile/index.js';
+import { runReconcile } from '../../src/services/reconcile/index.js';
 import { systemClock } from '../../src/shared/clock.js';
 import { hold } from './chainJobs.js';
 

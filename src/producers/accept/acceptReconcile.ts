@@ -3,12 +3,7 @@ import type { Delivery } from '../../db/jobs/kinds.js';
 import { lockChain } from '../../db/jobs/position.js';
 import { getRepository } from '../../db/stores/repositories.js';
 import { noteUncatalogued } from '../../db/stores/space.js';
-import {
-  type Action,
-  changesSomething,
-  GRACE_MS,
-  planRepository,
-} from '../../services/repository/reconcile/index.js';
+import { type Action, changesSomething, GRACE_MS, planRepository } from '../../services/reconcile/index.js';
 import { addMaintenance } from './addMaintenance.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { acceptOnce } from './once.js';

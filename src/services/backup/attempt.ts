@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PublishedBackup } from '../../db/jobs/commitBackup.js';
 import { asStrataError, StrataError } from '../../shared/errors.js';
-import type { HeldLease } from '../chain/holdLease.js';
+import type { HeldLease } from '../job/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
 import { removePartials } from '../repository/durable.js';
 import type { Audit } from '../repository/manifest.js';

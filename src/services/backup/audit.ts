@@ -2,7 +2,7 @@ import type { AuditResult } from '../../datapath/index.js';
 import { readSteps, recordStep } from '../../db/jobs/journal.js';
 import { StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
-import type { HeldLease } from '../chain/holdLease.js';
+import type { HeldLease } from '../job/holdLease.js';
 import type { AuditSettings, ServiceDeps } from '../deps.js';
 import type { BackupContext } from './context.js';
 import type { BackupPlan } from './plan.js';

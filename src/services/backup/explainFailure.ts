@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
-import type { HeldLease } from '../chain/holdLease.js';
+import type { HeldLease } from '../job/holdLease.js';
 import { diskDirectory } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import { assertWritable } from '../repository/writable.js';

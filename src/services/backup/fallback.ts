@@ -4,7 +4,7 @@ import { untilAborted } from '../../datapath/untilAborted.js';
 import { chainInfo } from '../../qcow2/index.js';
 import { saysBadSector } from '../../shared/badSector.js';
 import { isStrataError } from '../../shared/errors.js';
-import { isRecordedChain } from '../chain/recordedChain.js';
+import { isRecordedChain } from '../repository/recordedChain.js';
 import { lockedFileOf } from '../repository/lockedFile.js';
 import { assertRepository } from '../repository/marker.js';
 import type { BackupContext } from './context.js';

@@ -4,7 +4,7 @@ import { commitBackup, type PublishedBackup } from '../../db/jobs/commitBackup.j
 import { readSteps } from '../../db/jobs/journal.js';
 import { fileExists } from '../../shared/files.js';
 import { StrataError } from '../../shared/errors.js';
-import type { HeldLease } from '../chain/holdLease.js';
+import type { HeldLease } from '../job/holdLease.js';
 import type { Outcome, ServiceDeps } from '../deps.js';
 import { removeFiles, syncDirectory } from '../repository/durable.js';
 import { type BackupFiles, fenceOfPartial } from '../repository/layout.js';

@@ -10,7 +10,7 @@ import {
   SOURCE_SHARED,
   type Tracker,
 } from '../../entities/index.js';
-import type { HeldLease } from '../chain/holdLease.js';
+import type { HeldLease } from '../job/holdLease.js';
 import type { Outcome, ServiceDeps } from '../deps.js';
 import { publishFile, syncDirectory, writeDurably } from '../repository/durable.js';
 import { headerDigest } from '../repository/imageHeader.js';

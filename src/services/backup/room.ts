@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { recordStep, readSteps } from '../../db/jobs/journal.js';
 import { fileExists } from '../../shared/files.js';
 import { StrataError } from '../../shared/errors.js';
-import type { HeldLease } from '../chain/holdLease.js';
+import type { HeldLease } from '../job/holdLease.js';
 import type { ServiceDeps } from '../deps.js';
 import { assertReserve, recordCapacity } from '../repository/capacity.js';
 import { allocatedBytes } from '../repository/durable.js';

@@ -6,7 +6,7 @@ import {
   type LayerResult,
   type OpenSource,
 } from '../../datapath/index.js';
-import type { HeldLease } from '../chain/holdLease.js';
+import type { HeldLease } from '../job/holdLease.js';
 import type { ReportProgress, ServiceDeps } from '../deps.js';
 import { type BackupFiles, sidecarsOf } from '../repository/layout.js';
 import { createImage } from '../../qcow2/index.js';

@@ -4,7 +4,7 @@ import { chainInfo, checkImage, type CheckResult, repairLeaks } from '../../qcow
 import { both } from '../../shared/both.js';
 import { StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
-import { isRecordedChain } from '../chain/recordedChain.js';
+import { isRecordedChain } from '../repository/recordedChain.js';
 import { syncFile } from '../repository/durable.js';
 import { isPointRight, targetUnreliable } from '../restore/blame.js';
 import { noteProof } from '../restore/proof.js';

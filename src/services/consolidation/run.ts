@@ -5,7 +5,7 @@ import { completeWithResult } from '../../db/jobs/settle.js';
 import type { ConsolidateParams } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { removeDeadPartials } from '../backup/leftovers.js';
-import type { HeldLease } from '../chain/holdLease.js';
+import type { HeldLease } from '../job/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
 import { recordCapacity } from '../repository/capacity.js';
 import { makeDirectory } from '../repository/durable.js';

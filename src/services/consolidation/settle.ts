@@ -4,7 +4,7 @@ import { asking } from '../../db/transaction.js';
 import { BackupJob } from '../../entities/index.js';
 import { backingNameOf } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
-import type { HeldLease } from '../chain/holdLease.js';
+import type { HeldLease } from '../job/holdLease.js';
 import type { ServiceDeps } from '../deps.js';
 import { syncDirectory } from '../repository/durable.js';
 import { removeDeadPartials } from '../backup/leftovers.js';

@@ -3,7 +3,7 @@ import { completeWithResult } from '../../db/jobs/settle.js';
 import { select } from '../../db/stores/page.js';
 import { StrataError } from '../../shared/errors.js';
 import { removeDeadPartials } from '../backup/leftovers.js';
-import type { HeldLease } from '../chain/holdLease.js';
+import type { HeldLease } from '../job/holdLease.js';
 import type { Outcome, ReportProgress } from '../deps.js';
 import { assertRepository } from '../repository/marker.js';
 import { assertWritable } from '../repository/writable.js';

@@ -2,7 +2,7 @@ import type { DataSource } from '../../db/database.js';
 import { asking } from '../../db/transaction.js';
 import { MaintenanceJob, Repository } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-import type { HeldLease } from '../chain/holdLease.js';
+import type { HeldLease } from '../job/holdLease.js';
 import type { ServiceDeps } from '../deps.js';
 import { diskDirectory } from '../repository/layout.js';
 import type { Progress } from './progress.js';

@@ -7,5 +7,5 @@ export {
   type RestoreWish,
 } from './plan.js';
 export type { RestoreResult } from './result.js';
-export { runRestore } from './runRestore.js';
+export { runRestore } from './run.js';
 export { inspectTarget, type TargetFacts, type TargetRules } from './target.js';

@@ -5,7 +5,7 @@ import { recordStep, readSteps, type StepRecord } from '../../db/jobs/journal.js
 import type { ChainLease } from '../../db/jobs/lease.js';
 import { endedRestores } from '../../db/stores/restores.js';
 import { isStrataError } from '../../shared/errors.js';
-import type { HeldLease } from '../chain/holdLease.js';
+import type { HeldLease } from '../job/holdLease.js';
 import { publishFile } from '../repository/durable.js';
 import { partialsIn, partialsOf, type RestorePlan } from './plan.js';
 import type { RestoreResult } from './result.js';

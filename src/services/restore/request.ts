@@ -5,7 +5,7 @@ import { asDatabaseError } from '../../db/transaction.js';
 import { BackupJob, Repository, type RestoreFormat, RestoreJob } from '../../entities/index.js';
 import { chainInfo } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { isRecordedChain } from '../chain/recordedChain.js';
+import { isRecordedChain } from '../repository/recordedChain.js';
 import { byId, lineageOf, loadBackupRows } from '../validation/index.js';
 import { checkRestorable } from './plan.js';
 

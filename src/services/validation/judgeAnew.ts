@@ -1,5 +1,5 @@
 import { fencedChange } from '../../db/jobs/fenced.js';
-import type { HeldLease } from '../chain/holdLease.js';
+import type { HeldLease } from '../job/holdLease.js';
 import type { ReportProgress, ServiceDeps } from '../deps.js';
 import { loadCatalogue } from './catalogue.js';
 import { collectFacts } from './collect.js';

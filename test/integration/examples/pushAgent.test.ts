@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import { codeOf } from '../../helpers/codeOf.js';
 import { agentOf } from '../../helpers/pushAgent.js';
 import { openApi, type TestApi } from '../producers/http/support.js';
-import { completed, expectContent, serversOf, SIZE } from '../services/push/support.js';
+import { completed, expectContent, serversOf, SIZE } from '../services/backup/push/support.js';
 
 const PROGRAM = fileURLToPath(new URL('../../../../examples/push-agent/push-agent.mjs', import.meta.url));
 

@@ -6,7 +6,7 @@ import {
   RepositoryReconcile,
 } from '../../../contract/index.js';
 import { getRepository } from '../../../db/stores/repositories.js';
-import { runRebuild } from '../../../services/repository/rebuild/index.js';
+import { runRebuild } from '../../../services/rebuild/index.js';
 import { withDeadline } from '../../../shared/abort.js';
 import { acceptReconcile } from '../../accept/index.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';

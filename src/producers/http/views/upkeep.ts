@@ -2,8 +2,8 @@ import type {
   RebuildReport as RebuildView,
   ReconcileReport as ReconcileView,
 } from '../../../contract/index.js';
-import { PROBLEMS, type RebuildReport } from '../../../services/repository/rebuild/index.js';
-import { REASONS } from '../../../services/repository/reconcile/index.js';
+import { PROBLEMS, type RebuildReport } from '../../../services/rebuild/index.js';
+import { REASONS } from '../../../services/reconcile/index.js';
 import type { ReconcileAnswer } from '../../accept/index.js';
 
 /** Entries of a list in an answer; the counts tell of all. */

@@ -13,7 +13,7 @@ import { headerDigest } from '../../repository/imageHeader.js';
 import { type BackupFiles, partialFiles, sidecarsOf } from '../../repository/layout.js';
 import { readManifest } from '../../repository/manifest.js';
 import { assertRepository } from '../../repository/marker.js';
-import { keepInQuarantine } from '../../repository/reconcile/quarantine.js';
+import { keepInQuarantine } from '../../reconcile/quarantine.js';
 import { digestPaths } from '../transfer.js';
 import type { LayerToHeal } from './plan.js';
 

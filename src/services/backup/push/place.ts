@@ -2,7 +2,7 @@ import { type Gate, type GateCredentials, newSocketPath, openGate } from '../../
 import { releasePort, takePort } from '../../../db/jobs/pushPorts.js';
 import { nbdUnixUri } from '../../../qcow2/index.js';
 import { isStrataError, StrataError } from '../../../shared/errors.js';
-import type { HeldLease } from '../../chain/holdLease.js';
+import type { HeldLease } from '../../job/holdLease.js';
 import type { PushRules, ServiceDeps } from '../../deps.js';
 
 /** Where agents find an export: host and port, or a unix socket. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { readSteps, recordStep } from '../../../db/jobs/journal.js';
 import type { BackupType } from '../../../entities/index.js';
 import { errnoOf } from '../../../shared/errors.js';
-import type { HeldLease } from '../../chain/holdLease.js';
+import type { HeldLease } from '../../job/holdLease.js';
 import type { ServiceDeps } from '../../deps.js';
 import { fileExists } from '../../../shared/files.js';
 import { type BackupFiles, partialFiles } from '../../repository/layout.js';

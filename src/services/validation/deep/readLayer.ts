@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { extentOf, type HashPool, type ProofStep, proveLayer } from '../../../datapath/index.js';
 import { savePass, saveProof } from '../../../db/stores/layerProofs.js';
 import type { LayerProof, ProofPass } from '../../../entities/index.js';
-import type { HeldLease } from '../../chain/holdLease.js';
+import type { HeldLease } from '../../job/holdLease.js';
 import type { ServiceDeps } from '../../deps.js';
 import { sidecarsOf } from '../../repository/layout.js';
 import type { BackupRow } from '../facts.js';

@@ -4,7 +4,7 @@ import { databaseNow } from '../../../db/stores/jobChanges.js';
 import { readProofs } from '../../../db/stores/layerProofs.js';
 import type { LayerProof } from '../../../entities/index.js';
 import { isStrataError } from '../../../shared/errors.js';
-import type { HeldLease } from '../../chain/holdLease.js';
+import type { HeldLease } from '../../job/holdLease.js';
 import type { ReportProgress, ServiceDeps } from '../../deps.js';
 import { sidecarsOf } from '../../repository/layout.js';
 import { assertRepository } from '../../repository/marker.js';

@@ -1,12 +1,12 @@
 import { dirname, join } from 'node:path';
 import { contentId, type HashPool, indexLayer } from '../../../datapath/index.js';
 import { saveProof } from '../../../db/stores/layerProofs.js';
-import type { HeldLease } from '../../chain/holdLease.js';
+import type { HeldLease } from '../../job/holdLease.js';
 import type { ServiceDeps } from '../../deps.js';
 import { publishFile, removeFiles, syncDirectory } from '../../repository/durable.js';
 import { partialFiles, sidecarsOf } from '../../repository/layout.js';
 import { assertRepository } from '../../repository/marker.js';
-import { quarantineFile } from '../../repository/reconcile/quarantine.js';
+import { quarantineFile } from '../../reconcile/quarantine.js';
 import type { BackupRow } from '../facts.js';
 
 export interface IndexRebuild {

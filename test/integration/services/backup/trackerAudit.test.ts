@@ -5,7 +5,7 @@ import { readSteps } from '../../../../src/db/jobs/journal.js';
 import { BackupChain, BackupJob, type RequestedType, RestorePoint } from '../../../../src/entities/index.js';
 import { acceptBackup, acceptRestore, type BackupDiskBody } from '../../../../src/producers/accept/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
-import { runRebuild } from '../../../../src/services/repository/rebuild/index.js';
+import { runRebuild } from '../../../../src/services/rebuild/index.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
 import { startNbdkit } from '../../../helpers/nbdServers.js';

@@ -2,11 +2,7 @@ import { link, mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'n
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { BackupChain, BackupJob } from '../../../../src/entities/index.js';
-import {
-  runReconcile,
-  scanRepository,
-  scanVms,
-} from '../../../../src/services/repository/reconcile/index.js';
+import { runReconcile, scanRepository, scanVms } from '../../../../src/services/reconcile/index.js';
 import { MARKER_NAME } from '../../../../src/services/repository/marker.js';
 import { systemClock } from '../../../../src/shared/clock.js';
 import { buildChain, type ChainFixture } from '../../../helpers/chainFixture.js';

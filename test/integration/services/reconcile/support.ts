@@ -11,7 +11,7 @@ import {
   GRACE_MS,
   planRepository,
   runReconcile,
-} from '../../../../src/services/repository/reconcile/index.js';
+} from '../../../../src/services/reconcile/index.js';
 import { systemClock } from '../../../../src/shared/clock.js';
 import { newId } from '../../../../src/shared/ids.js';
 import type { ChainFixture } from '../../../helpers/chainFixture.js';

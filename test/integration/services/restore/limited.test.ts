@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { HeldLease } from '../../../../src/services/chain/holdLease.js';
+import type { HeldLease } from '../../../../src/services/job/holdLease.js';
 import { PLAIN_CHAIN } from '../../../helpers/chainFixture.js';
 import { runTool } from '../../../helpers/runTool.js';
 import { expectSame, names, openBench, type RestoreBench } from './support.js';

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { DataSource } from 'typeorm';
 import { RestoreJob } from '../../../../src/entities/index.js';
 import { compareImages, type ImageFormat } from '../../../../src/qcow2/index.js';
-import type { HeldLease } from '../../../../src/services/chain/holdLease.js';
+import type { HeldLease } from '../../../../src/services/job/holdLease.js';
 import type { ReportProgress } from '../../../../src/services/deps.js';
 import { type RestoreResult, runRestore } from '../../../../src/services/restore/index.js';
 import { systemClock } from '../../../../src/shared/clock.js';

@@ -5,7 +5,7 @@ import { BackupJob } from '../../../../src/entities/index.js';
 import { settleHolds, reconcileHolds } from '../../../../src/services/repository/holds.js';
 import { HOLDS_NAME, readHold } from '../../../../src/services/repository/holdRecords.js';
 import { MARKER_NAME } from '../../../../src/services/repository/marker.js';
-import { runRebuild } from '../../../../src/services/repository/rebuild/index.js';
+import { runRebuild } from '../../../../src/services/rebuild/index.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';
 import { isProblem, openApi, type TestApi } from '../../producers/http/support.js';
 

@@ -10,7 +10,7 @@ import {
   recordImmutableDays,
 } from '../../../../src/services/repository/immutability.js';
 import { MARKER_NAME } from '../../../../src/services/repository/marker.js';
-import { runRebuild } from '../../../../src/services/repository/rebuild/index.js';
+import { runRebuild } from '../../../../src/services/rebuild/index.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';
 import { isProblem, openApi, type TestApi } from '../../producers/http/support.js';

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { POINT_NOTES } from '../../../../src/entities/index.js';
 import { DEMOTED_REASONS } from '../../../../src/services/backup/plan.js';
-import { PROBLEMS } from '../../../../src/services/repository/rebuild/index.js';
-import { REASONS } from '../../../../src/services/repository/reconcile/index.js';
+import { PROBLEMS } from '../../../../src/services/rebuild/index.js';
+import { REASONS } from '../../../../src/services/reconcile/index.js';
 
 describe('docs/operations.md', () => {
   it('names every reason of a reconciliation and every problem of a rebuild', async () => {

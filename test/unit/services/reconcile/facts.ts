@@ -3,8 +3,8 @@ import type {
   DirectoryFacts,
   ManifestFact,
   UnknownFile,
-} from '../../../../src/services/repository/reconcile/facts.js';
-import { planReconcile } from '../../../../src/services/repository/reconcile/index.js';
+} from '../../../../src/services/reconcile/facts.js';
+import { planReconcile } from '../../../../src/services/reconcile/index.js';
 import type { Manifest } from '../../../../src/services/repository/manifest.js';
 import type { JobStatus } from '../../../../src/entities/index.js';
 

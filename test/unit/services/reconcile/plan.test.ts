@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { planReconcile } from '../../../../src/services/repository/reconcile/index.js';
+import { planReconcile } from '../../../../src/services/reconcile/index.js';
 import { facts, file, GRACE, lines, manifest, NOW, whole, withBackups } from './facts.js';
 
 const busy = { id: 'c', busy: true, fence: 9 };

@@ -7,7 +7,7 @@ import {
   topsFirst,
   wholeImages,
 } from '../../../../src/services/repository/standing/index.js';
-import type { DirectoryFacts } from '../../../../src/services/repository/reconcile/facts.js';
+import type { DirectoryFacts } from '../../../../src/services/reconcile/facts.js';
 import { DIRECTORY, facts, file, lines, manifest, withBackups } from './facts.js';
 
 const ROOT = '/repo';

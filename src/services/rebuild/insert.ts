@@ -1,0 +1,230 @@
+import type { DataSource, EntityManager } from '../../db/database.js';
+import { addPointNote, doubtBefore, TRACKER_LIED } from '../../db/jobs/doubt.js';
+import { SOURCE_CORRUPT, SOURCE_SHARED } from '../../entities/index.js';
+import { lockChain } from '../../db/jobs/position.js';
+import { settleRestorePointOf } from '../../db/jobs/restorePoints.js';
+import { inTransaction } from '../../db/transaction.js';
+import { BackupJob } from '../../entities/index.js';
+import { worst } from '../validation/findings.js';
+import { loadExisting } from './existing.js';
+import type { ExistingDisk, FoundDisk } from './facts.js';
+import { type DiskPlan, isLink, planDisk, type RebuiltBackup } from './plan.js';
+
+/**
+ * The fence of a rebuilt chain is this far above every fence that its files show. Leases of validations and of failed
+ * attempts leave no file, so a worker from before the loss may hold a higher fence than any manifest: its temporary
+ * names and its fence must never be given out again.
+ */
+export const FENCE_MARGIN = 1_000_000;
+/** Rows in one statement. */
+const ROWS_AT_ONCE = 200;
+
+/**
+ * Writes the rows of one disk in one transaction; what the catalogue has by then is looked at again under the chain's
+ * lock, and left as it is. Rows in other chains that a unique key protects make the whole disk fail.
+ * @param missing disks that each restore point lacks, by its id
+ * @param held until when backups are protected, by their ids
+ */
+export async function insertDisk(
+  ds: DataSource,
+  repositoryId: string,
+  found: FoundDisk,
+  missing: ReadonlyMap<string, number>,
+  held: ReadonlyMap<string, Date>,
+): Promise<DiskPlan> {
+  return inTransaction(ds, async (tx) => {
+    const before = planDisk(found, await loadExisting(tx, repositoryId, found));
+    const { chainId } = before;
+    if (chainId === undefined || before.insert.length === 0) return before;
+    await insertPlace(tx, repositoryId, found, chainId);
+    const chain = await lockChain(tx, chainId);
+    const existing = await loadExisting(tx, repositoryId, found);
+    const plan = planDisk(found, existing);
+    if (plan.insert.length === 0) return plan;
+    await insertPoints(tx, plan.insert, existing, missing);
+    await insertBackups(tx, plan.insert, held);
+    await doubtAgain(tx, chainId, plan.insert);
+    await noteSources(tx, plan.insert);
+    await settleKnownPoints(tx, plan.insert, existing);
+    await advanceChain(tx, chain, found, existing, plan.insert);
+    return plan;
+  });
+}
+
+/** VM, disk and chain, as far as they are not there. */
+async function insertPlace(
+  tx: EntityManager,
+  repositoryId: string,
+  { vmContextId, diskId, backups }: FoundDisk,
+  chainId: string,
+): Promise<void> {
+  const first = backups[0]?.manifest;
+  const last = backups.at(-1)?.manifest;
+  if (!first || !last) return;
+  await tx.query(
+    `INSERT IGNORE INTO vm_contexts (vm_context_id, vm_name, upstream_id, repository_id, created_at) VALUES (?, ?, ?, ?, ?)`,
+    [vmContextId, last.vm_name, last.upstream_id, repositoryId, new Date(first.created_at)],
+  );
+  await tx.query('INSERT IGNORE INTO vm_disks (vm_context_id, disk_id, virtual_size) VALUES (?, ?, ?)', [
+    vmContextId,
+    diskId,
+    last.virtual_size,
+  ]);
+  await tx.query('INSERT IGNORE INTO backup_chains (id, vm_context_id, disk_id) VALUES (?, ?, ?)', [
+    chainId,
+    vmContextId,
+    diskId,
+  ]);
+}
+
+async function insertPoints(
+  tx: EntityManager,
+  backups: readonly RebuiltBackup[],
+  existing: ExistingDisk,
+  missing: ReadonlyMap<string, number>,
+): Promise<void> {
+  for (const { manifest } of backups) {
+    if (existing.points.has(manifest.restore_point_id)) continue;
+    const lacks = missing.get(manifest.restore_point_id) ?? 0;
+    await tx.query(
+      `INSERT IGNORE INTO restore_points (id, vm_context_id, repository_id, type, status, missing_disks, created_at, completed_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      [
+        manifest.restore_point_id,
+        manifest.vm_context_id,
+        manifest.repository_id,
+        manifest.requested_type,
+        lacks > 0 ? 'completed_with_warnings' : 'completed',
+        lacks,
+        new Date(manifest.created_at),
+        new Date(manifest.file_mtime_ms),
+      ],
+    );
+  }
+}
+
+/** Which backups rely on a tracker that was caught lying later is in no manifest, but follows from them. */
+async function doubtAgain(
+  tx: EntityManager,
+  chainId: string,
+  backups: readonly RebuiltBackup[],
+): Promise<void> {
+  for (const { manifest } of backups) {
+    if (manifest.demoted_reason !== TRACKER_LIED) continue;
+    await doubtBefore(tx, chainId, manifest.backup_id);
+    await addPointNote(tx, [manifest.backup_id], TRACKER_LIED);
+    await settleRestorePointOf(tx, manifest.backup_id);
+  }
+}
+
+/** What the manifests say against backups, and their restore points with them. */
+async function noteSources(tx: EntityManager, backups: readonly RebuiltBackup[]): Promise<void> {
+  for (const { manifest } of backups) {
+    if (manifest.source_shared) await addPointNote(tx, [manifest.backup_id], SOURCE_SHARED);
+    if (manifest.source_corrupt) await addPointNote(tx, [manifest.backup_id], SOURCE_CORRUPT);
+    if (manifest.source_shared || manifest.source_corrupt) await settleRestorePointOf(tx, manifest.backup_id);
+  }
+}
+
+/** A restore point that the catalogue had, or of which a backup has expired: its state follows from its backups. */
+async function settleKnownPoints(
+  tx: EntityManager,
+  backups: readonly RebuiltBackup[],
+  existing: ExistingDisk,
+): Promise<void> {
+  for (const { manifest } of backups) {
+    const known = existing.points.has(manifest.restore_point_id);
+    if (known || manifest.expired_at !== undefined) await settleRestorePointOf(tx, manifest.backup_id);
+  }
+}
+
+async function insertBackups(
+  tx: EntityManager,
+  backups: readonly RebuiltBackup[],
+  held: ReadonlyMap<string, Date>,
+): Promise<void> {
+  const rows = backups.map((backup) => toRow(backup, held.get(backup.manifest.backup_id)));
+  for (let from = 0; from < rows.length; from += ROWS_AT_ONCE)
+    await tx.insert(BackupJob, rows.slice(from, from + ROWS_AT_ONCE));
+}
+
+function toRow({ manifest, path, health }: RebuiltBackup, heldUntil: Date | undefined) {
+  return {
+    id: manifest.backup_id,
+    chainId: manifest.chain_id,
+    seq: manifest.seq,
+    status: manifest.expired_at === undefined ? ('completed' as const) : ('expired' as const),
+    expiredAt: manifest.expired_at === undefined ? null : new Date(manifest.expired_at),
+    fence: manifest.fence,
+    createdAt: new Date(manifest.created_at),
+    completedAt: new Date(manifest.file_mtime_ms),
+    restorePointId: manifest.restore_point_id,
+    vmContextId: manifest.vm_context_id,
+    diskId: manifest.disk_id,
+    repositoryId: manifest.repository_id,
+    requestedType: manifest.requested_type,
+    backupType: manifest.backup_type,
+    demotedReason: manifest.demoted_reason,
+    parentBackupId: manifest.parent_backup_id,
+    successorOf: isLink(manifest) ? manifest.parent_backup_id : null,
+    changeId: manifest.change_id,
+    tracker: manifest.tracker ?? null,
+    // Where the bytes came from is not in a manifest; nothing reads this of a completed backup.
+    request: { source: { type: 'push' as const }, on_broken_chain: 'full' as const, has_extents: false },
+    repositoryPath: path,
+    virtualSize: manifest.virtual_size,
+    sizeBytes: manifest.size_bytes,
+    bytesTransferred: manifest.bytes_transferred,
+    contentId: manifest.content_id,
+    protectedUntil: heldUntil ?? null,
+    health,
+  };
+}
+
+/** The chain's latest is the completed backup with the highest place; its full is the one that it stands on. */
+async function advanceChain(
+  tx: EntityManager,
+  chain: { id: string; fence: string; committed: string },
+  found: FoundDisk,
+  existing: ExistingDisk,
+  inserted: readonly RebuiltBackup[],
+): Promise<void> {
+  const links = [
+    ...existing.rows.filter((row) => row.chainId === chain.id && !row.removed && row.path !== null),
+    ...inserted.map(({ manifest, health }) => ({
+      id: manifest.backup_id,
+      seq: manifest.seq,
+      status: manifest.expired_at === undefined ? 'completed' : 'expired',
+      parentBackupId: manifest.parent_backup_id,
+      sizeBytes: manifest.size_bytes,
+      health,
+    })),
+  ].sort((a, b) => a.seq - b.seq);
+  const byId = new Map(links.map((link) => [link.id, link]));
+  const points = links.filter(({ status }) => status === 'completed');
+  const latest = points.at(-1);
+  let full = latest;
+  while (full?.parentBackupId) full = byId.get(full.parentBackupId);
+  const fullSeq = (full ?? latest)?.seq ?? 0;
+  const fence = Math.max(Number(chain.fence), found.highestFence) + FENCE_MARGIN;
+  await tx.query(
+    `UPDATE backup_chains SET latest_backup_id = ?, full_backup_id = ?, total_backups = ?, total_size_bytes = ?,
+            backups_since_full = ?, full_at = (SELECT b.created_at FROM backup_jobs b WHERE b.id = ?),
+            last_seq = GREATEST(last_seq, ?), fence = ?, committed = ?, health = ?,
+            merging_backup_id = COALESCE(?, merging_backup_id) WHERE id = ?`,
+    [
+      latest?.id ?? null,
+      (full ?? latest)?.id ?? null,
+      points.length,
+      links.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      points.filter(({ seq }) => seq > fullSeq).length,
+      (full ?? latest)?.id ?? null,
+      links.at(-1)?.seq ?? 0,
+      fence,
+      fence,
+      worst(points.map(({ health }) => health)),
+      inserted.find(({ halfSwitched }) => halfSwitched)?.manifest.backup_id ?? null,
+      chain.id,
+    ],
+  );
+}

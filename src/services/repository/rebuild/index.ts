@@ -1,2 +1,0 @@
-export { type Problem, PROBLEMS, type ProblemCode } from './facts.js';
-export { type RebuiltChain, type RebuildReport, runRebuild } from './runRebuild.js';

@@ -1,5 +1,0 @@
-export { type Action, REASONS, type ReasonCode } from './facts.js';
-export { changesSomething, planReconcile } from './plan.js';
-export { GRACE_MS, planRepository, type RepositoryPlan } from './planRepository.js';
-export { runReconcile } from './runReconcile.js';
-export { scanRepository, scanVms } from './scan.js';
