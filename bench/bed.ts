@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { JOB_TABLES, kindOfJob } from '../src/db/jobs/kinds.js';
+import { JOB_TABLES, kindOfJob } from '../src/db/job/kinds.js';
 import { BackupJob, type ValidationLevel } from '../src/entities/index.js';
 import {
   acceptBackup,

@@ -1,6 +1,6 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createPolicy } from '../src/db/stores/policies.js';
+import { createPolicy } from '../src/db/policy/policies.js';
 import { BackupJob, type KeepColumn, MaintenanceJob } from '../src/entities/index.js';
 import { acceptValidation } from '../src/producers/accept/index.js';
 import { retain } from '../src/producers/keeper/retention.js';

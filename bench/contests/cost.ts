@@ -1,5 +1,5 @@
 import { Queue, Worker } from 'bullmq';
-import { commitBackup } from '../../src/db/jobs/commitBackup.js';
+import { commitBackup } from '../../src/db/job/commitBackup.js';
 import { acceptBackup } from '../../src/producers/accept/index.js';
 import { queuePrefix } from '../../src/queue/catalogue.js';
 import { HANDLERS, type Handlers } from '../../src/workers/handlers.js';

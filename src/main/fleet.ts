@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { heartbeat, leaveFleet } from '../db/stores/fleet.js';
+import { heartbeat, leaveFleet } from '../db/fleet/processes.js';
 import { newId } from '../shared/ids.js';
 import type { Wiring } from './wire.js';
 

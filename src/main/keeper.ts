@@ -1,7 +1,7 @@
 import 'reflect-metadata';
-import { forgetDeadProcesses } from '../db/stores/fleet.js';
-import { forgetOldKeys } from '../db/stores/idempotency.js';
-import { forgetDeliveries } from '../db/stores/outbox.js';
+import { forgetDeadProcesses } from '../db/fleet/processes.js';
+import { forgetOldKeys } from '../db/job/idempotency.js';
+import { forgetDeliveries } from '../db/webhook/outbox.js';
 import { createConsolidator } from '../producers/keeper/consolidate.js';
 import { createHistoryKeeper } from '../producers/keeper/history.js';
 import { createHoldKeeper } from '../producers/keeper/holds.js';

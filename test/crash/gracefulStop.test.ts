@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { JOB_TABLES } from '../../src/db/jobs/kinds.js';
-import { changeRepository } from '../../src/db/stores/repositories.js';
+import { JOB_TABLES } from '../../src/db/job/kinds.js';
+import { changeRepository } from '../../src/db/repository/repositories.js';
 import type { JobKind } from '../../src/entities/index.js';
 import { acceptRestore } from '../../src/producers/accept/index.js';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';

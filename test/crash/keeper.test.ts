@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { acquireLease } from '../../src/db/jobs/acquire.js';
+import { acquireLease } from '../../src/db/job/acquire.js';
 import { BackupJob } from '../../src/entities/index.js';
 import { createSweeper } from '../../src/producers/keeper/sweep.js';
 import { entryId } from '../../src/queue/catalogue.js';

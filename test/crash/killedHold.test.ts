@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { DataSource } from 'typeorm';
-import { protect } from '../../src/db/stores/protect.js';
+import { protect } from '../../src/db/chain/protect.js';
 import { BackupJob } from '../../src/entities/index.js';
 import { readHold } from '../../src/services/repository/holdRecords.js';
 import { reconcileHolds, settleHolds } from '../../src/services/repository/holds.js';

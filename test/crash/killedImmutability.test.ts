@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { DataSource } from 'typeorm';
-import { changeRepository, immutableDaysOf } from '../../src/db/stores/repositories.js';
+import { changeRepository, immutableDaysOf } from '../../src/db/repository/repositories.js';
 import {
   adoptImmutableDays,
   readImmutableDays,

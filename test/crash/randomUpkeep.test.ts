@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { In } from 'typeorm';
-import { changePolicy, createPolicy } from '../../src/db/stores/policies.js';
+import { changePolicy, createPolicy } from '../../src/db/policy/policies.js';
 import {
   BackupJob,
   type ConsolidateParams,

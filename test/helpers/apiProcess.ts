@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { createToken } from '../../src/db/stores/tokens.js';
+import { createToken } from '../../src/db/fleet/tokens.js';
 import { systemClock } from '../../src/shared/clock.js';
 import type { TestFleet } from './fleet.js';
 import { type FleetProcess, type ProcessOptions, startFleetProcess } from './fleetProcess.js';

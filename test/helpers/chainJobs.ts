@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
-import { acquireLease } from '../../src/db/jobs/acquire.js';
-import { assertLease } from '../../src/db/jobs/lease.js';
-import { takePosition } from '../../src/db/jobs/position.js';
+import { acquireLease } from '../../src/db/job/acquire.js';
+import { assertLease } from '../../src/db/job/lease.js';
+import { takePosition } from '../../src/db/job/position.js';
 import { inTransaction } from '../../src/db/transaction.js';
 import {
   BackupChain,

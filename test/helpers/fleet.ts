@@ -10,7 +10,7 @@ import { createSweeper } from '../../src/producers/keeper/sweep.js';
 import { connectRedis } from '../../src/queue/connection.js';
 import { createQueueSet, type QueueSet } from '../../src/queue/deliver.js';
 import { QUEUE_KINDS } from '../../src/queue/catalogue.js';
-import { JOB_TABLES, kindOfJob } from '../../src/db/jobs/kinds.js';
+import { JOB_TABLES, kindOfJob } from '../../src/db/job/kinds.js';
 import { systemClock } from '../../src/shared/clock.js';
 import { createSourceIdentities } from '../../src/services/backup/sameSource.js';
 import { createSourceLook } from '../../src/services/backup/lookAtSource.js';

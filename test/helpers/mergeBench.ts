@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { DataSource } from 'typeorm';
-import { takePosition } from '../../src/db/jobs/position.js';
+import { takePosition } from '../../src/db/job/position.js';
 import { inTransaction } from '../../src/db/transaction.js';
 import { MaintenanceJob } from '../../src/entities/index.js';
 import { compareImages } from '../../src/qcow2/index.js';

@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import type { PublishedBackup } from '../../src/db/jobs/commitBackup.js';
+import type { PublishedBackup } from '../../src/db/job/commitBackup.js';
 import type { BackupType, JobStatus } from '../../src/entities/index.js';
 import { newId } from '../../src/shared/ids.js';
 import { systemClock } from '../../src/shared/clock.js';

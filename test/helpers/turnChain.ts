@@ -1,11 +1,11 @@
 import type { DataSource } from 'typeorm';
-import { acquireLease } from '../../src/db/jobs/acquire.js';
-import { insertMaintenance } from '../../src/db/jobs/addMaintenance.js';
-import { commitBackup } from '../../src/db/jobs/commitBackup.js';
-import { JOB_TABLES, kindOfJob } from '../../src/db/jobs/kinds.js';
-import type { ChainLease } from '../../src/db/jobs/lease.js';
-import { takePosition } from '../../src/db/jobs/position.js';
-import { completeWithResult, releaseAgain } from '../../src/db/jobs/settle.js';
+import { acquireLease } from '../../src/db/job/acquire.js';
+import { insertMaintenance } from '../../src/db/job/addMaintenance.js';
+import { commitBackup } from '../../src/db/job/commitBackup.js';
+import { JOB_TABLES, kindOfJob } from '../../src/db/job/kinds.js';
+import type { ChainLease } from '../../src/db/job/lease.js';
+import { takePosition } from '../../src/db/job/position.js';
+import { completeWithResult, releaseAgain } from '../../src/db/job/settle.js';
 import { inTransaction } from '../../src/db/transaction.js';
 import { newId } from '../../src/shared/ids.js';
 import { addVm, publishedFull } from './rows.js';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type CliFile, cliFilePath, readCliFile } from '../../cli/connection.js';
 import type { DataSource } from '../../db/database.js';
-import { createToken, hashToken, useToken } from '../../db/stores/tokens.js';
+import { createToken, hashToken, useToken } from '../../db/fleet/tokens.js';
 import { systemClock } from '../../shared/clock.js';
 import { isStrataError } from '../../shared/errors.js';
 import { writeWhole } from './writeWhole.js';

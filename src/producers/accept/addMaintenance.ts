@@ -1,7 +1,7 @@
 import type { EntityManager } from '../../db/database.js';
-import { insertMaintenance, type NewMaintenance } from '../../db/jobs/addMaintenance.js';
-import type { Delivery } from '../../db/jobs/kinds.js';
-import type { Position } from '../../db/jobs/position.js';
+import { insertMaintenance, type NewMaintenance } from '../../db/job/addMaintenance.js';
+import type { Delivery } from '../../db/job/kinds.js';
+import type { Position } from '../../db/job/position.js';
 import type { AcceptDeps } from './deps.js';
 
 export interface JobAnswer {

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { allRepositories, getRepository, moveRepository } from '../../db/stores/repositories.js';
+import { allRepositories, getRepository, moveRepository } from '../../db/repository/repositories.js';
 import type { Repository } from '../../entities/index.js';
 import { checkRoot, markedRepositoryId } from '../../services/repository/marker.js';
 import { assertSeparate } from '../../services/repository/separate.js';

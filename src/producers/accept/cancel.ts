@@ -1,5 +1,5 @@
-import { kindOfJob } from '../../db/jobs/kinds.js';
-import { cancelJob } from '../../db/jobs/settle.js';
+import { kindOfJob } from '../../db/job/kinds.js';
+import { cancelJob } from '../../db/job/settle.js';
 import { StrataError } from '../../shared/errors.js';
 import type { AcceptDeps } from './deps.js';
 import { deliverAll } from './once.js';

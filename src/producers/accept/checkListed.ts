@@ -1,7 +1,7 @@
 import { StrataError } from '../../shared/errors.js';
 import type { BackupBody, BackupDiskBody } from './bodies.js';
 import type { AcceptDeps } from './deps.js';
-import { checkDisks } from './source.js';
+import { checkDisks } from './diskSource.js';
 
 /** Checks the disks of a request as far as the catalogue need not be asked. */
 export function checkListed(

@@ -1,5 +1,5 @@
 import type { EntityManager } from '../../db/database.js';
-import { parseJson } from '../../db/jobs/journal.js';
+import { parseJson } from '../../db/job/journal.js';
 import type { DiskSource, PointNote } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { type BlockSet, createBlockSet } from '../../shared/blockSet.js';

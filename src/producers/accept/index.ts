@@ -1,20 +1,20 @@
 export { adoptRepository } from './adoptRepository.js';
-export { acceptBackup } from './acceptBackup.js';
-export { acceptExtents } from './acceptExtents.js';
+export { acceptBackup } from './backup.js';
+export { acceptExtents } from './extents.js';
 export {
   acceptConsolidation,
   acceptRemoval,
   type ChainPlan,
   type RemovalAnswer,
-} from './acceptRemoval.js';
-export { acceptProtection } from './acceptProtection.js';
-export { acceptRepositoryChange } from './acceptRepositoryChange.js';
-export { acceptReconcile, type ReconcileAnswer } from './acceptReconcile.js';
-export { acceptRestore, type RestoreAnswer, type RestoreBody } from './acceptRestore.js';
+} from './removal.js';
+export { acceptProtection } from './protection.js';
+export { acceptRepositoryChange } from './repositoryChange.js';
+export { acceptReconcile, type ReconcileAnswer } from './reconcile.js';
+export { acceptRestore, type RestoreAnswer, type RestoreBody } from './restore.js';
 export type { JobAnswer } from './addMaintenance.js';
-export { acceptSyntheticFull, dryRunSyntheticFull, type SyntheticFullAnswer } from './acceptSyntheticFull.js';
-export { acceptValidation } from './acceptValidation.js';
-export { acceptValidations, type ValidationsAnswer } from './acceptValidations.js';
+export { acceptSyntheticFull, dryRunSyntheticFull, type SyntheticFullAnswer } from './syntheticFull.js';
+export { acceptValidation } from './validation.js';
+export { acceptValidations, type ValidationsAnswer } from './validations.js';
 export { type Backlog, createBacklog } from './backlog.js';
 export type { BackupAnswer, BackupBody, BackupDiskBody } from './bodies.js';
 export { cancel } from './cancel.js';

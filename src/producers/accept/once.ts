@@ -1,6 +1,6 @@
 import type { EntityManager } from '../../db/database.js';
-import type { Delivery } from '../../db/jobs/kinds.js';
-import { parseJson } from '../../db/jobs/journal.js';
+import type { Delivery } from '../../db/job/kinds.js';
+import { parseJson } from '../../db/job/journal.js';
 import { inTransaction, isDuplicate } from '../../db/transaction.js';
 import { StrataError } from '../../shared/errors.js';
 import type { AcceptDeps, Idempotency } from './deps.js';

@@ -1,4 +1,4 @@
-import { changePush, type PushFacts, type PushRow, readPush } from '../../db/stores/pushExports.js';
+import { changePush, type PushFacts, type PushRow, readPush } from '../../db/push/views.js';
 import type { BackupType, JobStatus, PushState } from '../../entities/index.js';
 import {
   heedVerdict,

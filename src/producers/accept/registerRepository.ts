@@ -1,5 +1,5 @@
 import { normalize } from 'node:path';
-import { allRepositories } from '../../db/stores/repositories.js';
+import { allRepositories } from '../../db/repository/repositories.js';
 import { isDuplicate } from '../../db/transaction.js';
 import { Repository, type RepositoryType } from '../../entities/index.js';
 import { readImmutableDays, writeImmutableDays } from '../../services/repository/immutability.js';

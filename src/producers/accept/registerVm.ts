@@ -1,5 +1,5 @@
 import type { EntityManager } from '../../db/database.js';
-import { locateContext, renameContext } from '../../db/stores/vmContexts.js';
+import { locateContext, renameContext } from '../../db/vm/vmContexts.js';
 import type { DiskSource } from '../../entities/index.js';
 import { inTransaction } from '../../db/transaction.js';
 import { StrataError } from '../../shared/errors.js';
@@ -8,7 +8,7 @@ import { checkText, checkVmName, slug } from '../../shared/names.js';
 import type { SourceWarning } from './bodies.js';
 import type { AcceptDeps } from './deps.js';
 import { lookForSame } from './sameSources.js';
-import { checkDisks } from './source.js';
+import { checkDisks } from './diskSource.js';
 
 export interface VmDiskBody {
   disk_id: number;

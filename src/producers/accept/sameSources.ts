@@ -1,4 +1,4 @@
-import { type RegisteredSource, registeredSources } from '../../db/stores/vms.js';
+import { type RegisteredSource, registeredSources } from '../../db/vm/vms.js';
 import type { DiskSource } from '../../entities/index.js';
 import type { AcceptDeps } from './deps.js';
 import type { SourceWarning } from './bodies.js';

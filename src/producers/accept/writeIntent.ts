@@ -1,6 +1,6 @@
 import type { EntityManager } from '../../db/database.js';
-import { addExtentsPart } from '../../db/jobs/awaitExtents.js';
-import { type Position, takePosition } from '../../db/jobs/position.js';
+import { addExtentsPart } from '../../db/job/awaitExtents.js';
+import { type Position, takePosition } from '../../db/job/position.js';
 import type { BackupRequest } from '../../entities/index.js';
 import type { BackupBody } from './bodies.js';
 import type { ChosenDisk } from './chooseDisks.js';

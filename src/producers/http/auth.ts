@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { TokenOwner } from '../../db/stores/tokens.js';
+import type { TokenOwner } from '../../db/fleet/tokens.js';
 import type { Role } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { accessOf, isPage, mayCall } from './access.js';

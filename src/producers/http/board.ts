@@ -1,7 +1,7 @@
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { FastifyAdapter } from '@bull-board/fastify';
-import { listPools } from '../../db/stores/repositories.js';
+import { listPools } from '../../db/repository/repositories.js';
 import { StrataError } from '../../shared/errors.js';
 import type { Api, HttpDeps } from './deps.js';
 import { toProblem } from './problem.js';

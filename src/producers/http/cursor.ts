@@ -1,5 +1,5 @@
 import type { Page } from '../../contract/index.js';
-import type { PageKey, PageOf, PageRequest } from '../../db/stores/page.js';
+import type { PageKey, PageOf, PageRequest } from '../../db/page.js';
 import { StrataError } from '../../shared/errors.js';
 
 const DEFAULT_LIMIT = 50;

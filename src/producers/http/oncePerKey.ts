@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { claimKey, type Held, keepAnswer, releaseKey } from '../../db/stores/idempotency.js';
+import { claimKey, type Held, keepAnswer, releaseKey } from '../../db/job/idempotency.js';
 import { StrataError } from '../../shared/errors.js';
 import type { Idempotency } from '../accept/index.js';
 import { readCredentials } from './credentials.js';

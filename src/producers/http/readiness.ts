@@ -1,4 +1,4 @@
-import { select } from '../../db/stores/page.js';
+import { select } from '../../db/page.js';
 import { abortable, withDeadline } from '../../shared/abort.js';
 import { asStrataError, StrataError } from '../../shared/errors.js';
 import type { HttpDeps } from './deps.js';

@@ -1,5 +1,5 @@
 import type { DataSource } from '../../db/database.js';
-import { hashToken, type TokenOwner, useToken } from '../../db/stores/tokens.js';
+import { hashToken, type TokenOwner, useToken } from '../../db/fleet/tokens.js';
 import type { Clock } from '../../shared/clock.js';
 
 /** A token that was deleted or has expired goes on working for at most this long. */

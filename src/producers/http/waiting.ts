@@ -1,5 +1,5 @@
 import type { WaitingFor } from '../../contract/index.js';
-import { isOpen, type MaybeWaiting, waitingFor } from '../../db/stores/waitingFor.js';
+import { isOpen, type MaybeWaiting, waitingFor } from '../../db/job/waitingFor.js';
 import type { JobKind } from '../../entities/index.js';
 import type { HttpDeps } from './deps.js';
 import { toWaitingFor } from './views/parts.js';

@@ -1,7 +1,7 @@
-import { chainsWithLeftovers, longChains } from '../../db/stores/longChains.js';
+import { chainsWithLeftovers, longChains } from '../../db/chain/longChains.js';
 import { isStrataError } from '../../shared/errors.js';
-import { acceptConsolidation } from '../accept/acceptRemoval.js';
-import { acceptSyntheticFull } from '../accept/acceptSyntheticFull.js';
+import { acceptConsolidation } from '../accept/removal.js';
+import { acceptSyntheticFull } from '../accept/syntheticFull.js';
 import type { AcceptDeps } from '../accept/deps.js';
 
 /**

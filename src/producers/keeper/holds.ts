@@ -1,5 +1,5 @@
-import { repositoriesWithPendingHolds } from '../../db/stores/protect.js';
-import { getRepository } from '../../db/stores/repositories.js';
+import { repositoriesWithPendingHolds } from '../../db/chain/protect.js';
+import { getRepository } from '../../db/repository/repositories.js';
 import { settleHolds } from '../../services/repository/holds.js';
 import type { AcceptDeps } from '../accept/deps.js';
 import { type BackgroundChore, inBackground } from './inBackground.js';

@@ -1,5 +1,5 @@
 import type { DataSource } from '../../db/database.js';
-import { lead, readLeader, resignLead, takeLead } from '../../db/jobs/lead.js';
+import { lead, readLeader, resignLead, takeLead } from '../../db/fleet/lead.js';
 import type { Clock } from '../../shared/clock.js';
 import { createExpiryWatch } from '../../shared/expiryWatch.js';
 

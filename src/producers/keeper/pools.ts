@@ -1,4 +1,4 @@
-import { notePools, unservedPools } from '../../db/stores/pools.js';
+import { notePools, unservedPools } from '../../db/repository/pools.js';
 import type { Metrics } from '../../observability/metrics.js';
 import type { JobKind } from '../../entities/index.js';
 import type { AcceptDeps } from '../accept/deps.js';

@@ -1,4 +1,4 @@
-import { getRepository, allRepositories } from '../../db/stores/repositories.js';
+import { getRepository, allRepositories } from '../../db/repository/repositories.js';
 import { expireQuarantine } from '../../services/repository/quarantined.js';
 import type { AcceptDeps } from '../accept/deps.js';
 

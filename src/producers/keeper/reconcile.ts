@@ -1,8 +1,8 @@
-import { allRepositories, getRepository } from '../../db/stores/repositories.js';
+import { allRepositories, getRepository } from '../../db/repository/repositories.js';
 import { reconcileHolds } from '../../services/repository/holds.js';
 import { adoptImmutableDays, recordImmutableDays } from '../../services/repository/immutability.js';
 import { isStrataError } from '../../shared/errors.js';
-import { acceptReconcile } from '../accept/acceptReconcile.js';
+import { acceptReconcile } from '../accept/reconcile.js';
 import type { AcceptDeps } from '../accept/deps.js';
 import { type BackgroundChore, inBackground } from './inBackground.js';
 

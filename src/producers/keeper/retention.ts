@@ -1,6 +1,6 @@
-import { noteRetained, type RetainedVm, vmsToRetain } from '../../db/stores/retention.js';
+import { noteRetained, type RetainedVm, vmsToRetain } from '../../db/chain/retention.js';
 import { simulateRetention } from '../../services/retention/index.js';
-import { acceptRetention } from '../accept/acceptRetention.js';
+import { acceptRetention } from '../accept/retention.js';
 import type { AcceptDeps } from '../accept/deps.js';
 
 /** VMs that are looked through in one sweep. */

@@ -1,5 +1,5 @@
-import { allRepositories, getRepository } from '../../db/stores/repositories.js';
-import { noteSpace, waitsForRoom } from '../../db/stores/retention.js';
+import { allRepositories, getRepository } from '../../db/repository/repositories.js';
+import { noteSpace, waitsForRoom } from '../../db/chain/retention.js';
 import type { Metrics } from '../../observability/metrics.js';
 import { recordCapacity } from '../../services/repository/capacity.js';
 import { assertRepository } from '../../services/repository/marker.js';

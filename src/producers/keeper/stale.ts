@@ -1,7 +1,7 @@
 import type { DataSource } from '../../db/database.js';
-import { JOB_KINDS } from '../../db/jobs/kinds.js';
-import { openDeliveries } from '../../db/jobs/sweep.js';
-import { listPools } from '../../db/stores/repositories.js';
+import { JOB_KINDS } from '../../db/job/kinds.js';
+import { openDeliveries } from '../../db/job/sweep.js';
+import { listPools } from '../../db/repository/repositories.js';
 import type { Logger } from '../../observability/logger.js';
 import type { Metrics } from '../../observability/metrics.js';
 import { entryId } from '../../queue/catalogue.js';

@@ -1,6 +1,6 @@
-import { expireAwaiting } from '../../db/jobs/awaitExtents.js';
-import { type Delivery, JOB_KINDS } from '../../db/jobs/kinds.js';
-import { repositoriesWithParked, unpark } from '../../db/jobs/slots.js';
+import { expireAwaiting } from '../../db/job/awaitExtents.js';
+import { type Delivery, JOB_KINDS } from '../../db/job/kinds.js';
+import { repositoriesWithParked, unpark } from '../../db/job/slots.js';
 import {
   type HeadCursor,
   redeliverAbandoned,
@@ -9,8 +9,8 @@ import {
   releaseHeadless,
   type RunningJob,
   runningJobs,
-} from '../../db/jobs/sweep.js';
-import { databaseNow } from '../../db/stores/jobChanges.js';
+} from '../../db/job/sweep.js';
+import { databaseNow } from '../../db/job/changes.js';
 import type { Clock } from '../../shared/clock.js';
 import { createExpiryWatch, type ExpiryWatch } from '../../shared/expiryWatch.js';
 import type { QueueDelivery } from '../../queue/deliver.js';

@@ -1,8 +1,8 @@
-import { UNASKED_PRIORITY } from '../../db/jobs/addMaintenance.js';
-import type { Delivery } from '../../db/jobs/kinds.js';
-import { findOpenValidation } from '../../db/jobs/openValidation.js';
-import { lockChain } from '../../db/jobs/position.js';
-import { claimCadence, readCadences, type RepositoryCadence } from '../../db/stores/cadence.js';
+import { UNASKED_PRIORITY } from '../../db/job/addMaintenance.js';
+import type { Delivery } from '../../db/job/kinds.js';
+import { findOpenValidation } from '../../db/job/openValidation.js';
+import { lockChain } from '../../db/job/position.js';
+import { claimCadence, readCadences, type RepositoryCadence } from '../../db/chain/cadence.js';
 import type { ValidationLevel } from '../../entities/index.js';
 import type { Metrics } from '../../observability/metrics.js';
 import { planRepositoryCadence, ROUND_MS } from '../../services/validation/index.js';

@@ -6,7 +6,7 @@ import {
   noteDelivered,
   noteFailed,
   putOff,
-} from '../../db/stores/outbox.js';
+} from '../../db/webhook/outbox.js';
 import type { Logger } from '../../observability/logger.js';
 import type { Metrics } from '../../observability/metrics.js';
 import type { Clock } from '../../shared/clock.js';

@@ -1,4 +1,4 @@
-import type { AttemptResult } from '../../db/stores/outbox.js';
+import type { AttemptResult } from '../../db/webhook/outbox.js';
 
 export interface Post {
   url: string;

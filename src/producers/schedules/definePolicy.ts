@@ -1,5 +1,5 @@
 import type { KeepRules, PolicyCreate, PolicyPatch } from '../../contract/index.js';
-import type { PolicyFacts } from '../../db/stores/policies.js';
+import type { PolicyFacts } from '../../db/policy/policies.js';
 import { readRules } from '../../services/retention/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { checkTimeZone, nextTime, nextTimeOfStored } from './cron.js';

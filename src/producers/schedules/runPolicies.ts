@@ -7,7 +7,7 @@ import {
   endRuns,
   noteAccepted,
   noteRefused,
-} from '../../db/stores/policyRuns.js';
+} from '../../db/policy/runs.js';
 import { asStrataError } from '../../shared/errors.js';
 import { acceptBackup } from '../accept/index.js';
 import type { AcceptDeps } from '../accept/deps.js';

@@ -1,5 +1,5 @@
 import { Worker } from '../../queue/bullmq.js';
-import { scheduledPolicies } from '../../db/stores/policies.js';
+import { scheduledPolicies } from '../../db/policy/policies.js';
 import { queuePrefix } from '../../queue/catalogue.js';
 import type { Redis } from '../../queue/connection.js';
 import { createScheduleSet, SCHEDULE_QUEUE, scheduleSettings } from '../../queue/schedules.js';

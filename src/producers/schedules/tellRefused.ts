@@ -1,4 +1,4 @@
-import { tellOfPolicy } from '../../db/stores/policies.js';
+import { tellOfPolicy } from '../../db/policy/policies.js';
 import type { Scheduled } from '../../queue/schedules.js';
 import type { AcceptDeps } from '../accept/deps.js';
 import { refusalOf } from './cron.js';

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { PublishedBackup } from '../../db/jobs/commitBackup.js';
+import type { PublishedBackup } from '../../db/job/commitBackup.js';
 import { asStrataError, StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../job/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';

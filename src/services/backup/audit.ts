@@ -1,5 +1,5 @@
 import type { AuditResult } from '../../datapath/index.js';
-import { readSteps, recordStep } from '../../db/jobs/journal.js';
+import { readSteps, recordStep } from '../../db/job/journal.js';
 import { StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
 import type { HeldLease } from '../job/holdLease.js';

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { commitBackup, type PublishedBackup } from '../../db/jobs/commitBackup.js';
-import { readSteps } from '../../db/jobs/journal.js';
+import { commitBackup, type PublishedBackup } from '../../db/job/commitBackup.js';
+import { readSteps } from '../../db/job/journal.js';
 import { fileExists } from '../../shared/files.js';
 import { StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../job/holdLease.js';

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { commitBackup, type PublishedBackup } from '../../db/jobs/commitBackup.js';
-import { TRACKER_LIED } from '../../db/jobs/doubt.js';
-import { recordStep } from '../../db/jobs/journal.js';
+import { commitBackup, type PublishedBackup } from '../../db/job/commitBackup.js';
+import { TRACKER_LIED } from '../../db/chain/doubt.js';
+import { recordStep } from '../../db/job/journal.js';
 import {
   type BackupRequest,
   type DiskSource,

@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { type OpenSource, storageIds } from '../../datapath/index.js';
-import { restoredPathsSince } from '../../db/stores/restores.js';
+import { restoredPathsSince } from '../../db/job/restores.js';
 import { errnoOf } from '../../shared/errors.js';
 import type { Attempt } from './attempt.js';
 import type { BackupPlan } from './plan.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { recordStep, readSteps } from '../../db/jobs/journal.js';
+import { recordStep, readSteps } from '../../db/job/journal.js';
 import { fileExists } from '../../shared/files.js';
 import { StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../job/holdLease.js';

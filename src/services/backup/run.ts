@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type OpenSource, openSource, type SourceSpec } from '../../datapath/index.js';
-import { noteSeenSize } from '../../db/jobs/seenSize.js';
+import { noteSeenSize } from '../../db/chain/seenSize.js';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
 import { claimSource } from '../job/claimStorage.js';
 import type { HeldLease } from '../job/holdLease.js';

@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager } from '../../db/database.js';
-import { IS_LAYER } from '../../db/jobs/layers.js';
+import { IS_LAYER } from '../../db/chain/layers.js';
 import { asking } from '../../db/transaction.js';
 import type { BackupType, Health } from '../../entities/index.js';
 import type { LayerFact } from './facts.js';

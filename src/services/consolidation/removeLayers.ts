@@ -1,6 +1,6 @@
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { noteFilesRemoved } from '../../db/jobs/layers.js';
+import { noteFilesRemoved } from '../../db/chain/layers.js';
 import { errnoOf } from '../../shared/errors.js';
 import { syncDirectory } from '../repository/durable.js';
 import { sidecarsOf } from '../repository/layout.js';

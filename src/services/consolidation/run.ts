@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { recordStep } from '../../db/jobs/journal.js';
-import { expireBackups } from '../../db/jobs/layers.js';
-import { completeWithResult } from '../../db/jobs/settle.js';
+import { recordStep } from '../../db/job/journal.js';
+import { expireBackups } from '../../db/chain/layers.js';
+import { completeWithResult } from '../../db/job/settle.js';
 import type { ConsolidateParams } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { removeDeadPartials } from '../backup/leftovers.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { markMerging } from '../../db/jobs/layers.js';
+import { markMerging } from '../../db/chain/layers.js';
 import { asking } from '../../db/transaction.js';
 import { BackupJob } from '../../entities/index.js';
 import { backingNameOf } from '../../qcow2/index.js';

@@ -1,6 +1,6 @@
 import { rename, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { commitSwitch, markMerging } from '../../db/jobs/layers.js';
+import { commitSwitch, markMerging } from '../../db/chain/layers.js';
 import type { BackupType } from '../../entities/index.js';
 import { syncDirectory } from '../repository/durable.js';
 import { headerDigest } from '../repository/imageHeader.js';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { completeWithResult } from '../../db/jobs/settle.js';
-import { select } from '../../db/stores/page.js';
+import { completeWithResult } from '../../db/job/settle.js';
+import { select } from '../../db/page.js';
 import { StrataError } from '../../shared/errors.js';
 import { removeDeadPartials } from '../backup/leftovers.js';
 import type { HeldLease } from '../job/holdLease.js';

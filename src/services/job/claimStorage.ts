@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { kernelId, type OpenSource, storageIds } from '../../datapath/index.js';
 import type { DataSource } from '../../db/database.js';
-import { type Claimant, claimStorage } from '../../db/jobs/claims.js';
+import { type Claimant, claimStorage } from '../../db/job/claims.js';
 import type { ClaimMode } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import type { HeldLease } from './holdLease.js';

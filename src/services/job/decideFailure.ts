@@ -1,4 +1,4 @@
-import { LONGEST_DELAY_MS } from '../../db/jobs/kinds.js';
+import { LONGEST_DELAY_MS } from '../../db/job/kinds.js';
 import { ERRORS, type ErrorCode } from '../../shared/errorCodes.js';
 import type { StrataError } from '../../shared/errors.js';
 

@@ -1,6 +1,6 @@
 import type { RateLimit } from '../../datapath/index.js';
 import type { DataSource } from '../../db/database.js';
-import { assertLease, cancelledJob, type ChainLease, leaseLost, renewLease } from '../../db/jobs/lease.js';
+import { assertLease, cancelledJob, type ChainLease, leaseLost, renewLease } from '../../db/job/lease.js';
 import { isStrataError, StrataError } from '../../shared/errors.js';
 import { abortable } from '../../shared/abort.js';
 import type { Clock } from '../../shared/clock.js';

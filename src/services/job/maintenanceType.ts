@@ -1,5 +1,5 @@
 import type { DataSource } from '../../db/database.js';
-import { read } from '../../db/stores/page.js';
+import { read } from '../../db/page.js';
 import { MaintenanceJob, type MaintenanceType } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 

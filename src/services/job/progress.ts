@@ -1,6 +1,6 @@
 import type { DataSource } from '../../db/database.js';
-import { writeProgress } from '../../db/jobs/journal.js';
-import type { ChainLease } from '../../db/jobs/lease.js';
+import { writeProgress } from '../../db/job/journal.js';
+import type { ChainLease } from '../../db/job/lease.js';
 import type { Clock } from '../../shared/clock.js';
 import type { ReportProgress } from '../deps.js';
 

@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager } from '../../db/database.js';
-import { JOB_KINDS, JOB_TABLES } from '../../db/jobs/kinds.js';
+import { JOB_KINDS, JOB_TABLES } from '../../db/job/kinds.js';
 import { asDatabaseError } from '../../db/transaction.js';
 import type { Health, JobStatus } from '../../entities/index.js';
 import type { ExistingDisk, ExistingRow, FoundDisk } from './facts.js';

@@ -1,8 +1,8 @@
 import type { DataSource, EntityManager } from '../../db/database.js';
-import { addPointNote, doubtBefore, TRACKER_LIED } from '../../db/jobs/doubt.js';
+import { addPointNote, doubtBefore, TRACKER_LIED } from '../../db/chain/doubt.js';
 import { SOURCE_CORRUPT, SOURCE_SHARED } from '../../entities/index.js';
-import { lockChain } from '../../db/jobs/position.js';
-import { settleRestorePointOf } from '../../db/jobs/restorePoints.js';
+import { lockChain } from '../../db/job/position.js';
+import { settleRestorePointOf } from '../../db/chain/settlePoint.js';
 import { inTransaction } from '../../db/transaction.js';
 import { BackupJob } from '../../entities/index.js';
 import { worst } from '../validation/findings.js';

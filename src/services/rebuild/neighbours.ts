@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { DataSource } from '../../db/database.js';
-import { select } from '../../db/stores/page.js';
+import { select } from '../../db/page.js';
 import { secondsOfName } from '../repository/layout.js';
 import type { FoundDisk } from './facts.js';
 import type { Neighbours } from './reconstruct.js';

@@ -1,7 +1,7 @@
 import type { DataSource } from '../../db/database.js';
-import { IS_LAYER } from '../../db/jobs/layers.js';
-import { readSteps } from '../../db/jobs/journal.js';
-import { select } from '../../db/stores/page.js';
+import { IS_LAYER } from '../../db/chain/layers.js';
+import { readSteps } from '../../db/job/journal.js';
+import { select } from '../../db/page.js';
 import type { Health, JobStatus } from '../../entities/index.js';
 import { PUBLISH_STEP } from '../backup/publish.js';
 import type { ChainFact } from './facts.js';

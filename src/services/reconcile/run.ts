@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { completeWithResult } from '../../db/jobs/settle.js';
-import { read, select } from '../../db/stores/page.js';
+import { completeWithResult } from '../../db/job/settle.js';
+import { read, select } from '../../db/page.js';
 import { type Health, MaintenanceJob } from '../../entities/index.js';
 import { throwIfAborted } from '../../shared/abort.js';
 import { StrataError } from '../../shared/errors.js';

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { read } from '../../db/stores/page.js';
+import { read } from '../../db/page.js';
 import { BackupJob, RestorePoint, VmContext } from '../../entities/index.js';
 import { imageInfo } from '../../qcow2/index.js';
 import { isStrataError } from '../../shared/errors.js';

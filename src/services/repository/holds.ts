@@ -6,7 +6,7 @@ import {
   noteHoldChange,
   pendingHolds,
   settleHoldChange,
-} from '../../db/stores/protect.js';
+} from '../../db/chain/protect.js';
 import { abortable, throwIfAborted } from '../../shared/abort.js';
 import { listHolds, readHold, removeDeadRecords, writeHold } from './holdRecords.js';
 import { assertRepository } from './marker.js';

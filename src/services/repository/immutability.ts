@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { DataSource } from '../../db/database.js';
-import { immutableDaysOf, raiseImmutableDays } from '../../db/stores/repositories.js';
+import { immutableDaysOf, raiseImmutableDays } from '../../db/repository/repositories.js';
 import { abortable } from '../../shared/abort.js';
 import { HOLDS_NAME } from './holdRecords.js';
 import { assertRepository } from './marker.js';

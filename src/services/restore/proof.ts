@@ -1,5 +1,5 @@
 import type { DataSource } from '../../db/database.js';
-import { recordEvents } from '../../db/jobs/events.js';
+import { recordEvents } from '../../db/job/events.js';
 import { inTransaction } from '../../db/transaction.js';
 import type { Health } from '../../entities/index.js';
 

@@ -1,9 +1,9 @@
 import { readdir, unlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { DataSource } from '../../db/database.js';
-import { recordStep, readSteps, type StepRecord } from '../../db/jobs/journal.js';
-import type { ChainLease } from '../../db/jobs/lease.js';
-import { endedRestores } from '../../db/stores/restores.js';
+import { recordStep, readSteps, type StepRecord } from '../../db/job/journal.js';
+import type { ChainLease } from '../../db/job/lease.js';
+import { endedRestores } from '../../db/job/restores.js';
 import { isStrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../job/holdLease.js';
 import { publishFile } from '../repository/durable.js';

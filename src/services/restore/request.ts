@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { DataSource } from '../../db/database.js';
-import { readReach } from '../../db/stores/layerProofs.js';
+import { readReach } from '../../db/chain/layerProofs.js';
 import { asDatabaseError } from '../../db/transaction.js';
 import { BackupJob, Repository, type RestoreFormat, RestoreJob } from '../../entities/index.js';
 import { chainInfo } from '../../qcow2/index.js';

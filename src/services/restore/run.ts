@@ -1,9 +1,9 @@
 import { basename } from 'node:path';
 import { holdDevice } from '../../datapath/index.js';
-import { readSteps } from '../../db/jobs/journal.js';
-import { completeWithResult } from '../../db/jobs/settle.js';
-import { passedBackup } from '../../db/jobs/waiting.js';
-import { allRepositories } from '../../db/stores/repositories.js';
+import { readSteps } from '../../db/job/journal.js';
+import { completeWithResult } from '../../db/job/settle.js';
+import { passedBackup } from '../../db/job/waiting.js';
+import { allRepositories } from '../../db/repository/repositories.js';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
 import { claimName, claimPath } from '../job/claimStorage.js';
 import type { HeldLease } from '../job/holdLease.js';

@@ -1,4 +1,4 @@
-import { fencedChange } from '../../db/jobs/fenced.js';
+import { fencedChange } from '../../db/job/fenced.js';
 import type { HeldLease } from '../job/holdLease.js';
 import type { ReportProgress, ServiceDeps } from '../deps.js';
 import { loadCatalogue } from './catalogue.js';

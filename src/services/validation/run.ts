@@ -1,7 +1,7 @@
-import { completeWithResult } from '../../db/jobs/settle.js';
-import { recordEvents } from '../../db/jobs/events.js';
-import { fencedChange } from '../../db/jobs/fenced.js';
-import { noteDeep } from '../../db/stores/cadence.js';
+import { completeWithResult } from '../../db/job/settle.js';
+import { recordEvents } from '../../db/job/events.js';
+import { fencedChange } from '../../db/job/fenced.js';
+import { noteDeep } from '../../db/chain/cadence.js';
 import { asking } from '../../db/transaction.js';
 import { MaintenanceJob, type ValidateParams } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';

@@ -1,6 +1,6 @@
-import type { completeWithResult } from '../../db/jobs/settle.js';
-import { recordEvents } from '../../db/jobs/events.js';
-import { saveReach } from '../../db/stores/layerProofs.js';
+import type { completeWithResult } from '../../db/job/settle.js';
+import { recordEvents } from '../../db/job/events.js';
+import { saveReach } from '../../db/chain/layerProofs.js';
 import type { Health } from '../../entities/index.js';
 import { storedReach } from './deep/knownDamage.js';
 import type { ChainFacts } from './facts.js';

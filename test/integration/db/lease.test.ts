@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import { commitBackup } from '../../../src/db/jobs/commitBackup.js';
-import { lead, readLeader, resignLead, takeLead } from '../../../src/db/jobs/lead.js';
-import { acquireLease } from '../../../src/db/jobs/acquire.js';
-import { assertLease, type ChainLease, renewLease } from '../../../src/db/jobs/lease.js';
-import { lockChain, releaseHead, takePosition } from '../../../src/db/jobs/position.js';
-import { cancelJob, endUnsuccessfully, releaseAgain } from '../../../src/db/jobs/settle.js';
-import { redeliverAbandoned, runningJobs } from '../../../src/db/jobs/sweep.js';
+import { commitBackup } from '../../../src/db/job/commitBackup.js';
+import { lead, readLeader, resignLead, takeLead } from '../../../src/db/fleet/lead.js';
+import { acquireLease } from '../../../src/db/job/acquire.js';
+import { assertLease, type ChainLease, renewLease } from '../../../src/db/job/lease.js';
+import { lockChain, releaseHead, takePosition } from '../../../src/db/job/position.js';
+import { cancelJob, endUnsuccessfully, releaseAgain } from '../../../src/db/job/settle.js';
+import { redeliverAbandoned, runningJobs } from '../../../src/db/job/sweep.js';
 import { inTransaction } from '../../../src/db/transaction.js';
 import type { JobStatus } from '../../../src/entities/index.js';
 import { systemClock } from '../../../src/shared/clock.js';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { acquireLease } from '../../../src/db/jobs/acquire.js';
-import { takePosition } from '../../../src/db/jobs/position.js';
-import { endUnsuccessfully } from '../../../src/db/jobs/settle.js';
+import { acquireLease } from '../../../src/db/job/acquire.js';
+import { takePosition } from '../../../src/db/job/position.js';
+import { endUnsuccessfully } from '../../../src/db/job/settle.js';
 import { inTransaction } from '../../../src/db/transaction.js';
 import { newId } from '../../../src/shared/ids.js';
 import { systemClock } from '../../../src/shared/clock.js';

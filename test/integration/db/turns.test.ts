@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { insertMaintenance } from '../../../src/db/jobs/addMaintenance.js';
-import { cancelJob } from '../../../src/db/jobs/settle.js';
-import { stepAside } from '../../../src/db/jobs/stepAside.js';
-import { releaseHeadless } from '../../../src/db/jobs/sweep.js';
-import { isAnotherWaiting, isReadWaiting } from '../../../src/db/jobs/waiting.js';
+import { insertMaintenance } from '../../../src/db/job/addMaintenance.js';
+import { cancelJob } from '../../../src/db/job/settle.js';
+import { stepAside } from '../../../src/db/job/stepAside.js';
+import { releaseHeadless } from '../../../src/db/job/sweep.js';
+import { isAnotherWaiting, isReadWaiting } from '../../../src/db/job/waiting.js';
 import { inTransaction } from '../../../src/db/transaction.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../helpers/openSuite.js';
 import { openTurnChain, WAIT_MS } from '../../helpers/turnChain.js';

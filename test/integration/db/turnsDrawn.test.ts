@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { JOB_KINDS, JOB_TABLES } from '../../../src/db/jobs/kinds.js';
-import { releaseHeadless } from '../../../src/db/jobs/sweep.js';
+import { JOB_KINDS, JOB_TABLES } from '../../../src/db/job/kinds.js';
+import { releaseHeadless } from '../../../src/db/job/sweep.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../helpers/openSuite.js';
 import { createRandom } from '../../helpers/random.js';
 import { openTurnChain } from '../../helpers/turnChain.js';

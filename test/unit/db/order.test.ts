@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { type Effect, nextTurn, type Turn } from '../../../src/db/jobs/order.js';
+import { type Effect, nextTurn, type Turn } from '../../../src/db/job/order.js';
 import { createRandom } from '../../helpers/random.js';
 
 /** A job that can run now. */

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { rateOf } from '../../../src/db/jobs/rate.js';
+import { rateOf } from '../../../src/db/job/rate.js';
 
 describe('What a job may move', () => {
   it('is without limit where neither it nor its repository has one', () => {

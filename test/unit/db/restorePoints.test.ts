@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { restorePointStatus } from '../../../src/db/jobs/restorePoints.js';
+import { restorePointStatus } from '../../../src/db/chain/settlePoint.js';
 
 describe('The state of a restore point', () => {
   it('is complete only when every disk is', () => {

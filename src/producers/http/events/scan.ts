@@ -6,7 +6,7 @@ import {
   readCreatedSince,
   readHeads,
   readPieces,
-} from '../../../db/stores/jobChanges.js';
+} from '../../../db/job/changes.js';
 
 /**
  * A row shows its creation time only when its transaction has committed: a request with a long change list may take

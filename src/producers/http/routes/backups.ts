@@ -9,8 +9,8 @@ import {
   ChangeIdAnswer,
   ChangeIdQuery,
 } from '../../../contract/index.js';
-import { listBackups, parentChangeId } from '../../../db/stores/backups.js';
-import { resolveRepository } from '../../../db/stores/repositories.js';
+import { listBackups, parentChangeId } from '../../../db/chain/backups.js';
+import { resolveRepository } from '../../../db/repository/repositories.js';
 import { acceptBackup } from '../../accept/index.js';
 import { cancelAnswer, NoBody } from '../cancelJob.js';
 import { pageRequest, toPage } from '../cursor.js';

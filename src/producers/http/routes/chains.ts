@@ -17,8 +17,8 @@ import {
   getChain,
   getChainOfDisk,
   listChains,
-} from '../../../db/stores/chains.js';
-import { resolveRepository } from '../../../db/stores/repositories.js';
+} from '../../../db/chain/chains.js';
+import { resolveRepository } from '../../../db/repository/repositories.js';
 import {
   acceptConsolidation,
   acceptSyntheticFull,

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { EventsQuery, type JobEvent } from '../../../contract/index.js';
-import { getJob } from '../../../db/stores/jobs.js';
+import { getJob } from '../../../db/job/list.js';
 import { readCredentials } from '../credentials.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { type EventStream, openEventStream } from '../events/stream.js';

@@ -1,5 +1,5 @@
 import { CancelResult, Job, JobParams } from '../../../contract/index.js';
-import { getJob } from '../../../db/stores/jobs.js';
+import { getJob } from '../../../db/job/list.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { cancelAnswer, NoBody } from '../cancelJob.js';
 import { toJob } from '../views/job.js';

@@ -7,14 +7,14 @@ import {
   PolicyPatch,
   PolicyQuery,
 } from '../../../contract/index.js';
-import { databaseNow } from '../../../db/stores/jobChanges.js';
+import { databaseNow } from '../../../db/job/changes.js';
 import {
   changePolicy,
   createPolicy,
   deletePolicy,
   getPolicy,
   listPolicies,
-} from '../../../db/stores/policies.js';
+} from '../../../db/policy/policies.js';
 import { definePolicy } from '../../schedules/definePolicy.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';

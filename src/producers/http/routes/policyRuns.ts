@@ -7,8 +7,8 @@ import {
   PolicyRunWithVms,
   Simulation,
 } from '../../../contract/index.js';
-import { getPolicy } from '../../../db/stores/policies.js';
-import { beginRequestedRun, getRun, listRuns } from '../../../db/stores/policyRuns.js';
+import { getPolicy } from '../../../db/policy/policies.js';
+import { beginRequestedRun, getRun, listRuns } from '../../../db/policy/runs.js';
 import { simulateRetention } from '../../../services/retention/index.js';
 import { StrataError } from '../../../shared/errors.js';
 import { runPolicies } from '../../schedules/runPolicies.js';

@@ -5,8 +5,8 @@ import {
   RestorePointParams,
   RestorePointWithBackups,
 } from '../../../contract/index.js';
-import { backupsOfPoint, getBackup } from '../../../db/stores/backups.js';
-import { getRestorePoint } from '../../../db/stores/restorePoints.js';
+import { backupsOfPoint, getBackup } from '../../../db/chain/backups.js';
+import { getRestorePoint } from '../../../db/chain/restorePoints.js';
 import { acceptProtection } from '../../accept/index.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { readFuture } from '../instant.js';

@@ -7,7 +7,7 @@ import {
   PushFail,
   PushProgress,
 } from '../../../contract/index.js';
-import { getBackup } from '../../../db/stores/backups.js';
+import { getBackup } from '../../../db/chain/backups.js';
 import { awaitExport, completePush, failPush, reportPush } from '../../accept/index.js';
 import { mayCall } from '../access.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';

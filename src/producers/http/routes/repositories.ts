@@ -12,8 +12,8 @@ import {
   getRepository,
   listRepositories,
   type RepositoryChange,
-} from '../../../db/stores/repositories.js';
-import { lookAtPools } from '../../../db/stores/pools.js';
+} from '../../../db/repository/repositories.js';
+import { lookAtPools } from '../../../db/repository/pools.js';
 import type { Repository as RepositoryRow } from '../../../entities/index.js';
 import { removeMarker } from '../marker.js';
 import { checkSimpleName } from '../../../shared/names.js';

@@ -4,8 +4,8 @@ import {
   RestorePointQuery,
   RestorePointWithBackups,
 } from '../../../contract/index.js';
-import { backupsOfPoint } from '../../../db/stores/backups.js';
-import { getRestorePoint, listRestorePoints } from '../../../db/stores/restorePoints.js';
+import { backupsOfPoint } from '../../../db/chain/backups.js';
+import { getRestorePoint, listRestorePoints } from '../../../db/chain/restorePoints.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { toBackup } from '../views/backup.js';

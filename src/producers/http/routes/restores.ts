@@ -7,7 +7,7 @@ import {
   RestoreParams,
   RestoreQuery,
 } from '../../../contract/index.js';
-import { getRestore, listRestores } from '../../../db/stores/restores.js';
+import { getRestore, listRestores } from '../../../db/job/restores.js';
 import { acceptRestore } from '../../accept/index.js';
 import { cancelAnswer, NoBody } from '../cancelJob.js';
 import { pageRequest, toPage } from '../cursor.js';

@@ -1,7 +1,7 @@
 import { RepositoryParams, RepositorySpace } from '../../../contract/index.js';
 import type { Repository } from '../../../entities/index.js';
-import { getRepository } from '../../../db/stores/repositories.js';
-import { spaceOfChains } from '../../../db/stores/space.js';
+import { getRepository } from '../../../db/repository/repositories.js';
+import { spaceOfChains } from '../../../db/repository/space.js';
 import { recordCapacity } from '../../../services/repository/capacity.js';
 import { countQuarantine } from '../../../services/repository/quarantined.js';
 import { withDeadline } from '../../../shared/abort.js';

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { Healthz, MetricsTargets, Readyz } from '../../../contract/index.js';
-import { liveProcesses } from '../../../db/stores/fleet.js';
+import { liveProcesses } from '../../../db/fleet/processes.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { checkReadiness } from '../readiness.js';
 

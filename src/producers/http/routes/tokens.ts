@@ -7,7 +7,7 @@ import {
   TokenParams,
   TokenQuery,
 } from '../../../contract/index.js';
-import { createToken, deleteToken, getToken, listTokens } from '../../../db/stores/tokens.js';
+import { createToken, deleteToken, getToken, listTokens } from '../../../db/fleet/tokens.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { readFuture } from '../instant.js';

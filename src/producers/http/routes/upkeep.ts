@@ -5,7 +5,7 @@ import {
   RepositoryRebuild,
   RepositoryReconcile,
 } from '../../../contract/index.js';
-import { getRepository } from '../../../db/stores/repositories.js';
+import { getRepository } from '../../../db/repository/repositories.js';
 import { runRebuild } from '../../../services/rebuild/index.js';
 import { withDeadline } from '../../../shared/abort.js';
 import { acceptReconcile } from '../../accept/index.js';

@@ -5,7 +5,7 @@ import {
   ValidationsAccepted,
   VmParams,
 } from '../../../contract/index.js';
-import { countHealth, countIllBackups, readCadences } from '../../../db/stores/cadence.js';
+import { countHealth, countIllBackups, readCadences } from '../../../db/chain/cadence.js';
 import { type CadencePlan, planRepositoryCadence } from '../../../services/validation/index.js';
 import { StrataError } from '../../../shared/errors.js';
 import { acceptValidations } from '../../accept/index.js';

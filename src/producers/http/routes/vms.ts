@@ -1,8 +1,8 @@
 import { Type } from 'typebox';
 import { NoQuery, Vm, VmPage, VmParams, VmPut, VmQuery, VmRegistered } from '../../../contract/index.js';
-import { deleteVm } from '../../../db/stores/registrations.js';
-import { getVm, listVms } from '../../../db/stores/vms.js';
-import { resolveRepository } from '../../../db/stores/repositories.js';
+import { deleteVm } from '../../../db/vm/registrations.js';
+import { getVm, listVms } from '../../../db/vm/vms.js';
+import { resolveRepository } from '../../../db/repository/repositories.js';
 import { registerVm } from '../../accept/index.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';

@@ -21,7 +21,7 @@ import {
   listWebhooks,
   recordTest,
   reviveDeliveries,
-} from '../../../db/stores/webhooks.js';
+} from '../../../db/webhook/webhooks.js';
 import { StrataError } from '../../../shared/errors.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';

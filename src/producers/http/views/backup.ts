@@ -1,5 +1,5 @@
 import type { Backup, ChainBackup, NbdExport } from '../../../contract/index.js';
-import type { NamedBackup } from '../../../db/stores/backups.js';
+import type { NamedBackup } from '../../../db/chain/backups.js';
 import type { BackupJob } from '../../../entities/index.js';
 import type { OpenExport } from '../../accept/index.js';
 import { iso, toJobError, toProgress } from './parts.js';

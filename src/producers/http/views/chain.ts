@@ -1,5 +1,5 @@
 import type { ChainSummary, LeaseState } from '../../../contract/index.js';
-import type { ChainFacts } from '../../../db/stores/chains.js';
+import type { ChainFacts } from '../../../db/chain/chains.js';
 import { iso } from './parts.js';
 
 export function toChainSummary(facts: ChainFacts): ChainSummary {

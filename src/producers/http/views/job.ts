@@ -1,6 +1,6 @@
 import type { Job, JobEvent } from '../../../contract/index.js';
-import type { JobState } from '../../../db/stores/jobChanges.js';
-import type { JobFacts } from '../../../db/stores/jobs.js';
+import type { JobState } from '../../../db/job/changes.js';
+import type { JobFacts } from '../../../db/job/list.js';
 import { iso, toJobError, toProgress } from './parts.js';
 
 export function toJob(facts: JobFacts): Job {

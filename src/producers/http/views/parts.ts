@@ -1,5 +1,5 @@
 import type { JobError, Progress, WaitingFor } from '../../../contract/index.js';
-import type { WaitingFor as Waiting } from '../../../db/stores/waitingFor.js';
+import type { WaitingFor as Waiting } from '../../../db/job/waitingFor.js';
 import type { JobProgress } from '../../../entities/index.js';
 
 /** ISO 8601, UTC, or null. */

@@ -4,8 +4,8 @@ import type {
   PolicyRunWithVms,
   RetentionVerdict,
 } from '../../../contract/index.js';
-import type { PolicyWithVms } from '../../../db/stores/policies.js';
-import type { RunWithVms } from '../../../db/stores/policyRuns.js';
+import type { PolicyWithVms } from '../../../db/policy/policies.js';
+import type { RunWithVms } from '../../../db/policy/runs.js';
 import type { PolicyRun } from '../../../entities/index.js';
 import type { Verdict } from '../../../services/retention/index.js';
 import { refusalOf } from '../../schedules/cron.js';

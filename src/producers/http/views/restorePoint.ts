@@ -1,5 +1,5 @@
 import type { RestorePoint } from '../../../contract/index.js';
-import type { NamedPoint } from '../../../db/stores/restorePoints.js';
+import type { NamedPoint } from '../../../db/chain/restorePoints.js';
 import { iso } from './parts.js';
 
 export function toRestorePoint({ point, vmName }: NamedPoint): RestorePoint {

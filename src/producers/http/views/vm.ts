@@ -1,5 +1,5 @@
 import type { Source, Vm } from '../../../contract/index.js';
-import type { VmWithDisks } from '../../../db/stores/vms.js';
+import type { VmWithDisks } from '../../../db/vm/vms.js';
 import type { DiskSource } from '../../../entities/index.js';
 import { iso } from './parts.js';
 

@@ -1,6 +1,6 @@
 import type { OpenSource } from '../../../datapath/index.js';
-import { recordStep } from '../../../db/jobs/journal.js';
-import { readProofs } from '../../../db/stores/layerProofs.js';
+import { recordStep } from '../../../db/job/journal.js';
+import { readProofs } from '../../../db/chain/layerProofs.js';
 import { errnoOf, isStrataError } from '../../../shared/errors.js';
 import { judgeAnew, knownDamage } from '../../validation/index.js';
 import type { Attempt } from '../attempt.js';

@@ -1,7 +1,7 @@
 import { rename, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createHashPool, intoImage, proveLayer, recoverBlocks } from '../../../datapath/index.js';
-import { saveProof } from '../../../db/stores/layerProofs.js';
+import { saveProof } from '../../../db/chain/layerProofs.js';
 import { checkImage } from '../../../qcow2/index.js';
 import type { Attempt } from '../attempt.js';
 import type { OpenSource } from '../../../datapath/index.js';

@@ -1,7 +1,7 @@
 import type { BackupType } from '../../../entities/index.js';
 import { type ErrorCode, isErrorCode } from '../../../shared/errorCodes.js';
 import { StrataError } from '../../../shared/errors.js';
-import type { PushFacts, PushRow } from '../../../db/stores/pushExports.js';
+import type { PushFacts, PushRow } from '../../../db/push/views.js';
 
 /** An agent's completion call. */
 export interface Completion {

@@ -1,4 +1,4 @@
-import { agentFailed, type AgentReport, type AskedCompletion } from '../../../db/jobs/pushExports.js';
+import { agentFailed, type AgentReport, type AskedCompletion } from '../../../db/push/exports.js';
 import type { BackupType } from '../../../entities/index.js';
 import { StrataError } from '../../../shared/errors.js';
 

@@ -1,5 +1,5 @@
 import { type Gate, type GateCredentials, newSocketPath, openGate } from '../../../datapath/index.js';
-import { releasePort, takePort } from '../../../db/jobs/pushPorts.js';
+import { releasePort, takePort } from '../../../db/push/ports.js';
 import { nbdUnixUri } from '../../../qcow2/index.js';
 import { isStrataError, StrataError } from '../../../shared/errors.js';
 import type { HeldLease } from '../../job/holdLease.js';

@@ -1,6 +1,6 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readSteps, recordStep } from '../../../db/jobs/journal.js';
+import { readSteps, recordStep } from '../../../db/job/journal.js';
 import type { BackupType } from '../../../entities/index.js';
 import { errnoOf } from '../../../shared/errors.js';
 import type { HeldLease } from '../../job/holdLease.js';

@@ -15,10 +15,10 @@ import {
   readReport,
   refuseCompletion,
   withdrawExport,
-} from '../../../db/jobs/pushExports.js';
+} from '../../../db/push/exports.js';
 import type { PushOffer } from '../../../entities/index.js';
 import { createImage } from '../../../qcow2/index.js';
-import { isReadWaiting } from '../../../db/jobs/waiting.js';
+import { isReadWaiting } from '../../../db/job/waiting.js';
 import { isStrataError, StrataError } from '../../../shared/errors.js';
 import { randomPart } from '../../../shared/ids.js';
 import type { Attempt, Names } from '../attempt.js';

@@ -5,7 +5,7 @@ import {
   type ValidationAttempt,
   validatedChains,
   validationAttempts,
-} from '../../../db/stores/cadence.js';
+} from '../../../db/chain/cadence.js';
 import type { ValidationLevel } from '../../../entities/index.js';
 import { AGAIN_AFTER, type CadenceChain, type CadencePlan, type LevelCadence, planCadence } from './plan.js';
 

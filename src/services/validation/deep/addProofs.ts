@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { contentId, extentOf, readDigestIndex } from '../../../datapath/index.js';
 import type { DataSource } from '../../../db/database.js';
-import { readProofs } from '../../../db/stores/layerProofs.js';
+import { readProofs } from '../../../db/chain/layerProofs.js';
 import type { LayerProof } from '../../../entities/index.js';
 import type { Extent } from '../../../shared/extents.js';
 import { isStrataError } from '../../../shared/errors.js';

@@ -1,7 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { extentOf, type HashPool, type ProofStep, proveLayer } from '../../../datapath/index.js';
-import { savePass, saveProof } from '../../../db/stores/layerProofs.js';
+import { savePass, saveProof } from '../../../db/chain/layerProofs.js';
 import type { LayerProof, ProofPass } from '../../../entities/index.js';
 import type { HeldLease } from '../../job/holdLease.js';
 import type { ServiceDeps } from '../../deps.js';

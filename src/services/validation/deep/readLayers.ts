@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { createHashPool, type HashPool } from '../../../datapath/index.js';
-import { databaseNow } from '../../../db/stores/jobChanges.js';
-import { readProofs } from '../../../db/stores/layerProofs.js';
+import { databaseNow } from '../../../db/job/changes.js';
+import { readProofs } from '../../../db/chain/layerProofs.js';
 import type { LayerProof } from '../../../entities/index.js';
 import { isStrataError } from '../../../shared/errors.js';
 import type { HeldLease } from '../../job/holdLease.js';

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { contentId, type HashPool, indexLayer } from '../../../datapath/index.js';
-import { saveProof } from '../../../db/stores/layerProofs.js';
+import { saveProof } from '../../../db/chain/layerProofs.js';
 import type { HeldLease } from '../../job/holdLease.js';
 import type { ServiceDeps } from '../../deps.js';
 import { publishFile, removeFiles, syncDirectory } from '../../repository/durable.js';

@@ -1,4 +1,4 @@
-import { readSteps, recordStep } from '../../../db/jobs/journal.js';
+import { readSteps, recordStep } from '../../../db/job/journal.js';
 import { StrataError } from '../../../shared/errors.js';
 import { type IndexRebuild, rebuildIndex } from './rebuildIndex.js';
 import type { Turn } from './turn.js';

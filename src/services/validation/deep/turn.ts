@@ -1,4 +1,4 @@
-import { isAnotherWaiting } from '../../../db/jobs/waiting.js';
+import { isAnotherWaiting } from '../../../db/job/waiting.js';
 import type { ServiceDeps } from '../../deps.js';
 
 /** Reading is noted, and looked up who waits, this often: what a kill costs, and what a backup waits. */

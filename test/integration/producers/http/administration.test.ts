@@ -11,8 +11,8 @@ import {
   TokenCreated,
   TokenPage,
 } from '../../../../src/contract/index.js';
-import { heartbeat } from '../../../../src/db/stores/fleet.js';
-import { forgetOldKeys } from '../../../../src/db/stores/idempotency.js';
+import { heartbeat } from '../../../../src/db/fleet/processes.js';
+import { forgetOldKeys } from '../../../../src/db/job/idempotency.js';
 import { createHttpServer } from '../../../../src/producers/http/index.js';
 import { MARKER_NAME } from '../../../../src/services/repository/marker.js';
 import { fits, isProblem, openApi, type TestApi } from './support.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { createToken } from '../../../../src/db/stores/tokens.js';
+import { createToken } from '../../../../src/db/fleet/tokens.js';
 import { accessOf } from '../../../../src/producers/http/access.js';
 import { systemClock } from '../../../../src/shared/clock.js';
 import { BASE, isProblem, openApi, type TestApi } from './support.js';

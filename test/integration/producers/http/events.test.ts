@@ -3,9 +3,9 @@ import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { JobEvent } from '../../../../src/contract/index.js';
 import { readEvents } from '../../../../src/client/eventStream.js';
-import { commitBackup } from '../../../../src/db/jobs/commitBackup.js';
-import { writeProgress } from '../../../../src/db/jobs/journal.js';
-import { acquireLease } from '../../../../src/db/jobs/acquire.js';
+import { commitBackup } from '../../../../src/db/job/commitBackup.js';
+import { writeProgress } from '../../../../src/db/job/journal.js';
+import { acquireLease } from '../../../../src/db/job/acquire.js';
 import { addVm, publishedFull } from '../../../helpers/rows.js';
 import { BASE, fits, openApi, type TestApi } from './support.js';
 

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { join } from 'node:path';
 import { createClient, type StrataClient } from '../../../../src/client/index.js';
 import { Backup, type Extent, ExtentsAccepted } from '../../../../src/contract/index.js';
-import { addExtentsPart } from '../../../../src/db/jobs/awaitExtents.js';
+import { addExtentsPart } from '../../../../src/db/job/awaitExtents.js';
 import { BackupExtents, RestorePoint } from '../../../../src/entities/index.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { TSchema } from 'typebox';
 import { Errors } from 'typebox/value';
 import { Problem } from '../../../../src/contract/index.js';
-import { createToken } from '../../../../src/db/stores/tokens.js';
+import { createToken } from '../../../../src/db/fleet/tokens.js';
 import type { Role } from '../../../../src/entities/index.js';
 import { type Api, createHttpServer } from '../../../../src/producers/http/index.js';
 import { systemClock } from '../../../../src/shared/clock.js';

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { join } from 'node:path';
 import { Backup, BackupPage, Job, Repository, Restore } from '../../../../src/contract/index.js';
-import { heartbeat, leaveFleet } from '../../../../src/db/stores/fleet.js';
-import type { DueDelivery } from '../../../../src/db/stores/outbox.js';
+import { heartbeat, leaveFleet } from '../../../../src/db/fleet/processes.js';
+import type { DueDelivery } from '../../../../src/db/webhook/outbox.js';
 import type { JobKind } from '../../../../src/entities/index.js';
 import { createPoolWatch } from '../../../../src/producers/keeper/pools.js';
 import { describe as bodyOf } from '../../../../src/producers/notify/describe.js';

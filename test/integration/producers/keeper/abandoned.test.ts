@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { acquireLease } from '../../../../src/db/jobs/acquire.js';
+import { acquireLease } from '../../../../src/db/job/acquire.js';
 import { acceptBackup } from '../../../../src/producers/accept/index.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { insertMaintenance } from '../../../../src/db/jobs/addMaintenance.js';
-import { recordEvents } from '../../../../src/db/jobs/events.js';
+import { insertMaintenance } from '../../../../src/db/job/addMaintenance.js';
+import { recordEvents } from '../../../../src/db/job/events.js';
 import { inTransaction } from '../../../../src/db/transaction.js';
 import type { MaintenanceType } from '../../../../src/entities/index.js';
 import { createLogger } from '../../../../src/observability/logger.js';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { fillCatalogue } from '../../../../bench/catalogue.js';
 import { countCalls } from '../../../../bench/calls.js';
-import { readCadences } from '../../../../src/db/stores/cadence.js';
+import { readCadences } from '../../../../src/db/chain/cadence.js';
 import { validateDue } from '../../../../src/producers/keeper/validate.js';
 import { planRepositoryCadence } from '../../../../src/services/validation/index.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';

@@ -3,7 +3,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataSource } from 'typeorm';
-import { readSteps } from '../../../../src/db/jobs/journal.js';
+import { readSteps } from '../../../../src/db/job/journal.js';
 import { BackupJob } from '../../../../src/entities/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
 import { attemptBackup } from '../../../helpers/backupService.js';

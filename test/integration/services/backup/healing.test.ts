@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { DataSource } from 'typeorm';
-import { readSteps } from '../../../../src/db/jobs/journal.js';
+import { readSteps } from '../../../../src/db/job/journal.js';
 import { BackupJob } from '../../../../src/entities/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
 import { StrataError } from '../../../../src/shared/errors.js';

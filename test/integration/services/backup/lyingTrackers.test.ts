@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { readSteps } from '../../../../src/db/jobs/journal.js';
+import { readSteps } from '../../../../src/db/job/journal.js';
 import { BackupJob, RestorePoint } from '../../../../src/entities/index.js';
 import { acceptBackup, type BackupDiskBody } from '../../../../src/producers/accept/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';

@@ -9,7 +9,7 @@ import {
   acceptValidation,
   type BackupBody,
 } from '../../../../src/producers/accept/index.js';
-import { cancelJob } from '../../../../src/db/jobs/settle.js';
+import { cancelJob } from '../../../../src/db/job/settle.js';
 import { BackupJob, MaintenanceJob } from '../../../../src/entities/index.js';
 import { compareImages, convertImage } from '../../../../src/qcow2/index.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { readSteps } from '../../../../src/db/jobs/journal.js';
+import { readSteps } from '../../../../src/db/job/journal.js';
 import { BackupChain, BackupJob, type RequestedType, RestorePoint } from '../../../../src/entities/index.js';
 import { acceptBackup, acceptRestore, type BackupDiskBody } from '../../../../src/producers/accept/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';

@@ -1,7 +1,7 @@
 import { utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataSource } from 'typeorm';
-import { takePosition } from '../../../../src/db/jobs/position.js';
+import { takePosition } from '../../../../src/db/job/position.js';
 import { inTransaction } from '../../../../src/db/transaction.js';
 import { JobStep, MaintenanceJob } from '../../../../src/entities/index.js';
 import { PUBLISH_STEP } from '../../../../src/services/backup/publish.js';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { mkdir, mkdtemp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { claimPath } from '../../../../src/services/job/claimStorage.js';
-import { endUnsuccessfully } from '../../../../src/db/jobs/settle.js';
+import { endUnsuccessfully } from '../../../../src/db/job/settle.js';
 import { attemptBackup } from '../../../helpers/backupService.js';
 import { addBackup, addRestore, hold } from '../../../helpers/chainJobs.js';
 import { buildChain, type ChainFixture, PLAIN_CHAIN } from '../../../helpers/chainFixture.js';

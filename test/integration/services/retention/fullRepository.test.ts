@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { DueDelivery } from '../../../../src/db/stores/outbox.js';
+import type { DueDelivery } from '../../../../src/db/webhook/outbox.js';
 import { retain } from '../../../../src/producers/keeper/retention.js';
 import { createSpaceWatch } from '../../../../src/producers/keeper/space.js';
 import { passDelays } from '../../../helpers/keeping.js';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { readSteps } from '../../../../src/db/jobs/journal.js';
+import { readSteps } from '../../../../src/db/job/journal.js';
 import { BackupJob, MaintenanceJob, type VerifyBackup } from '../../../../src/entities/index.js';
 import { acceptBackup } from '../../../../src/producers/accept/index.js';
 import type { ValidationReport } from '../../../../src/services/validation/index.js';

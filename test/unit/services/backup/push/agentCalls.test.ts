@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { PushFacts, PushRow } from '../../../../../src/db/stores/pushExports.js';
+import type { PushFacts, PushRow } from '../../../../../src/db/push/views.js';
 import {
   type Completion,
   heedVerdict,

@@ -1,0 +1,42 @@
+import type { DataSource } from 'typeorm';
+import { RestorePoint } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { type PageOf, type PageRequest, pageById, pageByTime, read } from '../page.js';
+import { vmNames } from '../vm/vms.js';
+
+export interface NamedPoint {
+  point: RestorePoint;
+  vmName: string;
+}
+
+/** Restore points, newest first: by time for one VM, by id (whose beginning is the time) for all of them. */
+export async function listRestorePoints(
+  ds: DataSource,
+  filter: { vmContextId?: string | undefined },
+  page: PageRequest,
+): Promise<PageOf<NamedPoint>> {
+  const query = ds.getRepository(RestorePoint).createQueryBuilder('p');
+  const { vmContextId } = filter;
+  if (vmContextId !== undefined) query.andWhere('p.vmContextId = :vmContextId', { vmContextId });
+  const { rows, next } =
+    vmContextId === undefined
+      ? await pageById(query, 'p.id', page, (row) => row.id, 'DESC')
+      : await pageByTime(query, page);
+  return { rows: await withNames(ds, rows), next };
+}
+
+/** @throws not_found */
+export async function getRestorePoint(ds: DataSource, id: string): Promise<NamedPoint> {
+  const point = await read(() => ds.getRepository(RestorePoint).findOneBy({ id }));
+  const [found] = point ? await withNames(ds, [point]) : [];
+  if (!found) throw new StrataError('not_found', `There is no restore point ${id}.`);
+  return found;
+}
+
+async function withNames(ds: DataSource, points: readonly RestorePoint[]): Promise<NamedPoint[]> {
+  const names = await vmNames(
+    ds,
+    points.map((point) => point.vmContextId),
+  );
+  return points.map((point) => ({ point, vmName: names.get(point.vmContextId) ?? '' }));
+}

@@ -1,0 +1,75 @@
+import type { DataSource } from 'typeorm';
+import type { KeepColumn } from '../../entities/index.js';
+import { recordEvents } from '../job/events.js';
+import { parseJson } from '../job/journal.js';
+import { affectedRows, inTransaction } from '../transaction.js';
+import { select } from '../page.js';
+
+export interface RetainedVm {
+  vmContextId: string;
+  policyId: string;
+  keep: KeepColumn;
+  timeZone: string;
+}
+
+/** VMs whose policy removes something, and that were not looked through for `everyMs`; the longest first. */
+export async function vmsToRetain(ds: DataSource, everyMs: number, limit: number): Promise<RetainedVm[]> {
+  const rows = await select<Omit<RetainedVm, 'keep'> & { keep: unknown }>(
+    ds,
+    `SELECT m.vm_context_id AS vmContextId, p.id AS policyId, p.keep, p.time_zone AS timeZone
+     FROM policy_members m JOIN policies p ON p.id = m.policy_id
+     WHERE p.enabled = 1 AND p.keep IS NOT NULL
+       AND (m.retained_at IS NULL OR m.retained_at < UTC_TIMESTAMP(3) - INTERVAL ? MICROSECOND)
+     ORDER BY m.retained_at, m.vm_context_id LIMIT ?`,
+    [everyMs * 1000, limit],
+  );
+  return rows.map((row) => ({ ...row, keep: parseJson<KeepColumn>(row.keep) }));
+}
+
+export async function noteRetained(ds: DataSource, vmContextId: string): Promise<void> {
+  await select(ds, 'UPDATE policy_members SET retained_at = UTC_TIMESTAMP(3) WHERE vm_context_id = ?', [
+    vmContextId,
+  ]);
+}
+
+/** True while a backup of the repository found no room for itself. */
+export async function waitsForRoom(ds: DataSource, repositoryId: string): Promise<boolean> {
+  const rows = await select(
+    ds,
+    `SELECT 1 FROM backup_jobs WHERE repository_id = ? AND status = 'released' AND error_code = 'no_space' LIMIT 1`,
+    [repositoryId],
+  );
+  return rows.length > 0;
+}
+
+/**
+ * Notes whether a repository has fallen below its reserve. While it is below, its VMs are looked through early, at most
+ * every `againMs`.
+ * @returns true when this has just changed
+ */
+export async function noteSpace(
+  ds: DataSource,
+  repositoryId: string,
+  isLow: boolean,
+  againMs: number,
+): Promise<boolean> {
+  return inTransaction(ds, async (tx) => {
+    const change: unknown = await tx.query(
+      isLow
+        ? 'UPDATE repositories SET low_space_since = UTC_TIMESTAMP(3) WHERE id = ? AND low_space_since IS NULL'
+        : 'UPDATE repositories SET low_space_since = NULL WHERE id = ? AND low_space_since IS NOT NULL',
+      [repositoryId],
+    );
+    const changed = affectedRows(change) === 1;
+    const type = isLow ? 'repository.low_space' : 'repository.space_ok';
+    if (changed) await recordEvents(tx, [{ type, subjectId: repositoryId }]);
+    if (isLow) {
+      await tx.query(
+        `UPDATE policy_members m JOIN vm_contexts v ON v.vm_context_id = m.vm_context_id SET m.retained_at = NULL
+         WHERE v.repository_id = ? AND m.retained_at < UTC_TIMESTAMP(3) - INTERVAL ? MICROSECOND`,
+        [repositoryId, changed ? 0 : againMs * 1000],
+      );
+    }
+    return changed;
+  });
+}

@@ -1,0 +1,100 @@
+import type { EntityManager } from '../../db/database.js';
+import type { Delivery } from '../../db/job/kinds.js';
+import { lockChain } from '../../db/job/position.js';
+import { getRepository } from '../../db/repository/repositories.js';
+import { noteUncatalogued } from '../../db/repository/space.js';
+import { type Action, changesSomething, GRACE_MS, planRepository } from '../../services/reconcile/index.js';
+import { addMaintenance } from './addMaintenance.js';
+import type { AcceptDeps, Idempotency } from './deps.js';
+import { acceptOnce } from './once.js';
+
+/** Chains that one request makes jobs for, so that its transaction stays short; the next request takes the rest. */
+const MOST_CHAINS = 500;
+/** Actions that an answer lists; `counts` tells of all. */
+const MOST_ACTIONS = 1000;
+
+export interface ReconcileAnswer {
+  repository_id: string;
+  dry_run: boolean;
+  scanned: { directories: number; files: number };
+  /** How many actions of each kind; kinds without any are left out. */
+  counts: Partial<Record<Action['action'], number>>;
+  /** What `qemu-img` restores and the catalogue does not know. */
+  restorable: { files: number; bytes: number };
+  /** The first of them. */
+  actions: Action[];
+  jobs: { chain_id: string; job_id: string; status: 'queued' | 'released' | 'running' }[];
+}
+
+export interface ReconcileRequest {
+  repositoryId: string;
+  dryRun: boolean;
+  signal: AbortSignal;
+}
+
+/**
+ * Compares a repository with the catalogue; unless it is a dry run, every chain with something to change gets a job,
+ * which plans anew under the chain's lease. A chain that has such a job already gets no second one.
+ * @throws not_found, repository_unavailable, repository_marker_foreign
+ */
+export async function acceptReconcile(
+  deps: AcceptDeps,
+  request: ReconcileRequest,
+  idempotency?: Idempotency,
+): Promise<ReconcileAnswer> {
+  const repository = await getRepository(deps.ds, request.repositoryId);
+  const plan = await planRepository({
+    ds: deps.ds,
+    repository,
+    nowMs: deps.clock.now().getTime(),
+    graceMs: GRACE_MS,
+    signal: request.signal,
+  });
+  await noteUncatalogued(deps.ds, repository.id, plan.restorable);
+  const answer: ReconcileAnswer = {
+    repository_id: repository.id,
+    dry_run: request.dryRun,
+    scanned: { directories: plan.directories, files: plan.files },
+    counts: countActions(plan.actions),
+    restorable: plan.restorable,
+    actions: plan.actions.slice(0, MOST_ACTIONS),
+    jobs: [],
+  };
+  if (request.dryRun) return answer;
+  const chains = chainsToChange(plan.actions);
+  return acceptOnce(deps, idempotency, async (tx) => {
+    const jobs: ReconcileAnswer['jobs'] = [];
+    const deliveries: Delivery[] = [];
+    for (const chainId of chains) {
+      await lockChain(tx, chainId);
+      const job =
+        (await findOpen(tx, chainId)) ??
+        (await addMaintenance(tx, deps, { chainId, type: 'reconcile', params: {} }, deliveries));
+      jobs.push({ chain_id: chainId, ...job });
+    }
+    return { answer: { ...answer, jobs }, deliveries };
+  });
+}
+
+function countActions(actions: readonly Action[]): ReconcileAnswer['counts'] {
+  const counts: ReconcileAnswer['counts'] = {};
+  for (const { action } of actions) counts[action] = (counts[action] ?? 0) + 1;
+  return counts;
+}
+
+/** In one order everywhere: the chains are locked one after the other. */
+function chainsToChange(actions: readonly Action[]): string[] {
+  const ids = actions.flatMap((action) => (changesSomething(action) ? [action.chain_id] : []));
+  return [...new Set(ids.filter((id) => id !== null))].sort().slice(0, MOST_CHAINS);
+}
+
+type Job = Omit<ReconcileAnswer['jobs'][number], 'chain_id'>;
+
+async function findOpen(tx: EntityManager, chainId: string): Promise<Job | undefined> {
+  const rows = await tx.query<Job[]>(
+    `SELECT id AS job_id, status FROM maintenance_jobs
+     WHERE chain_id = ? AND type = 'reconcile' AND status IN ('queued', 'released', 'running') ORDER BY seq LIMIT 1`,
+    [chainId],
+  );
+  return rows[0];
+}

@@ -1,0 +1,151 @@
+import type { EntityManager } from '../../db/database.js';
+import { IS_LAYER } from '../../db/chain/layers.js';
+import { takePosition } from '../../db/job/position.js';
+import { readReach } from '../../db/chain/layerProofs.js';
+import { allRepositories } from '../../db/repository/repositories.js';
+import type { Health, JobStatus, RestoreFormat, RestoreTarget } from '../../entities/index.js';
+import { checkRestorable, type RestoreWish } from '../../services/restore/plan.js';
+import { byId, lineageOf } from '../../services/validation/lineage.js';
+import { StrataError } from '../../shared/errors.js';
+import { isUnder } from '../../shared/files.js';
+import { newId } from '../../shared/ids.js';
+import type { AcceptDeps, Idempotency } from './deps.js';
+import { type Accepted, acceptOnce } from './once.js';
+import { checkPathUnder, targetPaths } from './diskSource.js';
+
+export interface RestoreBody {
+  backup_id: string;
+  target: RestoreTarget;
+  format: RestoreFormat;
+  verify?: boolean;
+  /** Restore it although it is damaged; needs `verify`, which then tells what is wrong. */
+  allow_damaged?: boolean;
+  /** Bytes per second. */
+  max_bytes_per_second?: number;
+  deadline_seconds?: number;
+}
+
+export interface RestoreAnswer {
+  restore_id: string;
+  status: 'queued' | 'released';
+}
+
+interface BackupRow {
+  chain_id: string;
+  repository_id: string;
+  status: JobStatus;
+  pool: string;
+}
+
+interface LayerRow {
+  id: string;
+  parent_backup_id: string | null;
+  health: Health;
+  damage_located: number;
+  content_wrong_at: Date | null;
+}
+
+/**
+ * Accepts a restore of one backup to a file or block device. Whether the target is free is seen by the worker, whose
+ * host writes it.
+ * @throws wrong_state when the backup has not completed
+ * @throws backup_damaged when it, or what it stands on, is known to be damaged, or is suspect and `verify` is false
+ * @throws invalid_request for `allow_damaged` without `verify`
+ * @throws path_not_allowed for a target outside of the allowed directories, or in a repository
+ */
+export async function acceptRestore(
+  deps: AcceptDeps,
+  body: RestoreBody,
+  idempotency?: Idempotency,
+): Promise<RestoreAnswer> {
+  checkPathUnder(body.target.path, targetPaths(deps.settings.restoreRoots), 'target.path');
+  await assertOutsideRepositories(deps, body.target.path);
+  return acceptOnce(deps, idempotency, async (tx) => {
+    const rows = await tx.query<BackupRow[]>(
+      `SELECT b.chain_id, b.repository_id, b.status, r.pool FROM backup_jobs b
+       JOIN repositories r ON r.id = b.repository_id WHERE b.id = ?`,
+      [body.backup_id],
+    );
+    const backup = rows[0];
+    if (!backup)
+      throw new StrataError('not_found', `There is no backup ${body.backup_id}.`, { field: 'backup_id' });
+    const { verify = true, allow_damaged: allowDamaged = false } = body;
+    await assertRestorable(tx, backup, body.backup_id, { verify, allowDamaged });
+    return addRestore(tx, newId('rst', deps.clock.now()), backup, {
+      ...body,
+      verify,
+      allow_damaged: allowDamaged,
+    });
+  });
+}
+
+async function addRestore(
+  tx: EntityManager,
+  id: string,
+  backup: BackupRow,
+  body: RestoreBody,
+): Promise<Accepted<RestoreAnswer>> {
+  const { seq, status, passed } = await takePosition(tx, backup.chain_id, { effect: 'reads' });
+  await tx.query(
+    `INSERT INTO restore_jobs (id, chain_id, seq, status, created_at, repository_id, backup_id, target, format, verify, allow_damaged,
+       max_bytes_per_second, deadline_seconds)
+     VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3), ?, ?, ?, ?, ?, ?, ?, ?)`,
+    [
+      id,
+      backup.chain_id,
+      seq,
+      status,
+      backup.repository_id,
+      body.backup_id,
+      JSON.stringify(body.target),
+      body.format,
+      body.verify ? 1 : 0,
+      body.allow_damaged ? 1 : 0,
+      body.max_bytes_per_second ?? null,
+      body.deadline_seconds ?? null,
+    ],
+  );
+  const delivery = {
+    kind: 'restore' as const,
+    jobId: id,
+    pool: backup.pool,
+    delivery: 1,
+    delayMs: 0,
+    priority: 0,
+    ...(passed ? { note: passed } : {}),
+  };
+  return { answer: { restore_id: id, status }, deliveries: status === 'released' ? [delivery] : [] };
+}
+
+/** By the names alone: the worker looks where they lead. */
+async function assertOutsideRepositories({ ds }: AcceptDeps, path: string): Promise<void> {
+  const inside = (await allRepositories(ds)).find(({ rootPath }) => isUnder(path, rootPath));
+  if (!inside) return;
+  throw new StrataError(
+    'path_not_allowed',
+    `${path} lies in the repository ${inside.name} (${inside.rootPath}); nothing is restored into one.`,
+    { field: 'target.path' },
+  );
+}
+
+/** Judges the backup and all that it stands on, as the worker will: what is known now need not fail as a job. */
+async function assertRestorable(
+  tx: EntityManager,
+  { chain_id, status }: BackupRow,
+  id: string,
+  wish: RestoreWish,
+): Promise<void> {
+  const rows = await tx.query<LayerRow[]>(
+    `SELECT id, parent_backup_id, health, damage_located, content_wrong_at FROM backup_jobs WHERE chain_id = ? AND ${IS_LAYER}`,
+    [chain_id],
+  );
+  const links = rows.map((row) => ({
+    id: row.id,
+    parentBackupId: row.parent_backup_id,
+    health: row.health,
+    damageLocated: Number(row.damage_located) === 1,
+    contentWrongAt: row.content_wrong_at,
+  }));
+  const reach = await readReach(tx, id);
+  checkRestorable({ id, status, ...lineageOf(byId(links), id), reach }, wish);
+}

@@ -1,0 +1,69 @@
+import type { Delivery } from '../../db/job/kinds.js';
+import { type LockedChain, lockChain } from '../../db/job/position.js';
+import { inTransaction } from '../../db/transaction.js';
+import { loadLayers, planSyntheticFull } from '../../services/consolidation/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { addMaintenance, type JobAnswer } from './addMaintenance.js';
+import type { AcceptDeps, Idempotency } from './deps.js';
+import { acceptOnce } from './once.js';
+
+/** What a synthetic full would do. */
+export interface SyntheticFullAnswer {
+  dry_run: true;
+  chain_id: string;
+  backup_id: string;
+  /** What it stands on, topmost first. */
+  reads: string[];
+  /** Most that the new file takes. */
+  bytes: number;
+}
+
+/**
+ * Accepts a synthetic full of the chain's latest backup.
+ * @throws not_found; wrong_state when there is none
+ */
+export async function acceptSyntheticFull(
+  deps: AcceptDeps,
+  chainId: string,
+  idempotency?: Idempotency,
+): Promise<JobAnswer> {
+  return acceptOnce(deps, idempotency, async (tx) => {
+    const chain = await lockChain(tx, chainId);
+    latestOf(chain);
+    const deliveries: Delivery[] = [];
+    const answer = await addMaintenance(
+      tx,
+      deps,
+      { chainId, type: 'synthetic_full', params: {} },
+      deliveries,
+    );
+    return { answer, deliveries };
+  });
+}
+
+/**
+ * Says what a synthetic full of the chain's latest backup would do, and changes nothing.
+ * @throws not_found; wrong_state when there is none; backup_damaged when it, or what it stands on, is not healthy
+ */
+export async function dryRunSyntheticFull(
+  { ds }: Pick<AcceptDeps, 'ds'>,
+  chainId: string,
+): Promise<SyntheticFullAnswer> {
+  return inTransaction(ds, async (tx) => {
+    const latest = latestOf(await lockChain(tx, chainId));
+    const [top, ...below] = planSyntheticFull(await loadLayers(tx, chainId), chainId, latest);
+    const bytes = [top, ...below].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    return {
+      dry_run: true,
+      chain_id: chainId,
+      backup_id: top.id,
+      reads: below.map(({ id }) => id),
+      bytes: below.length === 0 ? 0 : bytes,
+    };
+  });
+}
+
+function latestOf({ id, latest_backup_id: latest }: LockedChain): string {
+  if (latest !== null) return latest;
+  throw new StrataError('wrong_state', `Chain ${id} has no backup that could become a full.`);
+}

@@ -1,0 +1,93 @@
+import type { EntityManager } from '../../db/database.js';
+import type { Delivery } from '../../db/job/kinds.js';
+import { findOpenValidation } from '../../db/job/openValidation.js';
+import { lockChain } from '../../db/job/position.js';
+import { type ChainOfTarget, type ChainOwner, chainsOf } from '../../db/chain/chainsOf.js';
+import type { JobStatus, ValidateParams } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
+import { addMaintenance } from './addMaintenance.js';
+import type { AcceptDeps, Idempotency } from './deps.js';
+import { acceptOnce, answerOf } from './once.js';
+
+interface Place {
+  chain_id: string;
+  vm_context_id: string;
+  vm_name: string;
+  disk_id: number;
+}
+
+export interface ValidationsAnswer {
+  level: ValidateParams['level'];
+  /** One a chain. */
+  jobs: (Place & { job_id: string; status: JobStatus; added: boolean })[];
+  skipped: (Place & { reason: 'no_backups' })[];
+}
+
+/** Chains that one transaction locks: backups of all of them wait for it. */
+const CHAINS_AT_ONCE = 50;
+/** Chains of one request, so that its answer stays within a few MiB. */
+const MOST_CHAINS = 10_000;
+
+/**
+ * Accepts a validation of every chain of a VM or a repository that has backups. A chain that has such a validation open gets no
+ * second one; the answer names the open one. Some chains at a time: where that is cut off, the same request again does
+ * the rest.
+ * @throws not_found; invalid_request where there are more chains than one request may have
+ */
+export async function acceptValidations(
+  deps: AcceptDeps,
+  owner: ChainOwner,
+  level: ValidateParams['level'],
+  idempotency?: Idempotency,
+): Promise<ValidationsAnswer> {
+  const earlier = await answerOf<ValidationsAnswer>(deps, idempotency);
+  if (earlier) return earlier;
+  const chains = await chainsOf(deps.ds, owner, MOST_CHAINS + 1);
+  if (chains.length > MOST_CHAINS) {
+    throw new StrataError(
+      'invalid_request',
+      `There are more than ${MOST_CHAINS} chains; one request validates no more: go VM by VM.`,
+    );
+  }
+  const answer: ValidationsAnswer = { level, jobs: [], skipped: [] };
+  for (const chain of chains)
+    if (!chain.hasBackups) answer.skipped.push({ ...placeOf(chain), reason: 'no_backups' });
+  const live = chains.filter(({ hasBackups }) => hasBackups);
+  for (let from = 0; from < live.length; from += CHAINS_AT_ONCE) {
+    const some = live.slice(from, from + CHAINS_AT_ONCE);
+    answer.jobs.push(...(await acceptOnce(deps, undefined, (tx) => addAll(tx, deps, some, { level }))));
+  }
+  return acceptOnce(deps, idempotency, async () => ({ answer, deliveries: [] }));
+}
+
+/** The chains come in the one order in which chains are locked. */
+async function addAll(
+  tx: EntityManager,
+  deps: AcceptDeps,
+  chains: readonly ChainOfTarget[],
+  params: ValidateParams,
+): Promise<{ answer: ValidationsAnswer['jobs']; deliveries: Delivery[] }> {
+  const answer: ValidationsAnswer['jobs'] = [];
+  const deliveries: Delivery[] = [];
+  for (const chain of chains) {
+    await lockChain(tx, chain.chainId);
+    const open = await findOpenValidation(tx, chain.chainId, params);
+    const job = open
+      ? { job_id: open.id, status: open.status, added: false }
+      : {
+          ...(await addMaintenance(
+            tx,
+            deps,
+            { chainId: chain.chainId, type: 'validate', params },
+            deliveries,
+          )),
+          added: true,
+        };
+    answer.push({ ...placeOf(chain), ...job });
+  }
+  return { answer, deliveries };
+}
+
+function placeOf({ chainId, vmContextId, vmName, diskId }: ChainOfTarget): Place {
+  return { chain_id: chainId, vm_context_id: vmContextId, vm_name: vmName, disk_id: diskId };
+}
