@@ -128,7 +128,7 @@ describe('a restore that goes wrong accuses the side that is wrong:', function (
     expect(said.join('\n')).to.contain(`locked by qemu-nbd (process ${server.child.pid})`);
   });
 
-  /** A loop device over a disk that QEMU makes: as a real one it fails by itself, below the kernel's cache. */
+  /** A loop device over a disk that QEMU makes: as a real one it fails by itself, below all of the kernel's caches. */
   const openDisk = async (...blockdev: string[]): Promise<string> => {
     const directory = await mkdtemp(join(bench.suite.tempDir, 'd-'));
     const served = join(directory, 'served');
@@ -141,7 +141,7 @@ describe('a restore that goes wrong accuses the side that is wrong:', function (
       `type=fuse,id=disk,node-name=disk,mountpoint=${served},writable=on`,
     );
     cleanUp.push(() => daemon.stop());
-    const device = await loopOver(served);
+    const device = await loopOver(served, 'cache');
     cleanUp.push(() => device.detach());
     return device.path;
   };
