@@ -1,3 +1,4 @@
+import type { BackupDiskCreate } from '../src/contract/index.js';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JOB_TABLES, kindOfJob } from '../src/db/job/kinds.js';
@@ -7,7 +8,6 @@ import {
   acceptRemoval,
   acceptRestore,
   acceptValidation,
-  type BackupDiskBody,
 } from '../src/producers/accept/index.js';
 import type { Extent } from '../src/shared/extents.js';
 import { systemClock } from '../src/shared/clock.js';
@@ -92,7 +92,7 @@ async function backup(
   vm: Vm,
   what: 'full' | readonly Extent[] | 'compare',
 ): Promise<Backed> {
-  const disk: BackupDiskBody = {
+  const disk: BackupDiskCreate = {
     disk_id: 0,
     source: { type: 'file', path: vm.disk, format: 'raw' },
     change_id: `c${vm.changeId + 1}`,

@@ -92,6 +92,3 @@ export type ValidationLevel = Static<typeof ValidationLevel>;
 
 export const ChainValidate = closed({ level: ValidationLevel });
 export type ChainValidate = Static<typeof ChainValidate>;
-
-export const ValidationAccepted = closed({ job_id: Type.String(), status: JobStatus });
-export type ValidationAccepted = Static<typeof ValidationAccepted>;

@@ -95,6 +95,8 @@ export const DeadlineSeconds = Type.Integer({
 
 /** Of a call without parameters: one that it does not know must not be ignored. */
 export const NoQuery = closed({});
+/** Nothing, or an empty object: a call without a body. */
+export const NoBody = nullable(closed({}));
 
 /** Query of every list. */
 export const PageQuery = {

@@ -36,6 +36,10 @@ export const Job = closed({
 });
 export type Job = Static<typeof Job>;
 
+/** Answer to a request for one job; wait for `job_id`. */
+export const JobAccepted = closed({ job_id: Type.String(), status: JobStatus });
+export type JobAccepted = Static<typeof JobAccepted>;
+
 export const JobParams = closed({ id: Id(['bkp', 'mnt', 'rst'], 'job') });
 
 export const EventsQuery = closed({

@@ -63,19 +63,20 @@ export const Vm = closed({
 });
 export type Vm = Static<typeof Vm>;
 
-export const SourceWarnings = Type.Array(
-  closed({
-    disk_id: DiskId,
-    code: Type.String({
-      description: 'One of docs/sources.md, "At registration"; stable, for scripts.',
-    }),
-    message: Type.String(),
+/** Something about the source of a disk that is registered or backed up nevertheless. */
+export const SourceWarning = closed({
+  disk_id: DiskId,
+  code: Type.String({
+    description: 'One of docs/sources.md, "At registration"; stable, for scripts.',
   }),
-  {
-    description:
-      "What the API's host sees of the sources: what will perhaps keep a backup from them, and which disks read the same.",
-  },
-);
+  message: Type.String(),
+});
+export type SourceWarning = Static<typeof SourceWarning>;
+
+export const SourceWarnings = Type.Array(SourceWarning, {
+  description:
+    "What the API's host sees of the sources: what will perhaps keep a backup from them, and which disks read the same.",
+});
 
 export const VmRegistered = closed(
   {

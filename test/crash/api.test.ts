@@ -1,3 +1,4 @@
+import type { BackupCreate } from '../../src/contract/index.js';
 import { copyFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -5,7 +6,7 @@ import { expect } from 'chai';
 import { In } from '../../src/entities/orm.js';
 import { BackupJob, RestorePoint } from '../../src/entities/index.js';
 import { readEvents } from '../../src/client/eventStream.js';
-import { acceptBackup, type BackupBody } from '../../src/producers/accept/index.js';
+import { acceptBackup } from '../../src/producers/accept/index.js';
 import { type ApiAddress, createApiAddress, post, startApiProcess } from '../helpers/apiProcess.js';
 import { makeDisk } from '../helpers/disks.js';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';
@@ -42,7 +43,7 @@ describe('An API process', () => {
     await fleet.close();
   });
 
-  const bodyOf = (vm_name: string): BackupBody => ({
+  const bodyOf = (vm_name: string): BackupCreate => ({
     vm_name,
     repository_id: 'main',
     backup_type: 'auto',

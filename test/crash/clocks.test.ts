@@ -1,8 +1,8 @@
+import type { BackupAccepted, BackupCreate } from '../../src/contract/index.js';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupChain, BackupJob } from '../../src/entities/index.js';
-import type { BackupAnswer, BackupBody } from '../../src/producers/accept/index.js';
 import { type ApiAddress, createApiAddress, post, startApiProcess } from '../helpers/apiProcess.js';
 import { type Clocks, createClocks, type SetClocks } from '../helpers/clocks.js';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';
@@ -86,7 +86,7 @@ describe('Clocks that are set', () => {
   const accept = () =>
     vm.accept('auto', {
       source: { type: 'nbd', uri: source.uri() },
-      by: async (body: BackupBody): Promise<BackupAnswer> => {
+      by: async (body: BackupCreate): Promise<BackupAccepted> => {
         const answer = await post(address, 'backups', { body });
         expect(answer.status, JSON.stringify(answer.body)).to.equal(202);
         return answer.body;

@@ -1,7 +1,7 @@
+import type { BackupDiskCreate } from '../../src/contract/index.js';
 import { open, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BLOCK_SIZE, type Extent } from '../../src/shared/extents.js';
-import type { BackupDiskBody } from '../../src/producers/accept/index.js';
 import type { TestFleet } from './fleet.js';
 import { startQemuNbd } from './nbdServers.js';
 import { runTool } from './runTool.js';
@@ -25,7 +25,7 @@ export interface LyingDisk {
   /** Adds bytes (a multiple of 512) and fills the block in which it ended anew. */
   grow(bytes: number, tag: number): Promise<void>;
   /** The part of a request that says where it is read from and, if `tracked`, what the tracker says. */
-  ask(tracked: boolean): Promise<{ body: Partial<BackupDiskBody>; done: () => Promise<void> }>;
+  ask(tracked: boolean): Promise<{ body: Partial<BackupDiskCreate>; done: () => Promise<void> }>;
   /** The tracker begins anew: a backup holds all that it had named. */
   forget(): Promise<void>;
   image(): { type: 'file'; path: string; format: 'raw' | 'qcow2' };

@@ -1,14 +1,11 @@
+import type { BackupCreate, BackupDiskCreate, PushAnswer, PushComplete } from '../../src/contract/index.js';
 import { connectNbd, type NbdClient } from '../../src/datapath/nbd/index.js';
 import {
   acceptBackup,
   awaitExport,
-  type BackupBody,
-  type BackupDiskBody,
   completePush,
   failPush,
   type OpenExport,
-  type PushAnswerBody,
-  type PushCompletionBody,
   reportPush,
 } from '../../src/producers/accept/index.js';
 import type { TestFleet } from './fleet.js';
@@ -20,9 +17,9 @@ export interface PushAgent {
   opened(attempt?: number): Promise<OpenExport>;
   /** Connects, lets `write` work, and disconnects. */
   write(work: (client: NbdClient) => Promise<void>, attempt?: number): Promise<void>;
-  complete(body?: Partial<PushCompletionBody>): Promise<PushAnswerBody>;
-  progress(bytesDone: number, attempt?: number): Promise<PushAnswerBody>;
-  fail(reason: string, attempt?: number): Promise<PushAnswerBody>;
+  complete(body?: Partial<PushComplete>): Promise<PushAnswer>;
+  progress(bytesDone: number, attempt?: number): Promise<PushAnswer>;
+  fail(reason: string, attempt?: number): Promise<PushAnswer>;
 }
 
 const WAIT_MS = 20_000;
@@ -30,8 +27,8 @@ const WAIT_MS = 20_000;
 /** Asks for the backup of one pushed disk, disk 0 of 4 MiB unless told otherwise. */
 export async function startPush(
   fleet: TestFleet,
-  body: Partial<BackupBody> = {},
-  disk: Partial<BackupDiskBody> = {},
+  body: Partial<BackupCreate> = {},
+  disk: Partial<BackupDiskCreate> = {},
 ): Promise<PushAgent> {
   const answer = await acceptBackup(fleet.accept, {
     vm_name: 'pushed',

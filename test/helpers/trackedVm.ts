@@ -1,12 +1,8 @@
+import type { BackupAccepted, BackupCreate, BackupDiskCreate } from '../../src/contract/index.js';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RequestedType } from '../../src/entities/index.js';
-import {
-  acceptBackup,
-  type BackupAnswer,
-  type BackupBody,
-  type BackupDiskBody,
-} from '../../src/producers/accept/index.js';
+import { acceptBackup } from '../../src/producers/accept/index.js';
 import type { Extent } from '../../src/shared/extents.js';
 import { makeDisk, writeAt } from './disks.js';
 import type { TestFleet } from './fleet.js';
@@ -33,10 +29,10 @@ export interface TrackedVm {
 }
 
 export interface AcceptOptions {
-  source?: BackupDiskBody['source'];
+  source?: BackupDiskCreate['source'];
   repository?: string;
   /** How the request gets to the fleet; by default it is accepted in this process. */
-  by?: (body: BackupBody) => Promise<BackupAnswer>;
+  by?: (body: BackupCreate) => Promise<BackupAccepted>;
 }
 
 const TYPES: Record<Way, RequestedType> = {
@@ -68,7 +64,7 @@ export async function createTrackedVm(
     accept: async (way, options = {}) => {
       const { source, repository = 'main', by = (body) => acceptBackup(fleet.accept, body) } = options;
       const next = `${name}-${ledger.accepted.length}`;
-      const body: BackupDiskBody = {
+      const body: BackupDiskCreate = {
         disk_id: 0,
         source: source ?? { type: 'file', path: disk, format: 'raw' },
         change_id: next,

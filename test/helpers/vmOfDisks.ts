@@ -1,8 +1,9 @@
+import type { BackupCreate, BackupDiskCreate } from '../../src/contract/index.js';
 import { copyFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupJob, Repository, type RequestedType, RestorePoint } from '../../src/entities/index.js';
-import { acceptBackup, type BackupBody, type BackupDiskBody } from '../../src/producers/accept/index.js';
+import { acceptBackup } from '../../src/producers/accept/index.js';
 import { compareImages, imageInfo } from '../../src/qcow2/index.js';
 import { makeDisk } from './disks.js';
 import type { TestFleet } from './fleet.js';
@@ -23,8 +24,8 @@ export interface VmOfDisks {
   /** Accepts a backup of these disks, by default all and from their files, waits for all of them and saves their copies. */
   backUp(
     type: RequestedType,
-    disks?: readonly BackupDiskBody[],
-    more?: Partial<BackupBody>,
+    disks?: readonly BackupDiskCreate[],
+    more?: Partial<BackupCreate>,
   ): Promise<EndedPoint>;
 }
 

@@ -1,7 +1,8 @@
+import type { BackupDiskCreate } from '../../src/contract/index.js';
 import { copyFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type BackupDiskBody, acceptBackup } from '../../src/producers/accept/index.js';
+import { acceptBackup } from '../../src/producers/accept/index.js';
 import { BackupJob } from '../../src/entities/index.js';
 import { compareImages } from '../../src/qcow2/index.js';
 import { errnoOf } from '../../src/shared/errors.js';
@@ -50,7 +51,7 @@ describe('The bytes of a backup', () => {
   };
   const row = (id: string) => fleet.suite.ds.getRepository(BackupJob).findOneByOrFail({ id });
   /** Accepts a backup of disk 0 and does not wait for it. */
-  const begin = async (vm: VmOfDisks, type: 'full' | 'incremental', facts: Partial<BackupDiskBody>) => {
+  const begin = async (vm: VmOfDisks, type: 'full' | 'incremental', facts: Partial<BackupDiskCreate>) => {
     const answer = await acceptBackup(fleet.accept, {
       vm_name: vm.name,
       repository_id: 'main',

@@ -1,8 +1,9 @@
+import type { BackupDiskCreate } from '../../src/contract/index.js';
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupJob, RestorePoint } from '../../src/entities/index.js';
-import { acceptBackup, type BackupDiskBody } from '../../src/producers/accept/index.js';
+import { acceptBackup } from '../../src/producers/accept/index.js';
 import { codeOf } from '../helpers/codeOf.js';
 import { writeAt } from '../helpers/disks.js';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';
@@ -51,7 +52,7 @@ describe('Change tracking', () => {
       points.flatMap(({ backups }) => Object.values(backups)),
     );
   /** Disks of a request: the number of their backup is their change id, the one before it where the list begins. */
-  const step = (ids: number[], n: number, blocks: number[]): BackupDiskBody[] =>
+  const step = (ids: number[], n: number, blocks: number[]): BackupDiskCreate[] =>
     ids.map((disk_id) => ({
       disk_id,
       change_id: `${disk_id}.${n}`,

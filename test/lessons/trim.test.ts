@@ -1,9 +1,10 @@
+import type { BackupDiskCreate } from '../../src/contract/index.js';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { openSource } from '../../src/datapath/index.js';
 import type { BackupJob } from '../../src/entities/index.js';
-import { acceptBackup, type BackupDiskBody } from '../../src/producers/accept/index.js';
+import { acceptBackup } from '../../src/producers/accept/index.js';
 import { compareImages, type ImageFormat } from '../../src/qcow2/index.js';
 import { BLOCK_SIZE } from '../../src/shared/extents.js';
 import { makeDisk, writeAt } from '../helpers/disks.js';
@@ -36,7 +37,7 @@ describe('A TRIM', function () {
   });
   after(() => fleet.close());
 
-  const backUp = async (vm_name: string, disk: BackupDiskBody): Promise<BackupJob> => {
+  const backUp = async (vm_name: string, disk: BackupDiskCreate): Promise<BackupJob> => {
     const { restore_point_id, disk_results } = await acceptBackup(fleet.accept, {
       vm_name,
       repository_id: 'main',

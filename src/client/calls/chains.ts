@@ -12,7 +12,7 @@ import type {
   RestorePointQuery,
   RestorePointWithBackups,
   SyntheticFullPlan,
-  ValidationAccepted,
+  JobAccepted,
 } from '../../contract/index.js';
 import { type CallOptions, path, type Transport } from '../transport.js';
 import { keyOf, type WorkOptions } from './options.js';
@@ -21,11 +21,11 @@ export interface ChainCalls {
   list(query?: ChainQuery, options?: CallOptions): Promise<Page<ChainSummary>>;
   get(id: string, options?: CallOptions): Promise<Chain>;
   /** Accepts a validation job. */
-  validate(id: string, body: ChainValidate, options?: WorkOptions): Promise<ValidationAccepted>;
+  validate(id: string, body: ChainValidate, options?: WorkOptions): Promise<JobAccepted>;
   /** Removes and merges what is not to be kept; a dry run only tells. */
   consolidate(id: string, body: ChainConsolidate, options?: WorkOptions): Promise<Consolidation>;
   /** Accepts a synthetic full of the latest backup. */
-  syntheticFull(id: string, options?: WorkOptions): Promise<ValidationAccepted>;
+  syntheticFull(id: string, options?: WorkOptions): Promise<JobAccepted>;
   /** Says what a synthetic full would do. */
   planSyntheticFull(id: string, options?: CallOptions): Promise<SyntheticFullPlan>;
 }

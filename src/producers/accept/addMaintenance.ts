@@ -1,13 +1,9 @@
+import type { JobAccepted } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import { insertMaintenance, type NewMaintenance } from '../../db/job/addMaintenance.js';
 import type { Delivery } from '../../db/job/kinds.js';
 import type { Position } from '../../db/job/position.js';
 import type { AcceptDeps } from './deps.js';
-
-export interface JobAnswer {
-  job_id: string;
-  status: 'queued' | 'released';
-}
 
 /**
  * Adds a maintenance job at the end of a chain's FIFO, and its delivery where nothing is in front of it.
@@ -20,7 +16,7 @@ export async function addMaintenance(
   job: Omit<NewMaintenance, 'now'>,
   deliveries: Delivery[],
   place?: Position,
-): Promise<JobAnswer> {
+): Promise<JobAccepted> {
   const { id, status, delivery } = await insertMaintenance(tx, { ...job, now: clock.now() }, place);
   if (delivery) deliveries.push(delivery);
   return { job_id: id, status };

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import type { RepositoryAdopt } from '../../contract/index.js';
 import { allRepositories, getRepository, moveRepository } from '../../db/repository/repositories.js';
 import type { Repository } from '../../entities/index.js';
 import { checkRoot, markedRepositoryId } from '../../services/repository/marker.js';
@@ -22,10 +23,10 @@ const OLD_PLACE_MS = 5_000;
  */
 export async function adoptRepository(
   deps: Pick<AcceptDeps, 'ds' | 'log'>,
-  { root_path }: { root_path: string },
+  { root_path: path }: RepositoryAdopt,
 ): Promise<Repository> {
   const { ds, log } = deps;
-  const root = checkRootPath(root_path);
+  const root = checkRootPath(path);
   const repository = await repositoryAt(deps, root);
   if (repository.rootPath === root) return repository;
   const deadline = withDeadline(undefined, OLD_PLACE_MS, 'The old place of the repository');

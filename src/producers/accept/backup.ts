@@ -1,8 +1,8 @@
+import type { BackupAccepted, BackupCreate, SourceWarning } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
 import { checkVmName } from '../../shared/names.js';
-import type { BackupAnswer, BackupBody, SourceWarning } from './bodies.js';
 import { type ChosenDisk, type ChosenDisks, chooseDisks } from './chooseDisks.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { type Accepted, acceptOnce } from './once.js';
@@ -18,9 +18,9 @@ import { lookForSame } from './sameSources.js';
  */
 export async function acceptBackup(
   deps: AcceptDeps,
-  body: BackupBody,
+  body: BackupCreate,
   idempotency?: Idempotency,
-): Promise<BackupAnswer> {
+): Promise<BackupAccepted> {
   checkVmName(body.vm_name, 'vm_name');
   checkSchedule(body);
   const stated = body.disks?.flatMap(({ source }) => source ?? []) ?? [];
@@ -39,7 +39,7 @@ export async function acceptBackup(
 }
 
 /** Words that would do nothing are refused: somebody believes that they do. */
-function checkSchedule(body: BackupBody): void {
+function checkSchedule(body: BackupCreate): void {
   for (const field of ['full_every', 'full_after_days'] as const) {
     if (body[field] === undefined || body.backup_type === 'auto') continue;
     throw new StrataError('invalid_request', `${field} goes with backup_type "auto".`, { field });
@@ -53,7 +53,7 @@ function checkSchedule(body: BackupBody): void {
 
 /** What a request asks for, put together. */
 interface Intents extends ChosenDisks {
-  body: BackupBody;
+  body: BackupCreate;
   repository: NamedRepository;
   vmContextId: string;
   warnings: SourceWarning[];
@@ -79,19 +79,19 @@ async function writeIntents(
   tx: EntityManager,
   deps: AcceptDeps,
   intents: Intents,
-): Promise<Accepted<BackupAnswer>> {
+): Promise<Accepted<BackupAccepted>> {
   const { body, repository, vmContextId, chosen, warnings } = intents;
   const { extentsWaitMs } = deps.settings;
   const restorePointId = newId('rp', deps.clock.now());
   await insertPoint(tx, restorePointId, intents);
-  const answer: BackupAnswer = {
+  const answer: BackupAccepted = {
     restore_point_id: restorePointId,
     vm_context_id: vmContextId,
     status: 'pending',
     disk_results: [],
     ...(warnings.length > 0 ? { warnings } : {}),
   };
-  const accepted: Accepted<BackupAnswer> = { answer, deliveries: [] };
+  const accepted: Accepted<BackupAccepted> = { answer, deliveries: [] };
   // In the order of disk ids, so that two requests for one VM lock the chains in the same order.
   for (const disk of [...chosen].sort((a, b) => a.diskId - b.diskId)) {
     const backupId = newId('bkp', deps.clock.now());

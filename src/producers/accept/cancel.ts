@@ -1,3 +1,4 @@
+import type { CancelResult } from '../../contract/index.js';
 import { kindOfJob } from '../../db/job/kinds.js';
 import { cancelJob } from '../../db/job/settle.js';
 import { StrataError } from '../../shared/errors.js';
@@ -8,10 +9,7 @@ import { deliverAll } from './once.js';
  * Cancels a waiting job, or asks a running one to stop; it is `cancelled` when its worker has stopped and tidied up.
  * @throws wrong_state when the job has ended already
  */
-export async function cancel(
-  deps: AcceptDeps,
-  jobId: string,
-): Promise<{ id: string; status: string; accepted: boolean }> {
+export async function cancel(deps: AcceptDeps, jobId: string): Promise<CancelResult> {
   const kind = kindOfJob(jobId);
   if (!kind) throw new StrataError('not_found', `There is no job ${jobId}.`);
   const { status, accepted, next } = await cancelJob(deps.ds, kind, jobId);

@@ -1,13 +1,13 @@
+import type { BackupCreate, BackupDiskCreate } from '../../contract/index.js';
 import { StrataError } from '../../shared/errors.js';
-import type { BackupBody, BackupDiskBody } from './bodies.js';
 import type { AcceptDeps } from './deps.js';
 import { checkDisks } from './diskSource.js';
 
 /** Checks the disks of a request as far as the catalogue need not be asked. */
 export function checkListed(
   deps: AcceptDeps,
-  disks: readonly BackupDiskBody[],
-  type: BackupBody['backup_type'],
+  disks: readonly BackupDiskCreate[],
+  type: BackupCreate['backup_type'],
 ): void {
   checkDisks(deps, disks);
   disks.forEach((disk, index) => {
@@ -23,7 +23,7 @@ export function checkListed(
  * One word on what has changed, and only where it is heard: whoever sends another believes that it does something. Facts that
  * come with a full are taken: an upstream may always say what has changed, and a full copies everything whatever it says.
  */
-function checkTracker(disk: BackupDiskBody, type: BackupBody['backup_type'], field: string): void {
+function checkTracker(disk: BackupDiskCreate, type: BackupCreate['backup_type'], field: string): void {
   const refuse = (name: string, message: string) => {
     throw new StrataError('invalid_request', message, { field: `${field}.${name}` });
   };

@@ -1,9 +1,9 @@
+import type { BackupCreate, BackupDiskCreate } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import { parseJson } from '../../db/job/journal.js';
 import type { DiskSource, PointNote } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { type BlockSet, createBlockSet } from '../../shared/blockSet.js';
-import type { BackupBody, BackupDiskBody } from './bodies.js';
 import { checkListed } from './checkListed.js';
 import type { AcceptDeps } from './deps.js';
 import { upsertDisk } from './registerVm.js';
@@ -48,7 +48,7 @@ export async function chooseDisks(
   tx: EntityManager,
   deps: AcceptDeps,
   vmContextId: string,
-  body: BackupBody,
+  body: BackupCreate,
 ): Promise<ChosenDisks> {
   const listed = body.disks;
   if (listed) checkListed(deps, listed, body.backup_type);
@@ -58,7 +58,7 @@ export async function chooseDisks(
     for (const disk of added) await registerListed(tx, deps, vmContextId, disk);
     rows = await readDisks(tx, vmContextId);
   }
-  const wanted = listed ?? present(rows).map((row): BackupDiskBody => ({ disk_id: row.disk_id }));
+  const wanted = listed ?? present(rows).map((row): BackupDiskCreate => ({ disk_id: row.disk_id }));
   if (wanted.length === 0) {
     throw new StrataError(
       'invalid_request',
@@ -75,12 +75,12 @@ export async function chooseDisks(
   return { chosen, missing: leftOut.length, notes: notesOf(rows, wanted) };
 }
 
-function isWanted(wanted: readonly BackupDiskBody[], { disk_id }: DiskRow): boolean {
+function isWanted(wanted: readonly BackupDiskCreate[], { disk_id }: DiskRow): boolean {
   return wanted.some((disk) => disk.disk_id === disk_id);
 }
 
 /** What has become of the VM's disks since its restore point before. */
-function notesOf(rows: readonly DiskRow[], wanted: readonly BackupDiskBody[]): PointNote[] {
+function notesOf(rows: readonly DiskRow[], wanted: readonly BackupDiskCreate[]): PointNote[] {
   return rows.flatMap((row): PointNote[] => {
     const note = (code: PointNote['code']) => [{ disk_id: row.disk_id, code }];
     if (isWanted(wanted, row)) {
@@ -113,7 +113,7 @@ async function registerListed(
   tx: EntityManager,
   deps: AcceptDeps,
   vmContextId: string,
-  disk: BackupDiskBody,
+  disk: BackupDiskCreate,
 ): Promise<void> {
   await upsertDisk(tx, deps, vmContextId, {
     disk_id: disk.disk_id,
@@ -122,7 +122,7 @@ async function registerListed(
 }
 
 function toChosen(
-  disk: BackupDiskBody,
+  disk: BackupDiskCreate,
   rows: readonly DiskRow[],
   index: number,
   listed: boolean,
@@ -154,7 +154,7 @@ function toChosen(
 }
 
 /** Without a list, a bitmap or an agent there is nothing that begins at a change id: the whole disk is compared. */
-function checkSince(disk: BackupDiskBody, source: DiskSource | undefined, field: string): void {
+function checkSince(disk: BackupDiskCreate, source: DiskSource | undefined, field: string): void {
   if (disk.since_change_id === undefined || disk.changed_extents || disk.extents_follow) return;
   if (source?.type === 'push' || (source?.type === 'nbd' && source.bitmap !== undefined)) return;
   throw new StrataError(
@@ -172,14 +172,14 @@ function othersOf(diskId: number, rows: readonly DiskRow[]): string {
 }
 
 /** Without a stated size only the worker knows the disk's end; negative and fractional numbers are refused here. */
-function changeList({ changed_extents = [], virtual_size }: BackupDiskBody, field: string): BlockSet {
+function changeList({ changed_extents = [], virtual_size }: BackupDiskCreate, field: string): BlockSet {
   const list = createBlockSet(virtual_size);
   changed_extents.forEach((extent, index) => list.add(extent, `${field}[${index}]`));
   return list;
 }
 
 /** The size of a disk that nobody can look at; what has changed on it is what the agent will write. */
-function pushedSize(disk: BackupDiskBody, row: DiskRow, field: string): number {
+function pushedSize(disk: BackupDiskCreate, row: DiskRow, field: string): number {
   if (disk.changed_extents || disk.extents_follow) {
     throw new StrataError(
       'invalid_request',

@@ -1,3 +1,4 @@
+import type { ExtentsAccepted } from '../../contract/index.js';
 import { createHash } from 'node:crypto';
 import {
   addExtentsPart,
@@ -7,20 +8,12 @@ import {
   noListWanted,
 } from '../../db/job/awaitExtents.js';
 import { asking } from '../../db/transaction.js';
-import type { JobStatus } from '../../entities/index.js';
 import { type BlockSet, createBlockSet } from '../../shared/blockSet.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
 import { randomPart } from '../../shared/ids.js';
 import type { AcceptDeps } from './deps.js';
 import { packExtents } from './extentParts.js';
 import { deliverAll } from './once.js';
-
-export interface ExtentsAnswer {
-  backup_id: string;
-  status: JobStatus;
-  ranges: number;
-  changed_bytes: number;
-}
 
 /**
  * Takes the change list that a backup waits for, and lets it go on. Whatever fails or dies on the way, the list is taken
@@ -32,7 +25,7 @@ export async function acceptExtents(
   deps: AcceptDeps,
   backupId: string,
   read: (add: BlockSet['add']) => Promise<void>,
-): Promise<ExtentsAnswer> {
+): Promise<ExtentsAccepted> {
   const before = await extentsState(deps.ds, backupId);
   if (!before.awaits && before.sha256 === null) throw noListWanted(backupId, before);
   const list = createBlockSet(before.virtualSize ?? undefined);

@@ -1,7 +1,7 @@
+import type { BackupCreate } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import type { Health } from '../../entities/index.js';
 import { type ParentFacts, planBackup, trackerOf } from '../../services/backup/plan.js';
-import type { BackupBody } from './bodies.js';
 import type { ChosenDisk } from './chooseDisks.js';
 
 interface Facts {
@@ -30,7 +30,7 @@ interface Facts {
  */
 export async function predictDemotion(
   tx: EntityManager,
-  body: BackupBody,
+  body: BackupCreate,
   disk: ChosenDisk,
   backupsInFront: boolean,
 ): Promise<{ backup_type: string; demoted_reason: string | null }> {
@@ -76,7 +76,7 @@ function nullOr(value: number | null): number | null {
 }
 
 /** The size of the backup that it would stand on. */
-function keptSize(type: BackupBody['backup_type'], facts: Facts | undefined): number {
+function keptSize(type: BackupCreate['backup_type'], facts: Facts | undefined): number {
   return Number((type === 'differential' ? facts?.full_size : facts?.latest_size) ?? 0);
 }
 

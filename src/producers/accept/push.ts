@@ -1,5 +1,5 @@
+import type { PushAnswer, PushComplete, PushFail, PushProgress } from '../../contract/index.js';
 import { changePush, type PushFacts, type PushRow, readPush } from '../../db/push/views.js';
-import type { BackupType, JobStatus, PushState } from '../../entities/index.js';
 import {
   heedVerdict,
   judgeCall,
@@ -13,22 +13,6 @@ import type { AcceptDeps } from './deps.js';
 /** How long a completion call waits for the worker, in ms: it looks every 0.3 s, and a last flush may take a while. */
 const VERDICT_MS = 20_000;
 const LOOK_MS = 100;
-
-export interface PushAnswerBody {
-  id: string;
-  status: JobStatus;
-  state: PushState;
-  attempt: number;
-  cancel_requested: boolean;
-}
-
-export interface PushCompletionBody {
-  disk_id: number;
-  change_id?: string | null;
-  bytes_transferred: number;
-  attempt?: number;
-  backup_type?: BackupType;
-}
 
 /** Who calls: `signal` aborts when nobody waits for the answer any more. */
 export interface PushCall {
@@ -45,8 +29,8 @@ export interface PushCall {
 export async function completePush(
   deps: AcceptDeps,
   { backupId, signal }: PushCall,
-  body: PushCompletionBody,
-): Promise<PushAnswerBody> {
+  body: PushComplete,
+): Promise<PushAnswer> {
   const call = {
     diskId: body.disk_id,
     changeId: body.change_id ?? undefined,
@@ -77,8 +61,8 @@ export async function completePush(
 export async function reportPush(
   deps: AcceptDeps,
   backupId: string,
-  body: { bytes_done: number; bytes_total?: number | null; attempt?: number },
-): Promise<PushAnswerBody> {
+  body: PushProgress,
+): Promise<PushAnswer> {
   const facts = await changePush(deps.ds, backupId, (known) => ({
     ...judgeProgress(known, body.attempt),
     bytesDone: body.bytes_done,
@@ -88,11 +72,7 @@ export async function reportPush(
 }
 
 /** An agent has failed, and its backup does, as soon as a worker sees it. @throws not_found, wrong_state, push_attempt_over */
-export async function failPush(
-  deps: AcceptDeps,
-  backupId: string,
-  body: { reason: string; attempt?: number },
-): Promise<PushAnswerBody> {
+export async function failPush(deps: AcceptDeps, backupId: string, body: PushFail): Promise<PushAnswer> {
   const facts = await changePush(deps.ds, backupId, (known) => ({
     ...judgeFailure(known, body.attempt),
     reason: body.reason,
@@ -123,7 +103,7 @@ export async function awaitExport(
   }
 }
 
-function answerOf({ id, status, push, cancelRequested }: PushFacts): PushAnswerBody {
+function answerOf({ id, status, push, cancelRequested }: PushFacts): PushAnswer {
   const { state, attempt } = push ?? { state: 'waiting' as const, attempt: 0 };
   return { id, status, state, attempt, cancel_requested: cancelRequested };
 }

@@ -1,3 +1,4 @@
+import type { JobAccepted, ReconcileReport } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import type { Delivery } from '../../db/job/kinds.js';
 import { lockChain } from '../../db/job/position.js';
@@ -13,17 +14,10 @@ const MOST_CHAINS = 500;
 /** Actions that an answer lists; `counts` tells of all. */
 const MOST_ACTIONS = 1000;
 
-export interface ReconcileAnswer {
-  repository_id: string;
-  dry_run: boolean;
-  scanned: { directories: number; files: number };
-  /** How many actions of each kind; kinds without any are left out. */
-  counts: Partial<Record<Action['action'], number>>;
-  /** What `qemu-img` restores and the catalogue does not know. */
-  restorable: { files: number; bytes: number };
-  /** The first of them. */
+/** The report before it is put into words: without messages, and without the counts that are 0. */
+export interface ReconcileAnswer extends Omit<ReconcileReport, 'counts' | 'actions'> {
+  counts: Partial<ReconcileReport['counts']>;
   actions: Action[];
-  jobs: { chain_id: string; job_id: string; status: 'queued' | 'released' | 'running' }[];
 }
 
 export interface ReconcileRequest {
@@ -88,10 +82,8 @@ function chainsToChange(actions: readonly Action[]): string[] {
   return [...new Set(ids.filter((id) => id !== null))].sort().slice(0, MOST_CHAINS);
 }
 
-type Job = Omit<ReconcileAnswer['jobs'][number], 'chain_id'>;
-
-async function findOpen(tx: EntityManager, chainId: string): Promise<Job | undefined> {
-  const rows = await tx.query<Job[]>(
+async function findOpen(tx: EntityManager, chainId: string): Promise<JobAccepted | undefined> {
+  const rows = await tx.query<JobAccepted[]>(
     `SELECT id AS job_id, status FROM maintenance_jobs
      WHERE chain_id = ? AND type = 'reconcile' AND status IN ('queued', 'released', 'running') ORDER BY seq LIMIT 1`,
     [chainId],

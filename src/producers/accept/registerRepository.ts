@@ -1,7 +1,8 @@
+import type { RepositoryCreate } from '../../contract/index.js';
 import { normalize } from 'node:path';
 import { allRepositories } from '../../db/repository/repositories.js';
 import { isDuplicate } from '../../db/transaction.js';
-import { Repository, type RepositoryType } from '../../entities/index.js';
+import { Repository } from '../../entities/index.js';
 import { readImmutableDays, writeImmutableDays } from '../../services/repository/immutability.js';
 import { checkRoot, createMarker, markedRepositoryId } from '../../services/repository/marker.js';
 import { assertSeparate } from '../../services/repository/separate.js';
@@ -14,29 +15,11 @@ import type { AcceptDeps } from './deps.js';
 /** A client waits for the file systems of other repositories for so long at most. */
 const OTHERS_MS = 5_000;
 
-export interface RepositoryBody {
-  name: string;
-  type: RepositoryType;
-  root_path: string;
-  pool?: string;
-  min_free_bytes?: number;
-  max_parallel_jobs?: number;
-  /** Bytes per second. */
-  max_bytes_per_second?: number;
-  immutable_days?: number;
-  max_chain_length?: number;
-  validate_quick_hours?: number;
-  validate_deep_days?: number;
-  validate_bytes_per_hour?: number;
-  /** The directory is a repository already, whose database is lost. */
-  adopt?: boolean;
-}
-
 /**
  * Registers a repository: the row first, then the marker file in its directory; a marker that cannot be written takes
  * the row back, so that a failed registration changes nothing.
  */
-export async function registerRepository(deps: AcceptDeps, body: RepositoryBody): Promise<Repository> {
+export async function registerRepository(deps: AcceptDeps, body: RepositoryCreate): Promise<Repository> {
   checkSimpleName(body.name, 'name');
   const pool = checkSimpleName(body.pool ?? 'default', 'pool');
   const rootPath = checkRootPath(body.root_path);
@@ -107,7 +90,7 @@ function explainTaken(error: unknown, name: string, rootPath: string): unknown {
 }
 
 /** A new id, or, for a repository that is taken over, the one in its marker: the manifests in it name that. */
-async function idFor(deps: AcceptDeps, body: RepositoryBody, rootPath: string): Promise<string> {
+async function idFor(deps: AcceptDeps, body: RepositoryCreate, rootPath: string): Promise<string> {
   if (!body.adopt) return newId('repo', deps.clock.now());
   const id = await markedRepositoryId(rootPath);
   if (id === undefined) {
@@ -129,7 +112,7 @@ async function idFor(deps: AcceptDeps, body: RepositoryBody, rootPath: string): 
 
 /** For a repository that is taken over the days that it was told last, if it is not asked for more. */
 async function immutableDaysFor(
-  { adopt, immutable_days: asked }: RepositoryBody,
+  { adopt, immutable_days: asked }: RepositoryCreate,
   rootPath: string,
   id: string,
 ): Promise<number> {

@@ -1,32 +1,16 @@
+import type { SourceWarning, VmDiskPut, VmPut } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import { locateContext, renameContext } from '../../db/vm/vmContexts.js';
-import type { DiskSource } from '../../entities/index.js';
 import { inTransaction } from '../../db/transaction.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId, randomPart } from '../../shared/ids.js';
 import { checkText, checkVmName, slug } from '../../shared/names.js';
-import type { SourceWarning } from './bodies.js';
 import type { AcceptDeps } from './deps.js';
 import { lookForSame } from './sameSources.js';
 import { checkDisks } from './diskSource.js';
 
-export interface VmDiskBody {
-  disk_id: number;
-  label?: string;
-  source?: DiskSource;
-  virtual_size?: number;
-}
-
-export interface VmBody {
-  vm_name: string;
-  /** Id or name. */
-  repository_id: string;
-  upstream_id?: string;
-  disks: VmDiskBody[];
-}
-
 export interface RegisteredVm {
-  vm_context_id: string;
+  vmContextId: string;
   warnings: SourceWarning[];
 }
 
@@ -36,7 +20,7 @@ export interface RegisteredVm {
  * @returns the VM's context id, and what there is to say of its sources
  * @throws source_encrypted, source_references_other_file, source_unsupported of a source that this host can see
  */
-export async function registerVm(deps: AcceptDeps, body: VmBody): Promise<RegisteredVm> {
+export async function registerVm(deps: AcceptDeps, body: VmPut): Promise<RegisteredVm> {
   checkVmName(body.vm_name, 'vm_name');
   checkDisks(deps, body.disks);
   body.disks.forEach(({ label }, index) => {
@@ -59,14 +43,14 @@ export async function registerVm(deps: AcceptDeps, body: VmBody): Promise<Regist
        WHERE vm_context_id = ? AND retired_at IS NULL ${kept.length > 0 ? 'AND disk_id NOT IN (?)' : ''}`,
       kept.length > 0 ? [vmContextId, kept] : [vmContextId],
     );
-    return { vm_context_id: vmContextId, warnings: [...looked, ...same({ ...vm, vmContextId }, disks)] };
+    return { vmContextId, warnings: [...looked, ...same({ ...vm, vmContextId }, disks)] };
   });
 }
 
 /** One after the other: a file system that hangs is to hold as little as can be. */
 async function lookAtSources(
   { sourceLook, settings }: AcceptDeps,
-  disks: readonly VmDiskBody[],
+  disks: readonly VmDiskPut[],
 ): Promise<SourceWarning[]> {
   const warnings: SourceWarning[] = [];
   for (const [index, { disk_id, source }] of disks.entries()) {
@@ -132,7 +116,7 @@ export async function upsertDisk(
   tx: EntityManager,
   deps: AcceptDeps,
   vmContextId: string,
-  disk: VmDiskBody,
+  disk: VmDiskPut,
 ): Promise<void> {
   await tx.query(
     `INSERT INTO vm_disks (vm_context_id, disk_id, label, virtual_size, source) VALUES (?, ?, ?, ?, ?)

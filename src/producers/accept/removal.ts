@@ -1,3 +1,4 @@
+import type { ChainConsolidation, Consolidation } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import type { Delivery } from '../../db/job/kinds.js';
 import { lockChain } from '../../db/job/position.js';
@@ -9,25 +10,19 @@ import {
   refusalError,
 } from '../../services/consolidation/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { addMaintenance, type JobAnswer } from './addMaintenance.js';
+import { addMaintenance } from './addMaintenance.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { acceptOnce } from './once.js';
 import { type RemovalTarget, selectRemoval } from './selectRemoval.js';
 
-/** What is going to happen to one chain. */
-export interface ChainPlan extends MergePlan {
-  chain_id: string;
-  /** Null for a dry run, and where there is nothing to do. */
-  job: JobAnswer | null;
-}
+/** What is going to happen to one chain, before it is put into words. */
+export interface ChainPlan extends Omit<ChainConsolidation, keyof MergePlan>, MergePlan {}
 
-export interface RemovalAnswer {
-  dry_run: boolean;
+/** The answer before it is put into words. */
+export interface RemovalAnswer extends Omit<Consolidation, 'chains' | 'latest_backup_id'> {
   chains: ChainPlan[];
-  /** The newest completed backup of what was asked for; absent in answers that an older version has saved. */
-  latest_backup_id?: string | null;
-  /** Of a VM: disks that are not backed up any more. */
-  retired_disks?: number[];
+  /** Absent in answers that an older version has saved. */
+  latest_backup_id?: Consolidation['latest_backup_id'];
 }
 
 /** Chains that one request makes jobs for: they are all locked at once. */

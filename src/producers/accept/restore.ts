@@ -1,9 +1,10 @@
+import type { RestoreAccepted, RestoreCreate } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import { IS_LAYER } from '../../db/chain/layers.js';
 import { takePosition } from '../../db/job/position.js';
 import { readReach } from '../../db/chain/layerProofs.js';
 import { allRepositories } from '../../db/repository/repositories.js';
-import type { Health, JobStatus, RestoreFormat, RestoreTarget } from '../../entities/index.js';
+import type { Health, JobStatus } from '../../entities/index.js';
 import { checkRestorable, type RestoreWish } from '../../services/restore/plan.js';
 import { byId, lineageOf } from '../../services/validation/lineage.js';
 import { StrataError } from '../../shared/errors.js';
@@ -12,23 +13,6 @@ import { newId } from '../../shared/ids.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { type Accepted, acceptOnce } from './once.js';
 import { checkPathUnder, targetPaths } from './diskSource.js';
-
-export interface RestoreBody {
-  backup_id: string;
-  target: RestoreTarget;
-  format: RestoreFormat;
-  verify?: boolean;
-  /** Restore it although it is damaged; needs `verify`, which then tells what is wrong. */
-  allow_damaged?: boolean;
-  /** Bytes per second. */
-  max_bytes_per_second?: number;
-  deadline_seconds?: number;
-}
-
-export interface RestoreAnswer {
-  restore_id: string;
-  status: 'queued' | 'released';
-}
 
 interface BackupRow {
   chain_id: string;
@@ -55,9 +39,9 @@ interface LayerRow {
  */
 export async function acceptRestore(
   deps: AcceptDeps,
-  body: RestoreBody,
+  body: RestoreCreate,
   idempotency?: Idempotency,
-): Promise<RestoreAnswer> {
+): Promise<RestoreAccepted> {
   checkPathUnder(body.target.path, targetPaths(deps.settings.restoreRoots), 'target.path');
   await assertOutsideRepositories(deps, body.target.path);
   return acceptOnce(deps, idempotency, async (tx) => {
@@ -83,8 +67,8 @@ async function addRestore(
   tx: EntityManager,
   id: string,
   backup: BackupRow,
-  body: RestoreBody,
-): Promise<Accepted<RestoreAnswer>> {
+  body: RestoreCreate,
+): Promise<Accepted<RestoreAccepted>> {
   const { seq, status, passed } = await takePosition(tx, backup.chain_id, { effect: 'reads' });
   await tx.query(
     `INSERT INTO restore_jobs (id, chain_id, seq, status, created_at, repository_id, backup_id, target, format, verify, allow_damaged,

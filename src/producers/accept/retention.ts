@@ -11,7 +11,7 @@ export interface RetentionAnswer {
   /** Restore points that go. */
   removed: string[];
   /** Restore points that the policy would remove and that stay for now, with the reason of one of their backups. */
-  held: { restore_point_id: string; backup_id: string; reason: Refusal['reason'] }[];
+  held: { restorePointId: string; backupId: string; reason: Refusal['reason'] }[];
   /** Jobs, one a chain. */
   jobs: string[];
 }
@@ -99,10 +99,10 @@ async function wholePoints(
     const stopped = remove.filter(({ id }) => refused.has(id));
     if (stopped.length === 0) return { remove, held };
     for (const { id, restorePointId } of stopped) {
-      if (held.some((each) => each.restore_point_id === restorePointId)) continue;
+      if (held.some((each) => each.restorePointId === restorePointId)) continue;
       held.push({
-        restore_point_id: restorePointId,
-        backup_id: id,
+        restorePointId,
+        backupId: id,
         reason: refused.get(id) ?? 'in_use',
       });
     }

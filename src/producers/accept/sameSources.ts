@@ -1,7 +1,7 @@
+import type { SourceWarning } from '../../contract/index.js';
 import { type RegisteredSource, registeredSources } from '../../db/vm/vms.js';
 import type { DiskSource } from '../../entities/index.js';
 import type { AcceptDeps } from './deps.js';
-import type { SourceWarning } from './bodies.js';
 
 /** A disk that is being registered or backed up. */
 export interface AskedDisk {

@@ -1,23 +1,14 @@
+import type { JobAccepted, SyntheticFullPlan } from '../../contract/index.js';
 import type { Delivery } from '../../db/job/kinds.js';
 import { type LockedChain, lockChain } from '../../db/job/position.js';
 import { inTransaction } from '../../db/transaction.js';
 import { loadLayers, planSyntheticFull } from '../../services/consolidation/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { addMaintenance, type JobAnswer } from './addMaintenance.js';
+import { addMaintenance } from './addMaintenance.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { acceptOnce } from './once.js';
 
 /** What a synthetic full would do. */
-export interface SyntheticFullAnswer {
-  dry_run: true;
-  chain_id: string;
-  backup_id: string;
-  /** What it stands on, topmost first. */
-  reads: string[];
-  /** Most that the new file takes. */
-  bytes: number;
-}
-
 /**
  * Accepts a synthetic full of the chain's latest backup.
  * @throws not_found; wrong_state when there is none
@@ -26,7 +17,7 @@ export async function acceptSyntheticFull(
   deps: AcceptDeps,
   chainId: string,
   idempotency?: Idempotency,
-): Promise<JobAnswer> {
+): Promise<JobAccepted> {
   return acceptOnce(deps, idempotency, async (tx) => {
     const chain = await lockChain(tx, chainId);
     latestOf(chain);
@@ -48,7 +39,7 @@ export async function acceptSyntheticFull(
 export async function dryRunSyntheticFull(
   { ds }: Pick<AcceptDeps, 'ds'>,
   chainId: string,
-): Promise<SyntheticFullAnswer> {
+): Promise<SyntheticFullPlan> {
   return inTransaction(ds, async (tx) => {
     const latest = latestOf(await lockChain(tx, chainId));
     const [top, ...below] = planSyntheticFull(await loadLayers(tx, chainId), chainId, latest);

@@ -1,6 +1,7 @@
+import type { JobAccepted } from '../../contract/index.js';
 import type { Delivery } from '../../db/job/kinds.js';
 import type { ValidationLevel } from '../../entities/index.js';
-import { addMaintenance, type JobAnswer } from './addMaintenance.js';
+import { addMaintenance } from './addMaintenance.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { acceptOnce } from './once.js';
 
@@ -12,7 +13,7 @@ export async function acceptValidation(
   deps: AcceptDeps,
   request: { chainId: string; level: ValidationLevel },
   idempotency?: Idempotency,
-): Promise<JobAnswer> {
+): Promise<JobAccepted> {
   return acceptOnce(deps, idempotency, async (tx) => {
     const deliveries: Delivery[] = [];
     const { chainId, level } = request;

@@ -1,27 +1,17 @@
+import type { ValidationsAccepted } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import type { Delivery } from '../../db/job/kinds.js';
 import { findOpenValidation } from '../../db/job/openValidation.js';
 import { lockChain } from '../../db/job/position.js';
 import { type ChainOfTarget, type ChainOwner, chainsOf } from '../../db/chain/chainsOf.js';
-import type { JobStatus, ValidateParams } from '../../entities/index.js';
+import type { ValidateParams } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { addMaintenance } from './addMaintenance.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { acceptOnce, answerOf } from './once.js';
 
-interface Place {
-  chain_id: string;
-  vm_context_id: string;
-  vm_name: string;
-  disk_id: number;
-}
-
-export interface ValidationsAnswer {
-  level: ValidateParams['level'];
-  /** One a chain. */
-  jobs: (Place & { job_id: string; status: JobStatus; added: boolean })[];
-  skipped: (Place & { reason: 'no_backups' })[];
-}
+/** A chain, by what people call it. */
+type Place = Omit<ValidationsAccepted['skipped'][number], 'reason'>;
 
 /** Chains that one transaction locks: backups of all of them wait for it. */
 const CHAINS_AT_ONCE = 50;
@@ -39,8 +29,8 @@ export async function acceptValidations(
   owner: ChainOwner,
   level: ValidateParams['level'],
   idempotency?: Idempotency,
-): Promise<ValidationsAnswer> {
-  const earlier = await answerOf<ValidationsAnswer>(deps, idempotency);
+): Promise<ValidationsAccepted> {
+  const earlier = await answerOf<ValidationsAccepted>(deps, idempotency);
   if (earlier) return earlier;
   const chains = await chainsOf(deps.ds, owner, MOST_CHAINS + 1);
   if (chains.length > MOST_CHAINS) {
@@ -49,7 +39,7 @@ export async function acceptValidations(
       `There are more than ${MOST_CHAINS} chains; one request validates no more: go VM by VM.`,
     );
   }
-  const answer: ValidationsAnswer = { level, jobs: [], skipped: [] };
+  const answer: ValidationsAccepted = { level, jobs: [], skipped: [] };
   for (const chain of chains)
     if (!chain.hasBackups) answer.skipped.push({ ...placeOf(chain), reason: 'no_backups' });
   const live = chains.filter(({ hasBackups }) => hasBackups);
@@ -66,8 +56,8 @@ async function addAll(
   deps: AcceptDeps,
   chains: readonly ChainOfTarget[],
   params: ValidateParams,
-): Promise<{ answer: ValidationsAnswer['jobs']; deliveries: Delivery[] }> {
-  const answer: ValidationsAnswer['jobs'] = [];
+): Promise<{ answer: ValidationsAccepted['jobs']; deliveries: Delivery[] }> {
+  const answer: ValidationsAccepted['jobs'] = [];
   const deliveries: Delivery[] = [];
   for (const chain of chains) {
     await lockChain(tx, chain.chainId);

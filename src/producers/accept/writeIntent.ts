@@ -1,14 +1,14 @@
+import type { BackupCreate } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import { addExtentsPart } from '../../db/job/awaitExtents.js';
 import { type Position, takePosition } from '../../db/job/position.js';
 import type { BackupRequest } from '../../entities/index.js';
-import type { BackupBody } from './bodies.js';
 import type { ChosenDisk } from './chooseDisks.js';
 import { packExtents } from './extentParts.js';
 
 /** One disk of a request that was accepted. */
 export interface DiskIntent {
-  body: BackupBody;
+  body: BackupCreate;
   repository: { id: string };
   vmContextId: string;
   disk: ChosenDisk;
@@ -69,7 +69,7 @@ export async function writeIntent(tx: EntityManager, intent: DiskIntent): Promis
   return position;
 }
 
-function requestOf(body: BackupBody, disk: ChosenDisk): BackupRequest {
+function requestOf(body: BackupCreate, disk: ChosenDisk): BackupRequest {
   return {
     source: disk.source,
     on_broken_chain: body.on_broken_chain ?? 'full',

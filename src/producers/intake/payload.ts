@@ -1,7 +1,6 @@
 import { Compile } from 'typebox/compile';
 import { BackupCreate } from '../../contract/index.js';
 import { StrataError } from '../../shared/errors.js';
-import type { BackupBody } from '../accept/index.js';
 import { isCrowded } from '../http/longLists.js';
 import { explain } from '../http/schemaErrors.js';
 
@@ -10,7 +9,7 @@ export interface IntakePayload {
   v: 1;
   /** The same key twice is one backup; the entry's own id where there is none. */
   idempotency_key?: string;
-  backup: BackupBody;
+  backup: BackupCreate;
 }
 
 const checker = Compile(BackupCreate);

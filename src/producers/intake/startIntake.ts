@@ -1,9 +1,10 @@
+import type { BackupAccepted } from '../../contract/index.js';
 import { createHash } from 'node:crypto';
 import { DelayedError, type Job, UnrecoverableError, Worker } from '../../queue/bullmq.js';
 import { intakeQueueName, queuePrefix } from '../../queue/catalogue.js';
 import type { Redis } from '../../queue/connection.js';
 import { asStrataError } from '../../shared/errors.js';
-import { acceptBackup, type AcceptDeps, type BackupAnswer } from '../accept/index.js';
+import { acceptBackup, type AcceptDeps } from '../accept/index.js';
 import { parseIntake } from './payload.js';
 
 export interface IntakeOptions {
@@ -47,7 +48,7 @@ async function takeEntry(
   pool: string,
   entry: Job,
   token: string | undefined,
-): Promise<BackupAnswer> {
+): Promise<BackupAccepted> {
   try {
     const payload = parseIntake(entry.data);
     return await acceptBackup(deps, payload.backup, {

@@ -1,7 +1,8 @@
+import type { BackupCreate } from '../../../src/contract/index.js';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobStatus } from '../../../src/entities/index.js';
-import { acceptBackup, type BackupBody } from '../../../src/producers/accept/index.js';
+import { acceptBackup } from '../../../src/producers/accept/index.js';
 import type { TestFleet } from '../fleet.js';
 import type { Random } from '../random.js';
 import { sizeOf, writeDisk } from './content.js';
@@ -80,7 +81,7 @@ async function ask(
   const path = diskOf(fleet, chain, index);
   await writeDisk(path, chain, point);
   const { since } = point;
-  const body: BackupBody = {
+  const body: BackupCreate = {
     vm_name: chain.name,
     repository_id: 'main',
     backup_type: point.type,

@@ -8,11 +8,11 @@ import {
   CancelResult,
   ChangeIdAnswer,
   ChangeIdQuery,
+  NoBody,
 } from '../../../contract/index.js';
 import { listBackups, parentChangeId } from '../../../db/chain/backups.js';
 import { resolveRepository } from '../../../db/repository/repositories.js';
-import { acceptBackup } from '../../accept/index.js';
-import { cancelAnswer, NoBody } from '../cancelJob.js';
+import { cancel, acceptBackup } from '../../accept/index.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
@@ -55,7 +55,7 @@ export function backupRoutes(app: Api, deps: HttpDeps): void {
       },
       config: { access: 'operator' },
     },
-    async ({ params }) => cancelAnswer(deps, params.backup_id),
+    async ({ params }) => cancel(deps, params.backup_id),
   );
   readingRoutes(app, deps);
   changeIdRoute(app, deps);

@@ -8,7 +8,7 @@ import {
   Consolidation,
   SyntheticFullBody,
   SyntheticFullPlan,
-  ValidationAccepted,
+  JobAccepted,
   VmDiskParams,
 } from '../../../contract/index.js';
 import {
@@ -85,7 +85,7 @@ function validateRoute(app: Api, deps: HttpDeps): void {
         summary: 'Check a chain',
         params: ChainParams,
         body: ChainValidate,
-        response: { 202: ValidationAccepted },
+        response: { 202: JobAccepted },
       },
       config: { access: 'operator', ownKey: true },
     },
@@ -128,7 +128,7 @@ function consolidateRoutes(app: Api, deps: HttpDeps): void {
           'Its file is replaced by one that stands alone; it stays the same backup. Opens a new segment.',
         params: ChainParams,
         body: SyntheticFullBody,
-        response: { 200: SyntheticFullPlan, 202: ValidationAccepted },
+        response: { 200: SyntheticFullPlan, 202: JobAccepted },
       },
       config: { access: 'operator', ownKey: true },
     },

@@ -1,7 +1,7 @@
-import { CancelResult, Job, JobParams } from '../../../contract/index.js';
+import { CancelResult, Job, JobParams, NoBody } from '../../../contract/index.js';
 import { getJob } from '../../../db/job/list.js';
+import { cancel } from '../../accept/index.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
-import { cancelAnswer, NoBody } from '../cancelJob.js';
 import { toJob } from '../views/job.js';
 import { lookForWaiting } from '../waiting.js';
 
@@ -38,6 +38,6 @@ export function jobRoutes(app: Api, deps: HttpDeps): void {
       },
       config: { access: 'operator' },
     },
-    async ({ params }) => cancelAnswer(deps, params.id),
+    async ({ params }) => cancel(deps, params.id),
   );
 }

@@ -14,7 +14,7 @@ import { StrataError } from '../../../shared/errors.js';
 import { runPolicies } from '../../schedules/runPolicies.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
-import { toPolicyRun, toPolicyRunWithVms, toVerdict } from '../views/policy.js';
+import { toPolicyRun, toPolicyRunWithVms, toSimulation } from '../views/policy.js';
 
 const tags = ['policies'];
 const PATH = `${API_PREFIX}/policies/:id`;
@@ -96,12 +96,9 @@ function simulateRoute(app: Api, deps: HttpDeps): void {
       const { policy, vms } = await getPolicy(deps.ds, params.id);
       const simulated = [];
       for (const vmContextId of vms) {
-        const verdicts = await simulateRetention(deps.ds, vmContextId, policy);
-        simulated.push({ vm_context_id: vmContextId, points: verdicts.map(toVerdict) });
+        simulated.push({ vmContextId, verdicts: await simulateRetention(deps.ds, vmContextId, policy) });
       }
-      const points = simulated.flatMap((vm) => vm.points);
-      const keep = points.filter((point) => point.keep).length;
-      return { policy_id: policy.id, keep, remove: points.length - keep, vms: simulated };
+      return toSimulation(policy.id, simulated);
     },
   );
 }

@@ -6,10 +6,10 @@ import {
   RestorePage,
   RestoreParams,
   RestoreQuery,
+  NoBody,
 } from '../../../contract/index.js';
 import { getRestore, listRestores } from '../../../db/job/restores.js';
-import { acceptRestore } from '../../accept/index.js';
-import { cancelAnswer, NoBody } from '../cancelJob.js';
+import { cancel, acceptRestore } from '../../accept/index.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
@@ -78,6 +78,6 @@ function cancelRoute(app: Api, deps: HttpDeps): void {
       },
       config: { access: 'operator' },
     },
-    async ({ params }) => cancelAnswer(deps, params.id),
+    async ({ params }) => cancel(deps, params.id),
   );
 }

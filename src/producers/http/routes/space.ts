@@ -1,5 +1,4 @@
 import { RepositoryParams, RepositorySpace } from '../../../contract/index.js';
-import type { Repository } from '../../../entities/index.js';
 import { getRepository } from '../../../db/repository/repositories.js';
 import { spaceOfChains } from '../../../db/repository/space.js';
 import { recordCapacity } from '../../../services/repository/capacity.js';
@@ -7,6 +6,7 @@ import { countQuarantine } from '../../../services/repository/quarantined.js';
 import { withDeadline } from '../../../shared/abort.js';
 import { isStrataError } from '../../../shared/errors.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
+import { toSpace } from '../views/space.js';
 
 const MOST_CHAINS = 1000;
 const DEADLINE_MS = 20_000;
@@ -26,33 +26,9 @@ export function spaceRoutes(app: Api, deps: HttpDeps): void {
     },
     async ({ params }) => {
       const found = await look(deps, params.id);
-      const { repository, quarantine } = found;
-      const chains = await spaceOfChains(deps.ds, repository.id, MOST_CHAINS);
-      return {
-        repository_id: repository.id,
-        total_bytes: repository.totalBytes,
-        available_bytes: repository.availableBytes,
-        reserve_bytes: repository.minFreeBytes,
-        quarantine,
-        uncatalogued: uncataloguedOf(repository),
-        chains: chains.map((chain) => ({
-          chain_id: chain.chainId,
-          vm_context_id: chain.vmContextId,
-          vm_name: chain.vmName,
-          disk_id: chain.diskId,
-          points: chain.points,
-          points_bytes: chain.pointsBytes,
-          reclaimable_bytes: chain.expiredBytes,
-        })),
-      };
+      return toSpace(found, await spaceOfChains(deps.ds, found.repository.id, MOST_CHAINS));
     },
   );
-}
-
-function uncataloguedOf(repository: Repository) {
-  const { uncataloguedFiles: files, uncataloguedBytes: bytes, comparedAt } = repository;
-  if (files === null || bytes === null || comparedAt === null) return null;
-  return { files, bytes, compared_at: comparedAt.toISOString() };
 }
 
 /** The repository as it is now where this host mounts it; else as it was seen last, without its quarantine. */

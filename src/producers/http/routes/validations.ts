@@ -6,11 +6,12 @@ import {
   VmParams,
 } from '../../../contract/index.js';
 import { countHealth, countIllBackups, readCadences } from '../../../db/chain/cadence.js';
-import { type CadencePlan, planRepositoryCadence } from '../../../services/validation/index.js';
+import { planRepositoryCadence } from '../../../services/validation/index.js';
 import { StrataError } from '../../../shared/errors.js';
 import { acceptValidations } from '../../accept/index.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
+import { toRepositoryValidation } from '../views/validation.js';
 
 const response = { 202: ValidationsAccepted };
 const config = { access: 'operator', ownKey: true } as const;
@@ -84,16 +85,5 @@ async function readValidation(deps: HttpDeps, id: string): Promise<RepositoryVal
     countHealth(deps.ds, id),
     countIllBackups(deps.ds, id),
   ]);
-  const count = (word: string) => health.get(word) ?? 0;
-  return {
-    repository_id: id,
-    chains: { ok: count('ok'), suspect: count('suspect'), damaged: count('damaged') },
-    backups: { suspect: ill.get('suspect') ?? 0, damaged: ill.get('damaged') ?? 0 },
-    quick: toDue(plan.quick),
-    deep: toDue(plan.deep),
-  };
-}
-
-function toDue(plan: CadencePlan | null): RepositoryValidation['quick'] {
-  return plan && { overdue_chains: plan.overdue, oldest_seconds: plan.oldestMs / 1000 };
+  return toRepositoryValidation({ repositoryId: id, chains: health, backups: ill, ...plan });
 }

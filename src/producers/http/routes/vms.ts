@@ -25,8 +25,8 @@ export function vmRoutes(app: Api, deps: HttpDeps): void {
       config: { access: 'operator' },
     },
     async ({ body }) => {
-      const { vm_context_id, warnings } = await registerVm(deps, body);
-      const vm = toVm(await getVm(deps.ds, vm_context_id));
+      const { vmContextId, warnings } = await registerVm(deps, body);
+      const vm = toVm(await getVm(deps.ds, vmContextId));
       return warnings.length === 0 ? vm : { ...vm, warnings };
     },
   );

@@ -3,6 +3,7 @@ import type {
   PolicyRun as PolicyRunView,
   PolicyRunWithVms,
   RetentionVerdict,
+  Simulation,
 } from '../../../contract/index.js';
 import type { PolicyWithVms } from '../../../db/policy/policies.js';
 import type { RunWithVms } from '../../../db/policy/runs.js';
@@ -55,6 +56,23 @@ export function toPolicyRunWithVms({ run, vms }: RunWithVms): PolicyRunWithVms {
   };
 }
 
-export function toVerdict({ id, createdAt, state, keep, reasons }: Verdict): RetentionVerdict {
+export function toSimulation(
+  policyId: string,
+  vms: readonly { vmContextId: string; verdicts: readonly Verdict[] }[],
+): Simulation {
+  const points = vms.flatMap((vm) => vm.verdicts);
+  const keep = points.filter((point) => point.keep).length;
+  return {
+    policy_id: policyId,
+    keep,
+    remove: points.length - keep,
+    vms: vms.map(({ vmContextId, verdicts }) => ({
+      vm_context_id: vmContextId,
+      points: verdicts.map(toVerdict),
+    })),
+  };
+}
+
+function toVerdict({ id, createdAt, state, keep, reasons }: Verdict): RetentionVerdict {
   return { restore_point_id: id, created_at: createdAt.toISOString(), state, keep, reasons };
 }

@@ -16,7 +16,7 @@ import {
   RestorePage,
   RestorePointPage,
   RestorePointWithBackups,
-  ValidationAccepted,
+  JobAccepted,
   Vm,
   VmPage,
 } from '../../../../src/contract/index.js';
@@ -188,7 +188,7 @@ describe('The API on a working fleet', () => {
     const path = `chains/${backup.chain_id}/validate`;
     const answer = await api.call('POST', path, { as: 'operator', body: { level: 'quick' } });
     expect(answer.status, answer.text).to.equal(202);
-    fits(ValidationAccepted, answer.body);
+    fits(JobAccepted, answer.body);
     expect((await api.fleet.ended(answer.body.job_id)).status).to.equal('completed');
     const job: Job = await api.read(`jobs/${answer.body.job_id}`, Job);
     expect(job).to.include({ kind: 'maintenance', type: 'validate', chain_id: backup.chain_id });

@@ -1,8 +1,8 @@
+import type { BackupAccepted } from '../../../../src/contract/index.js';
 import { Queue, QueueEvents } from 'bullmq';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupJob } from '../../../../src/entities/index.js';
-import type { BackupAnswer } from '../../../../src/producers/accept/index.js';
 import { startIntake } from '../../../../src/producers/intake/startIntake.js';
 import { intakeQueueName, queuePrefix } from '../../../../src/queue/catalogue.js';
 import { connectRedis, type Redis } from '../../../../src/queue/connection.js';
@@ -22,9 +22,9 @@ describe('The intake queue', () => {
     backup_type: 'full',
     disks: [{ disk_id: 0, source: { type: 'file', path: join(fleet.sources, 'disk.raw'), format: 'raw' } }],
   });
-  const put = async (payload: unknown): Promise<BackupAnswer> => {
+  const put = async (payload: unknown): Promise<BackupAccepted> => {
     const entry = await queue.add('backup', payload);
-    return (await entry.waitUntilFinished(events, 20_000)) as BackupAnswer;
+    return (await entry.waitUntilFinished(events, 20_000)) as BackupAccepted;
   };
   const refusal = (payload: unknown) =>
     put(payload).then(

@@ -1,7 +1,8 @@
+import type { BackupCreate } from '../../../../src/contract/index.js';
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { BackupJob, type DiskSource, type RequestedType } from '../../../../src/entities/index.js';
-import { acceptBackup, type BackupBody, registerVm } from '../../../../src/producers/accept/index.js';
+import { acceptBackup, registerVm } from '../../../../src/producers/accept/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
 import { startQemuNbd } from '../../../helpers/nbdServers.js';
@@ -38,7 +39,7 @@ describe('A backup by a dirty bitmap', () => {
     offered?: string | null;
     /** The bitmap that the source names; null: the request names no source. */
     named?: string | null;
-    more?: Partial<BackupBody>;
+    more?: Partial<BackupCreate>;
   }
   let id = 0;
   let since: string | undefined;

@@ -1,12 +1,9 @@
+import type { BackupCreate, BackupDiskCreate } from '../../../../src/contract/index.js';
 import { symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { DiskSource } from '../../../../src/entities/index.js';
-import {
-  acceptBackup,
-  type BackupBody,
-  type BackupDiskBody,
-} from '../../../../src/producers/accept/index.js';
+import { acceptBackup } from '../../../../src/producers/accept/index.js';
 import { isStrataError } from '../../../../src/shared/errors.js';
 import { makeDisk, overwrite } from '../../../helpers/disks.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
@@ -30,7 +27,10 @@ describe('A hostile or mistaken request', () => {
   const at = (name: string) => join(fleet.sources, name);
   const file = (name: string, format = 'raw') => ({ type: 'file', path: at(name), format }) as DiskSource;
   /** The code with which the request is refused, or with which its job fails; `completed` if it does neither. */
-  const outcome = async (disk: Partial<BackupDiskBody>, body: Partial<BackupBody> = {}): Promise<string> => {
+  const outcome = async (
+    disk: Partial<BackupDiskCreate>,
+    body: Partial<BackupCreate> = {},
+  ): Promise<string> => {
     try {
       const answer = await acceptBackup(fleet.accept, {
         vm_name: `vm${++vms}`,

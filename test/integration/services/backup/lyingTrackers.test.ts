@@ -1,9 +1,10 @@
+import type { BackupDiskCreate } from '../../../../src/contract/index.js';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { readSteps } from '../../../../src/db/job/journal.js';
 import { BackupJob, RestorePoint } from '../../../../src/entities/index.js';
-import { acceptBackup, type BackupDiskBody } from '../../../../src/producers/accept/index.js';
+import { acceptBackup } from '../../../../src/producers/accept/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
 import { sidecarsOf } from '../../../../src/services/repository/layout.js';
 import { readManifest } from '../../../../src/services/repository/manifest.js';
@@ -183,7 +184,7 @@ describe('A VM whose trackers lie', () => {
       }),
     );
     try {
-      const disks: BackupDiskBody[] = asked.map(({ body }) => body);
+      const disks: BackupDiskCreate[] = asked.map(({ body }) => body);
       const request = {
         vm_name: vm,
         repository_id: 'main',

@@ -1,14 +1,10 @@
+import type { BackupCreate } from '../../../../src/contract/index.js';
 import { runTool } from '../../../helpers/runTool.js';
 import { cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { expect } from 'chai';
-import {
-  acceptBackup,
-  acceptRestore,
-  acceptValidation,
-  type BackupBody,
-} from '../../../../src/producers/accept/index.js';
+import { acceptBackup, acceptRestore, acceptValidation } from '../../../../src/producers/accept/index.js';
 import { cancelJob } from '../../../../src/db/job/settle.js';
 import { BackupJob, MaintenanceJob } from '../../../../src/entities/index.js';
 import { compareImages, convertImage } from '../../../../src/qcow2/index.js';
@@ -21,13 +17,13 @@ const SIZE = 8 * 1024 * 1024;
 describe('The main job', () => {
   let fleet: TestFleet;
   let disk: string;
-  const body = (): BackupBody => ({
+  const body = (): BackupCreate => ({
     vm_name: 'web01',
     repository_id: 'main',
     backup_type: 'incremental',
     disks: [{ disk_id: 0, source: { type: 'file', path: disk, format: 'raw' } }],
   });
-  const backup = async (changes: Partial<BackupBody> = {}) => {
+  const backup = async (changes: Partial<BackupCreate> = {}) => {
     const answer = await acceptBackup(fleet.accept, { ...body(), ...changes });
     const [result] = answer.disk_results;
     if (!result) throw new Error('no disk');

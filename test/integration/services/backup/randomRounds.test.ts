@@ -1,7 +1,8 @@
+import type { BackupDiskCreate } from '../../../../src/contract/index.js';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type BackupDiskBody, acceptBackup, acceptRestore } from '../../../../src/producers/accept/index.js';
+import { acceptBackup, acceptRestore } from '../../../../src/producers/accept/index.js';
 import { BackupJob, type RequestedType } from '../../../../src/entities/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
@@ -34,7 +35,7 @@ async function backUp(
     change_id: changeId,
     ...(state.changeId && tracked ? { since_change_id: state.changeId } : {}),
   };
-  const body: BackupDiskBody = { ...common, source: { type: 'file', path: disk.path, format: 'qcow2' } };
+  const body: BackupDiskCreate = { ...common, source: { type: 'file', path: disk.path, format: 'qcow2' } };
   if (way === 'extents' && tracked)
     body.changed_extents = disk.touched.length > 0 ? disk.touched : [{ offset: 0, length: 512 }];
   const server =

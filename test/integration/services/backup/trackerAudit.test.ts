@@ -1,9 +1,10 @@
+import type { BackupDiskCreate } from '../../../../src/contract/index.js';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { readSteps } from '../../../../src/db/job/journal.js';
 import { BackupChain, BackupJob, type RequestedType, RestorePoint } from '../../../../src/entities/index.js';
-import { acceptBackup, acceptRestore, type BackupDiskBody } from '../../../../src/producers/accept/index.js';
+import { acceptBackup, acceptRestore } from '../../../../src/producers/accept/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
 import { runRebuild } from '../../../../src/services/rebuild/index.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';
@@ -27,7 +28,7 @@ describe('The audit of a tracker', () => {
   after(() => fleet.close());
 
   /** Backs the disk up; the source is named, so that a test may have another one. */
-  const backUp = async (vm_name: string, type: RequestedType, facts: Partial<BackupDiskBody> = {}) => {
+  const backUp = async (vm_name: string, type: RequestedType, facts: Partial<BackupDiskCreate> = {}) => {
     const answer = await acceptBackup(fleet.accept, {
       vm_name,
       repository_id: 'main',

@@ -1,14 +1,9 @@
+import type { BackupCreate, BackupDiskCreate } from '../../../../src/contract/index.js';
 import { rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupJob, RestorePoint } from '../../../../src/entities/index.js';
-import {
-  acceptBackup,
-  acceptRestore,
-  type BackupBody,
-  type BackupDiskBody,
-  registerVm,
-} from '../../../../src/producers/accept/index.js';
+import { acceptBackup, acceptRestore, registerVm } from '../../../../src/producers/accept/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';
@@ -40,7 +35,7 @@ describe('A VM of several disks', () => {
       disks: ids.map((disk_id) => ({ disk_id, source: source(disk_id) })),
     });
   /** Backs the VM up and waits for all disks; backups by disk id. */
-  const backUp = async (body: Partial<BackupBody> = {}) => {
+  const backUp = async (body: Partial<BackupCreate> = {}) => {
     const request = { vm_name: vm, repository_id: 'main', backup_type: 'incremental' as const, ...body };
     const { restore_point_id: id, disk_results } = await acceptBackup(fleet.accept, request);
     const { ds } = fleet.suite;
@@ -120,7 +115,7 @@ describe('A VM of several disks', () => {
   });
 
   it('has one disk demoted to a full, and the others are not', async () => {
-    const disks = (since: (id: number) => string): BackupDiskBody[] =>
+    const disks = (since: (id: number) => string): BackupDiskCreate[] =>
       [2, 0, 1].map((disk_id) => ({
         disk_id,
         change_id: `c${disk_id}`,

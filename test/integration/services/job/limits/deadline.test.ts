@@ -1,6 +1,7 @@
+import type { BackupCreate } from '../../../../../src/contract/index.js';
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
-import { acceptBackup, acceptRestore, type BackupBody } from '../../../../../src/producers/accept/index.js';
+import { acceptBackup, acceptRestore } from '../../../../../src/producers/accept/index.js';
 import { makeDisk } from '../../../../helpers/disks.js';
 import { openFleet, type TestFleet } from '../../../../helpers/fleet.js';
 import { startNbdkit } from '../../../../helpers/nbdServers.js';
@@ -27,7 +28,7 @@ describe('The deadline of a job', function () {
 
   const accept = async (
     vm: string,
-    wish: Pick<BackupBody, 'deadline_seconds' | 'max_bytes_per_second'>,
+    wish: Pick<BackupCreate, 'deadline_seconds' | 'max_bytes_per_second'>,
     uri?: string,
   ) => {
     const answer = await acceptBackup(fleet.accept, {
