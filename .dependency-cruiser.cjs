@@ -12,7 +12,7 @@ const MAY_IMPORT = {
   contract: ['shared'],
   client: ['contract', 'shared'],
   cli: ['client', 'contract', 'config', 'shared'],
-  entities: [],
+  entities: ['shared'],
   shared: [],
 };
 

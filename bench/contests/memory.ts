@@ -1,8 +1,8 @@
+import { type JobKind } from '../../src/shared/jobs.js';
 import { access, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackupJob } from '../../src/entities/index.js';
 import { acceptBackup, acceptValidation } from '../../src/producers/accept/index.js';
-import type { QueueKind } from '../../src/queue/catalogue.js';
 import { sidecarsOf } from '../../src/services/repository/layout.js';
 import { makeDisk } from '../../test/helpers/disks.js';
 import { openFleet, type TestFleet } from '../../test/helpers/fleet.js';
@@ -99,7 +99,7 @@ async function assertRebuilt(fleet: TestFleet, chainId: string): Promise<void> {
 }
 
 /** Peak memory of a new worker process that did this work. */
-async function peakOf(fleet: TestFleet, kind: QueueKind, work: () => Promise<void>): Promise<number> {
+async function peakOf(fleet: TestFleet, kind: JobKind, work: () => Promise<void>): Promise<number> {
   const worker = startWorkerProcess(fleet, kind);
   try {
     await work();

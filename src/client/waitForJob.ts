@@ -1,5 +1,6 @@
 import type { Job } from '../contract/index.js';
 import type { Clock } from '../shared/clock.js';
+import { isOpen } from '../shared/jobs.js';
 import { isStrataError, StrataError } from '../shared/errors.js';
 import type { CallOptions } from './transport.js';
 
@@ -16,7 +17,7 @@ const PATIENCE_MS = 60_000;
 
 /** True when a job has ended, however it did. */
 export function hasEnded(job: Pick<Job, 'status'>): boolean {
-  return !['queued', 'released', 'running'].includes(job.status);
+  return !isOpen(job.status);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { JOB_STATES } from '../shared/jobs.js';
 import {
   type Static,
   type TObject,
@@ -175,7 +176,7 @@ export const VerifyBackup = oneOf(
 export type VerifyBackup = Static<typeof VerifyBackup>;
 
 export const JobStatus = oneOf(
-  ['queued', 'released', 'running', 'completed', 'failed', 'cancelled', 'expired'],
+  JOB_STATES,
   'queued: waits for others of its chain; released: next of its chain, in the queue.',
 );
 export type JobStatus = Static<typeof JobStatus>;

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { JOB_KINDS } from '../shared/jobs.js';
 import {
   closed,
   DiskId,
@@ -15,7 +16,7 @@ import {
 /** A job of any kind: a backup, a validation, a restore. */
 export const Job = closed({
   id: Type.String(),
-  kind: oneOf(['backup', 'maintenance', 'restore']),
+  kind: oneOf(JOB_KINDS),
   type: Type.String({
     description: 'Backup type, `validate`, `reconcile`, `consolidate`, `synthetic_full` or `restore`.',
   }),
@@ -50,7 +51,7 @@ export type EventsQuery = Static<typeof EventsQuery>;
 /** `data` of an event `job` of GET /events: sent when the state or the progress of a job changes. */
 export const JobEvent = closed({
   id: Type.String(),
-  kind: oneOf(['backup', 'maintenance', 'restore']),
+  kind: oneOf(JOB_KINDS),
   chain_id: Type.String(),
   status: JobStatus,
   cancel_requested: Type.Boolean(),

@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager, ObjectLiteral, SelectQueryBuilder } from 'typeorm';
-import { asDatabaseError } from './transaction.js';
+import { asking } from './transaction.js';
 
 /** Where a page begins: behind this row. `createdAt` where the list is ordered by time. */
 export interface PageKey {
@@ -32,7 +32,7 @@ export async function pageById<T extends ObjectLiteral>(
 ): Promise<PageOf<T>> {
   if (page.after)
     query.andWhere(`${id} ${direction === 'ASC' ? '>' : '<'} :afterId`, { afterId: page.after.id });
-  const rows = await read(() =>
+  const rows = await asking(() =>
     query
       .orderBy(id, direction)
       .limit(page.limit + 1)
@@ -57,7 +57,7 @@ export async function pageByTime<T extends ObjectLiteral & { id: string; created
     );
   }
   query.addOrderBy(`${alias}.createdAt`, 'DESC').addOrderBy(`${alias}.id`, 'DESC');
-  const rows = await read(() => query.limit(page.limit + 1).getMany());
+  const rows = await asking(() => query.limit(page.limit + 1).getMany());
   return cut(rows, page.limit, (row) => ({ id: row.id, createdAt: row.createdAt }));
 }
 
@@ -69,20 +69,11 @@ function cut<T>(rows: T[], limit: number, keyOf: (row: T) => PageKey): PageOf<T>
   return { rows: rows.slice(0, limit), next: rows.length > limit && last ? keyOf(last) : undefined };
 }
 
-/** Runs a read; a lost connection becomes `database_unavailable`. */
-export async function read<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw asDatabaseError(error);
-  }
-}
-
 /** Runs one statement outside of a transaction; a lost connection becomes `database_unavailable`. */
 export async function select<T>(
   ds: DataSource | EntityManager,
   sql: string,
   values: unknown[] = [],
 ): Promise<T[]> {
-  return read(() => ds.query<T[]>(sql, values));
+  return asking(() => ds.query<T[]>(sql, values));
 }

@@ -1,8 +1,6 @@
 import { Column, PrimaryColumn } from './orm.js';
 import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
-
-export type JobKind = 'backup' | 'maintenance' | 'restore';
-export type JobStatus = 'queued' | 'released' | 'running' | 'completed' | 'failed' | 'cancelled' | 'expired';
+import type { JobStatus } from '../shared/jobs.js';
 
 export interface JobProgress {
   phase: string;

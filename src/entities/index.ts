@@ -10,7 +10,7 @@ export {
   type Tracker,
   type VerifyBackup,
 } from './backupJob.js';
-export { ChainJob, type JobKind, type JobProgress, type JobStatus } from './chainJob.js';
+export { ChainJob, type JobProgress } from './chainJob.js';
 export { FleetProcess } from './fleetProcess.js';
 export type { Health } from './health.js';
 export { HoldChange } from './holdChange.js';

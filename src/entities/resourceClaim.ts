@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from './orm.js';
 import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
-import type { JobKind } from './chainJob.js';
+import type { JobKind } from '../shared/jobs.js';
 
 export type ClaimMode = 'read' | 'write';
 

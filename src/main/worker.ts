@@ -1,8 +1,8 @@
+import { JOB_KINDS, type JobKind } from '../shared/jobs.js';
 import 'reflect-metadata';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Settings } from '../config/settings.js';
-import { QUEUE_KINDS, type QueueKind } from '../queue/catalogue.js';
 import { connectRedis, type Redis } from '../queue/connection.js';
 import type { Sandbox } from '../qcow2/index.js';
 import { PUSH_PATIENCE_MS, type ServiceDeps } from '../services/deps.js';
@@ -77,10 +77,10 @@ function depsOf(wiring: Wiring, scratchDir: string, redis: Redis, sandbox: Sandb
   };
 }
 
-function queueKind(text: string | undefined): QueueKind {
-  const kind = QUEUE_KINDS.find((candidate) => candidate === text);
+function queueKind(text: string | undefined): JobKind {
+  const kind = JOB_KINDS.find((candidate) => candidate === text);
   if (kind) return kind;
-  throw new StrataError('invalid_configuration', `--queue is one of ${QUEUE_KINDS.join(', ')}.`, {
+  throw new StrataError('invalid_configuration', `--queue is one of ${JOB_KINDS.join(', ')}.`, {
     field: '--queue',
   });
 }

@@ -1,8 +1,5 @@
+import { type JobKind } from '../shared/jobs.js';
 import { StrataError } from '../shared/errors.js';
-
-/** The kinds of work that travel through BullMQ; one queue per kind and pool. */
-export const QUEUE_KINDS = ['backup', 'maintenance', 'restore'] as const;
-export type QueueKind = (typeof QUEUE_KINDS)[number];
 
 /** A queue entry carries ids only; everything else is read from the database at the moment of work. */
 export interface JobPayload {
@@ -12,7 +9,7 @@ export interface JobPayload {
 }
 
 /** Name of the queue of a kind for the workers of a pool. */
-export function queueName(kind: QueueKind, pool: string): string {
+export function queueName(kind: JobKind, pool: string): string {
   return `${kind}.${pool}`;
 }
 

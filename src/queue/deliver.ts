@@ -1,30 +1,9 @@
 import { ErrorCode, type Job, Queue } from './bullmq.js';
 import type { Redis } from 'ioredis';
 import type { Clock } from '../shared/clock.js';
+import { type Delivery, JOB_KINDS, type JobKind } from '../shared/jobs.js';
 import { isStrataError, StrataError } from '../shared/errors.js';
-import {
-  entryId,
-  type JobPayload,
-  parsePayload,
-  QUEUE_KINDS,
-  type QueueKind,
-  queueName,
-  queuePrefix,
-} from './catalogue.js';
-
-/** A job that wants a queue entry; services and stores return these as data. */
-export interface QueueDelivery {
-  kind: QueueKind;
-  jobId: string;
-  pool: string;
-  delivery: number;
-  delayMs: number;
-  priority: number;
-  /** Before all others that have no priority: it had begun, and its chain has waited long enough. */
-  first?: boolean;
-  /** Why it is late or goes before others: a line in the entry's log, which Bull Board shows. */
-  note?: string;
-}
+import { entryId, type JobPayload, parsePayload, queueName, queuePrefix } from './catalogue.js';
 
 /** Finished entries stay visible in Bull Board for a while; the database has the history. */
 const KEEP_COMPLETED = { age: 24 * 3600, count: 1000 };
@@ -32,7 +11,7 @@ const KEEP_FAILED = { age: 7 * 24 * 3600, count: 5000 };
 
 /** An entry that a worker has taken, or that waits for its time. */
 export interface HeldEntry {
-  kind: QueueKind;
+  kind: JobKind;
   jobId: string;
   delivery: number;
   /** Ends it: one that is taken in its worker's place, whose lock does not count. Nothing if it has gone on meanwhile. */
@@ -47,14 +26,14 @@ const ANY_LOCK = '0';
 
 export interface QueueSet {
   /** Adds the entry; the same entry twice is one entry. */
-  deliver(delivery: QueueDelivery): Promise<void>;
+  deliver(delivery: Delivery): Promise<void>;
   /**
    * True when BullMQ knows an entry for this delivery that will still be worked on. An entry that a worker has had for
    * `stuckMs` without taking the lease does not count: that worker is dead or frozen, and BullMQ notices it late. An
    * entry that is delayed though its delivery is due is brought forward: BullMQ goes by the hosts' clocks, and one of
    * them was set back.
    */
-  ensurePending(delivery: QueueDelivery, stuckMs: number): Promise<boolean>;
+  ensurePending(delivery: Delivery, stuckMs: number): Promise<boolean>;
   /**
    * The entries of the pools that BullMQ says are being worked on, perhaps by workers that are dead, or wait for their time,
    * which is far away where a host's clock was ahead.
@@ -68,7 +47,7 @@ export interface QueueSet {
 /** The only place that adds to a queue. */
 export function createQueueSet(redis: Redis, prefix: string, clock: Clock): QueueSet {
   const open = new Map<string, Queue>();
-  const queue = (kind: QueueKind, pool: string): Queue => {
+  const queue = (kind: JobKind, pool: string): Queue => {
     const name = queueName(kind, pool);
     let found = open.get(name);
     if (!found) {
@@ -101,14 +80,14 @@ export function createQueueSet(redis: Redis, prefix: string, clock: Clock): Queu
       return state !== 'unknown' && state !== 'completed' && state !== 'failed';
     },
     heldEntries: (pools) => heldEntries(queue, pools),
-    queues: (pools) => pools.flatMap((pool) => QUEUE_KINDS.map((kind) => queue(kind, pool))),
+    queues: (pools) => pools.flatMap((pool) => JOB_KINDS.map((kind) => queue(kind, pool))),
     close: async () => {
       await Promise.all([...open.values()].map((each) => each.close()));
     },
   };
 }
 
-async function addEntry(queue: Queue, delivery: QueueDelivery): Promise<void> {
+async function addEntry(queue: Queue, delivery: Delivery): Promise<void> {
   const payload: JobPayload = { v: 1, job_id: delivery.jobId, delivery: delivery.delivery };
   const entry = await queue.add(delivery.kind, payload, {
     jobId: entryId(delivery.jobId, delivery.delivery),
@@ -123,12 +102,12 @@ async function addEntry(queue: Queue, delivery: QueueDelivery): Promise<void> {
 }
 
 async function heldEntries(
-  queue: (kind: QueueKind, pool: string) => Queue,
+  queue: (kind: JobKind, pool: string) => Queue,
   pools: readonly string[],
 ): Promise<HeldEntry[]> {
   const found: HeldEntry[] = [];
   for (const pool of pools) {
-    for (const kind of QUEUE_KINDS) {
+    for (const kind of JOB_KINDS) {
       const own = queue(kind, pool);
       for (const entry of await own.getActive()) {
         found.push(
@@ -151,7 +130,7 @@ async function heldEntries(
 }
 
 /** Nothing for an entry that Strata has not put there. */
-function toHeldEntry(kind: QueueKind, entry: Job, end: () => Promise<void>): HeldEntry[] {
+function toHeldEntry(kind: JobKind, entry: Job, end: () => Promise<void>): HeldEntry[] {
   try {
     const { job_id: jobId, delivery } = parsePayload(entry.data);
     return [{ kind, jobId, delivery, end }];

@@ -1,5 +1,5 @@
+import { type Delivery } from '../shared/jobs.js';
 import type { DataSource } from '../db/database.js';
-import type { Delivery } from '../db/job/kinds.js';
 import type { JobProgress } from '../entities/index.js';
 import type { StrataError } from '../shared/errors.js';
 import type { Sandbox } from '../qcow2/index.js';

@@ -1,4 +1,4 @@
-import type { QueueKind } from '../queue/catalogue.js';
+import { type JobKind } from '../shared/jobs.js';
 import { runBackup } from '../services/backup/run.js';
 import type { HeldLease } from '../services/job/holdLease.js';
 import { maintenanceType, type MaintenanceType } from '../services/job/maintenanceType.js';
@@ -46,7 +46,7 @@ function afterSwitch(work: Handler): Handler {
 }
 
 /** One handler per kind of work; the compiler sees to it that none is missing. */
-export type Handlers = Record<QueueKind, Handler>;
+export type Handlers = Record<JobKind, Handler>;
 
 export const HANDLERS: Handlers = {
   backup: afterSwitch(async (deps, held, jobId, report) => {

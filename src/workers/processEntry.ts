@@ -1,6 +1,6 @@
+import { type JobKind, type Delivery } from '../shared/jobs.js';
 import { DelayedError, type Job, UnrecoverableError } from '../queue/bullmq.js';
-import { parsePayload, type QueueKind } from '../queue/catalogue.js';
-import type { QueueDelivery } from '../queue/deliver.js';
+import { parsePayload } from '../queue/catalogue.js';
 import { type RunResult, runUnderLease } from '../services/job/runUnderLease.js';
 import { isStrataError } from '../shared/errors.js';
 import type { WorkerDeps } from './deps.js';
@@ -15,7 +15,7 @@ const HELD_DELAY_MS = 2_000;
  */
 export async function processEntry(
   deps: WorkerDeps,
-  kind: QueueKind,
+  kind: JobKind,
   entry: Job,
   token: string | undefined,
   signal: AbortSignal,
@@ -83,7 +83,7 @@ function phaseTeller(entry: Job, log: WorkerDeps['log']): (phase: string) => voi
 }
 
 /** A head that cannot be queued now is found by the keeper's sweep. */
-async function deliver(deps: WorkerDeps, next: QueueDelivery): Promise<void> {
+async function deliver(deps: WorkerDeps, next: Delivery): Promise<void> {
   try {
     await deps.queue.deliver(next);
   } catch (error) {
@@ -93,7 +93,7 @@ async function deliver(deps: WorkerDeps, next: QueueDelivery): Promise<void> {
 
 function conclude(
   deps: WorkerDeps,
-  kind: QueueKind,
+  kind: JobKind,
   log: WorkerDeps['log'],
   stopTimer: (labels: { type: string }) => number,
   result: Exclude<RunResult<HandlerOutcome>, { outcome: 'held' }>,

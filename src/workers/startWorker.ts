@@ -1,5 +1,6 @@
+import { type JobKind } from '../shared/jobs.js';
 import { type Job, Worker } from '../queue/bullmq.js';
-import { type QueueKind, queueName, queuePrefix } from '../queue/catalogue.js';
+import { queueName, queuePrefix } from '../queue/catalogue.js';
 import { StrataError } from '../shared/errors.js';
 import type { WorkerDeps } from './deps.js';
 import { processEntry } from './processEntry.js';
@@ -23,7 +24,7 @@ export interface RunningWorker {
 /** Serves one kind of work for one pool. */
 export function startWorker(
   deps: WorkerDeps,
-  kind: QueueKind,
+  kind: JobKind,
   pool: string,
   concurrency: number,
 ): RunningWorker {

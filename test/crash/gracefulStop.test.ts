@@ -1,9 +1,9 @@
+import { type JobKind } from '../../src/shared/jobs.js';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { JOB_TABLES } from '../../src/db/job/kinds.js';
 import { changeRepository } from '../../src/db/repository/repositories.js';
-import type { JobKind } from '../../src/entities/index.js';
 import { acceptRestore } from '../../src/producers/accept/index.js';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';
 import type { FleetProcess } from '../helpers/fleetProcess.js';

@@ -1,3 +1,4 @@
+import { type JobKind } from '../../src/shared/jobs.js';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +7,6 @@ import { acquireLease } from '../../src/db/job/acquire.js';
 import type { ChainLease } from '../../src/db/job/lease.js';
 import { JOB_TABLES, kindOfJob } from '../../src/db/job/kinds.js';
 import { releaseAgain } from '../../src/db/job/settle.js';
-import type { JobKind } from '../../src/entities/index.js';
 import { sendSignal } from '../../src/main/embedded/processes.js';
 import { acceptRestore } from '../../src/producers/accept/index.js';
 import { openFleet, type TestFleet } from '../helpers/fleet.js';

@@ -1,3 +1,4 @@
+import { type JobKind } from '../../src/shared/jobs.js';
 import type { DataSource } from 'typeorm';
 import { acquireLease } from '../../src/db/job/acquire.js';
 import { assertLease } from '../../src/db/job/lease.js';
@@ -6,7 +7,6 @@ import { inTransaction } from '../../src/db/transaction.js';
 import {
   BackupChain,
   BackupJob,
-  type JobKind,
   MaintenanceJob,
   type RestoreFormat,
   RestoreJob,

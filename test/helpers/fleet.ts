@@ -1,15 +1,14 @@
+import { JOB_KINDS, type JobStatus } from '../../src/shared/jobs.js';
 import { randomInt } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { JobStatus } from '../../src/entities/index.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { createMetrics } from '../../src/observability/metrics.js';
 import { type AcceptDeps, createBacklog, registerRepository } from '../../src/producers/accept/index.js';
 import { createSweeper } from '../../src/producers/keeper/sweep.js';
 import { connectRedis } from '../../src/queue/connection.js';
 import { createQueueSet, type QueueSet } from '../../src/queue/deliver.js';
-import { QUEUE_KINDS } from '../../src/queue/catalogue.js';
 import { JOB_TABLES, kindOfJob } from '../../src/db/job/kinds.js';
 import { systemClock } from '../../src/shared/clock.js';
 import { createSourceIdentities } from '../../src/services/backup/sameSource.js';
@@ -148,7 +147,7 @@ export async function openFleet(options: FleetOptions = {}): Promise<TestFleet> 
     repositoryId: repository.id,
     repositoryRoot: dirs.root,
     work: (concurrency = 2) => {
-      workers.push(...QUEUE_KINDS.map((kind) => startWorker(worker, kind, 'default', concurrency)));
+      workers.push(...JOB_KINDS.map((kind) => startWorker(worker, kind, 'default', concurrency)));
     },
     stopWorking,
     sweep: createSweeper({

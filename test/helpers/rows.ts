@@ -1,6 +1,7 @@
+import { type JobStatus } from '../../src/shared/jobs.js';
 import type { DataSource } from 'typeorm';
 import type { PublishedBackup } from '../../src/db/job/commitBackup.js';
-import type { BackupType, JobStatus } from '../../src/entities/index.js';
+import type { BackupType } from '../../src/entities/index.js';
 import { newId } from '../../src/shared/ids.js';
 import { systemClock } from '../../src/shared/clock.js';
 

@@ -1,4 +1,4 @@
-import type { QueueKind } from '../../src/queue/catalogue.js';
+import { type JobKind } from '../../src/shared/jobs.js';
 import type { TestFleet } from './fleet.js';
 import type { FleetProcess } from './fleetProcess.js';
 import { startWorkerProcess } from './workerProcess.js';
@@ -10,9 +10,9 @@ export interface Workforce {
   stop(): Promise<void>;
 }
 
-export function startWorkforce(fleet: TestFleet, kinds: readonly QueueKind[]): Workforce {
-  const processes = new Map<number, { process: FleetProcess; kind: QueueKind }>();
-  const start = (kind: QueueKind) => {
+export function startWorkforce(fleet: TestFleet, kinds: readonly JobKind[]): Workforce {
+  const processes = new Map<number, { process: FleetProcess; kind: JobKind }>();
+  const start = (kind: JobKind) => {
     const process = startWorkerProcess(fleet, kind);
     processes.set(process.child.pid ?? 0, { process, kind });
   };

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { allItems, type BackupQuery } from '../../client/index.js';
+import { JOB_STATES } from '../../shared/jobs.js';
 import { action, type CommandContext, type Output } from '../command.js';
 import { parseDiskId } from '../diskSpec.js';
 import type { CliIo } from '../io.js';
@@ -15,8 +16,6 @@ interface Options {
   limit: number;
 }
 
-export const STATUSES = ['queued', 'released', 'running', 'completed', 'failed', 'cancelled', 'expired'];
-
 /** `strata list` */
 export function addListCommand(program: Command, io: CliIo): void {
   program
@@ -25,7 +24,7 @@ export function addListCommand(program: Command, io: CliIo): void {
     .option('--vm <name>', 'of this VM')
     .option('--repo <repository>', 'in this repository, by name or id')
     .option('--disk <id>', 'of this disk')
-    .addOption(new Option('--status <status>', 'in this state').choices(STATUSES))
+    .addOption(new Option('--status <status>', 'in this state').choices(JOB_STATES))
     .addOption(new Option('--type <type>', 'of this type').choices(['full', 'incremental', 'differential']))
     .option('--limit <n>', 'at most so many', parseCount, 50)
     .action(action(io, listBackups));

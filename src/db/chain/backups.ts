@@ -1,7 +1,9 @@
+import { asking } from '../transaction.js';
+import { type JobStatus } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
-import { BackupJob, type BackupType, type JobStatus } from '../../entities/index.js';
+import { BackupJob, type BackupType } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { NOTHING, type PageOf, type PageRequest, pageByTime, read, select } from '../page.js';
+import { NOTHING, type PageOf, type PageRequest, pageByTime, select } from '../page.js';
 import { locateContext, type NamedVm } from '../vm/vmContexts.js';
 import { contextsNamed, vmNames } from '../vm/vms.js';
 
@@ -53,7 +55,7 @@ export async function listBackups(
 
 /** @throws not_found */
 export async function getBackup(ds: DataSource, id: string): Promise<NamedBackup> {
-  const backup = await read(() => ds.getRepository(BackupJob).findOneBy({ id }));
+  const backup = await asking(() => ds.getRepository(BackupJob).findOneBy({ id }));
   const [found] = backup ? await withNames(ds, [backup]) : [];
   if (!found) throw new StrataError('not_found', `There is no backup ${id}.`);
   return found;
@@ -61,7 +63,7 @@ export async function getBackup(ds: DataSource, id: string): Promise<NamedBackup
 
 /** The backups of a restore point, in the order of disks. */
 export async function backupsOfPoint(ds: DataSource, restorePointId: string): Promise<NamedBackup[]> {
-  const rows = await read(() =>
+  const rows = await asking(() =>
     ds.getRepository(BackupJob).find({ where: { restorePointId }, order: { diskId: 'ASC' } }),
   );
   return withNames(ds, rows);
@@ -83,7 +85,7 @@ export async function parentChangeId(
   type: Exclude<BackupType, 'full'>,
 ): Promise<LatestChangeId | undefined> {
   // By the same rule as the backup that is asked for next: a VM that was renamed goes on.
-  const context = await read(() => locateContext(ds, disk));
+  const context = await asking(() => locateContext(ds, disk));
   if (!context) return undefined;
   const column = type === 'differential' ? 'full_backup_id' : 'latest_backup_id';
   const rows = await select<{ id: string; change_id: string | null }>(

@@ -1,7 +1,8 @@
+import { OPEN } from '../job/kinds.js';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { ValidationLevel } from '../../entities/index.js';
-import { affectedRows } from '../transaction.js';
-import { read, select } from '../page.js';
+import { affectedRows, asking } from '../transaction.js';
+import { select } from '../page.js';
 
 /** What a repository says about the validation of its chains, and how far its cadence is. */
 export interface RepositoryCadence {
@@ -76,9 +77,9 @@ export async function validationAttempts(
     ds,
     `SELECT chain_id AS chainId, JSON_UNQUOTE(JSON_EXTRACT(params, '$.level')) AS level,
             COALESCE(JSON_EXTRACT(params, '$.scheduled'), 'false') = 'true' AS scheduled,
-            IF(status IN ('queued', 'released', 'running'), NULL, completed_at) AS endedAt
+            IF(status IN ${OPEN}, NULL, completed_at) AS endedAt
      FROM maintenance_jobs WHERE repository_id = ? AND type = 'validate'
-       AND (status IN ('queued', 'released', 'running')
+       AND (status IN ${OPEN}
          OR (status IN ('failed', 'cancelled') AND completed_at > UTC_TIMESTAMP(3) - INTERVAL ? DAY))`,
     [repositoryId, days],
   );
@@ -96,7 +97,7 @@ export async function claimCadence(
   until: Date,
 ): Promise<boolean> {
   const column = level === 'quick' ? 'quick_next_at' : 'deep_next_at';
-  const result = await read(() =>
+  const result = await asking(() =>
     ds.query<unknown>(`UPDATE repositories SET ${column} = ? WHERE id = ? AND ${column} <=> ?`, [
       until,
       id,

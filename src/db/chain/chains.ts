@@ -1,7 +1,8 @@
+import { asking } from '../transaction.js';
 import type { DataSource } from 'typeorm';
 import { BackupChain, BackupJob, type Health } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { type PageOf, type PageRequest, pageById, read, select } from '../page.js';
+import { type PageOf, type PageRequest, pageById, select } from '../page.js';
 
 export interface ChainFacts {
   chain: BackupChain;
@@ -39,7 +40,7 @@ export async function listChains(
 
 /** @throws not_found */
 export async function getChain(ds: DataSource, id: string): Promise<ChainFacts> {
-  return one(ds, await read(() => ds.getRepository(BackupChain).findOneBy({ id })), `chain ${id}`);
+  return one(ds, await asking(() => ds.getRepository(BackupChain).findOneBy({ id })), `chain ${id}`);
 }
 
 /** @throws not_found */
@@ -48,7 +49,7 @@ export async function getChainOfDisk(
   vmContextId: string,
   diskId: number,
 ): Promise<ChainFacts> {
-  const chain = await read(() => ds.getRepository(BackupChain).findOneBy({ vmContextId, diskId }));
+  const chain = await asking(() => ds.getRepository(BackupChain).findOneBy({ vmContextId, diskId }));
   if (!chain) throw await noSuchDisk(ds, vmContextId, diskId);
   return one(ds, chain, `chain of disk ${diskId} of VM ${vmContextId}`);
 }
@@ -67,7 +68,7 @@ async function noSuchDisk(ds: DataSource, vmContextId: string, diskId: number): 
 
 /** Every backup of a chain, whatever became of it, in the order in which they were accepted. */
 export async function backupsOfChain(ds: DataSource, chainId: string): Promise<BackupJob[]> {
-  return read(() => ds.getRepository(BackupJob).find({ where: { chainId }, order: { seq: 'ASC' } }));
+  return asking(() => ds.getRepository(BackupJob).find({ where: { chainId }, order: { seq: 'ASC' } }));
 }
 
 async function one(ds: DataSource, chain: BackupChain | null, what: string): Promise<ChainFacts> {

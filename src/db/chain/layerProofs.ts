@@ -1,3 +1,4 @@
+import { asking } from '../transaction.js';
 import type { DataSource, EntityManager } from 'typeorm';
 import {
   BackupJob,
@@ -8,11 +9,10 @@ import {
 } from '../../entities/index.js';
 import { fencedChange } from '../job/fenced.js';
 import type { ChainLease } from '../job/lease.js';
-import { read } from '../page.js';
 
 /** What deep validations know of the backups of a chain, by backup id. */
 export async function readProofs(ds: DataSource, chainId: string): Promise<Map<string, LayerProof>> {
-  const proofs = await read(() =>
+  const proofs = await asking(() =>
     ds
       .getRepository(LayerProof)
       .createQueryBuilder('p')
@@ -28,7 +28,7 @@ export async function readReach(
   db: Pick<EntityManager, 'getRepository'>,
   backupId: string,
 ): Promise<DamageReach | null> {
-  const proof = await read(() =>
+  const proof = await asking(() =>
     db.getRepository(LayerProof).findOne({ where: { backupId }, select: { backupId: true, reach: true } }),
   );
   return proof?.reach ?? null;

@@ -1,7 +1,8 @@
+import { asking } from '../transaction.js';
 import type { DataSource } from 'typeorm';
 import { RestorePoint } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { type PageOf, type PageRequest, pageById, pageByTime, read } from '../page.js';
+import { type PageOf, type PageRequest, pageById, pageByTime } from '../page.js';
 import { vmNames } from '../vm/vms.js';
 
 export interface NamedPoint {
@@ -27,7 +28,7 @@ export async function listRestorePoints(
 
 /** @throws not_found */
 export async function getRestorePoint(ds: DataSource, id: string): Promise<NamedPoint> {
-  const point = await read(() => ds.getRepository(RestorePoint).findOneBy({ id }));
+  const point = await asking(() => ds.getRepository(RestorePoint).findOneBy({ id }));
   const [found] = point ? await withNames(ds, [point]) : [];
   if (!found) throw new StrataError('not_found', `There is no restore point ${id}.`);
   return found;

@@ -1,10 +1,6 @@
+import { type JobStatus } from '../../shared/jobs.js';
 import type { EntityManager } from 'typeorm';
-import {
-  type JobStatus,
-  type RestorePointStatus,
-  SOURCE_CORRUPT,
-  SOURCE_SHARED,
-} from '../../entities/index.js';
+import { type RestorePointStatus, SOURCE_CORRUPT, SOURCE_SHARED } from '../../entities/index.js';
 import { TRACKER_LIED } from './doubt.js';
 import type { EndedPoint } from '../job/events.js';
 

@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { parseJson } from '../job/journal.js';
-import { affectedRows } from '../transaction.js';
-import { read, select } from '../page.js';
+import { affectedRows, asking } from '../transaction.js';
+import { select } from '../page.js';
 
 /** A process counts as alive for this long after its last heartbeat, by the database's clock. */
 export const LIVE_SECONDS = 60;
@@ -24,7 +24,7 @@ export interface LiveProcess extends ProcessFacts {
 
 /** Tells that the process is alive; the first call is its start. */
 export async function heartbeat(ds: DataSource, facts: ProcessFacts): Promise<void> {
-  await read(() =>
+  await asking(() =>
     ds.query(
       `INSERT INTO fleet_processes (id, role, host, pid, pools, metrics_address, started_at, heartbeat_at)
        VALUES (?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))
@@ -42,7 +42,7 @@ export async function leaveFleet(ds: DataSource, id: string): Promise<void> {
 
 /** Forgets processes that have been silent for `hours` hours. */
 export async function forgetDeadProcesses(ds: DataSource, hours: number): Promise<number> {
-  const result = await read(() =>
+  const result = await asking(() =>
     ds.query<unknown>('DELETE FROM fleet_processes WHERE heartbeat_at < UTC_TIMESTAMP(3) - INTERVAL ? HOUR', [
       hours,
     ]),

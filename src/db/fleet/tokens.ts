@@ -4,8 +4,8 @@ import { ApiToken, type Role } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
 import { checkSimpleName } from '../../shared/names.js';
-import { asDatabaseError, inTransaction, isDuplicate } from '../transaction.js';
-import { type PageOf, type PageRequest, pageById, read, select } from '../page.js';
+import { asDatabaseError, asking, inTransaction, isDuplicate } from '../transaction.js';
+import { type PageOf, type PageRequest, pageById, select } from '../page.js';
 
 const LIVE = '(expires_at IS NULL OR expires_at > UTC_TIMESTAMP(3))';
 
@@ -51,7 +51,7 @@ export async function createToken(
 
 /** @throws not_found */
 export async function getToken(ds: DataSource, id: string): Promise<ApiToken> {
-  const row = await read(() => ds.getRepository(ApiToken).findOneBy({ id }));
+  const row = await asking(() => ds.getRepository(ApiToken).findOneBy({ id }));
   if (!row) throw new StrataError('not_found', `There is no token ${id}.`);
   return row;
 }

@@ -1,9 +1,9 @@
+import { type Delivery, type JobKind, type JobStatus } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
-import type { JobKind, JobStatus } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { affectedRows, asking, inStatement, inTransaction } from '../transaction.js';
 import { closeJob } from './close.js';
-import { type Delivery, JOB_TABLES } from './kinds.js';
+import { JOB_TABLES } from './kinds.js';
 import type { ChainLease } from './lease.js';
 import { lockChain, releaseHead } from './position.js';
 import { RATE_COLUMNS, rateOfRow, type RateRow } from './rate.js';

@@ -1,8 +1,8 @@
+import { type Delivery } from '../../shared/jobs.js';
 import type { EntityManager } from 'typeorm';
 import type { MaintenanceParams, MaintenanceType } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
-import type { Delivery } from './kinds.js';
 import { type Position, takePosition } from './position.js';
 
 /** Of work that nobody waits for: behind every backup (0 to 1000) for a slot, and behind the maintenance that somebody asked for. */

@@ -1,8 +1,8 @@
+import { type Delivery } from '../../shared/jobs.js';
 import type { EntityManager } from 'typeorm';
 import type { ValidateParams, VerifyBackup } from '../../entities/index.js';
 import { systemClock } from '../../shared/clock.js';
 import { insertMaintenance, UNASKED_PRIORITY } from './addMaintenance.js';
-import type { Delivery } from './kinds.js';
 import { findOpenValidation } from './openValidation.js';
 
 const PARAMS: Record<VerifyBackup, ValidateParams> = {

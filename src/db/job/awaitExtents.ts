@@ -1,9 +1,8 @@
+import { type Delivery, type JobStatus } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
-import type { JobStatus } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { affectedRows, asking, expectOneRow, inTransaction } from '../transaction.js';
 import { closeJob } from './close.js';
-import type { Delivery } from './kinds.js';
 import { lockChain, releaseHead, tryLockChain } from './position.js';
 
 /** A backup as far as its change list goes. */

@@ -1,7 +1,8 @@
+import { JOB_KINDS, type JobKind, type JobStatus } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
-import type { JobKind, JobProgress, JobStatus } from '../../entities/index.js';
+import type { JobProgress } from '../../entities/index.js';
 import { parseJson } from './journal.js';
-import { JOB_KINDS, JOB_TABLES } from './kinds.js';
+import { JOB_TABLES } from './kinds.js';
 import { select } from '../page.js';
 
 /** A job as its state and progress are at one instant. */

@@ -1,5 +1,6 @@
+import { type JobKind } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
-import type { ClaimMode, JobKind } from '../../entities/index.js';
+import type { ClaimMode } from '../../entities/index.js';
 import { asking, inTransaction } from '../transaction.js';
 import type { ChainLease } from './lease.js';
 

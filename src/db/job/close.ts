@@ -1,5 +1,5 @@
+import { type JobKind } from '../../shared/jobs.js';
 import type { EntityManager } from 'typeorm';
-import type { JobKind } from '../../entities/index.js';
 import { endedEvents, recordEvents } from './events.js';
 import { settleRestorePointOf } from '../chain/settlePoint.js';
 

@@ -1,10 +1,10 @@
+import { type Delivery } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { BackupType, PointNoteCode, Tracker, VerifyBackup } from '../../entities/index.js';
 import { affectedRows, inTransaction } from '../transaction.js';
 import { addVerification } from './addVerification.js';
 import { closeJob } from './close.js';
 import { addPointNote, noteLie, TRACKER_LIED } from '../chain/doubt.js';
-import type { Delivery } from './kinds.js';
 import { type ChainLease, leaseLost } from './lease.js';
 import { releaseHead } from './position.js';
 

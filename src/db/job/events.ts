@@ -1,5 +1,6 @@
+import { type JobKind } from '../../shared/jobs.js';
 import type { EntityManager } from 'typeorm';
-import type { JobKind, RestorePointStatus } from '../../entities/index.js';
+import type { RestorePointStatus } from '../../entities/index.js';
 import { systemClock } from '../../shared/clock.js';
 import type { EventType } from '../../shared/eventTypes.js';
 import { newId } from '../../shared/ids.js';

@@ -1,8 +1,7 @@
 import type { DataSource } from 'typeorm';
-import { affectedRows } from '../transaction.js';
+import { affectedRows, asking } from '../transaction.js';
 import { StrataError } from '../../shared/errors.js';
 import { parseJson } from './journal.js';
-import { read } from '../page.js';
 
 /**
  * Forgets Idempotency-Keys that were used more than `days` days ago, `limit` at a time, so that the statement's locks
@@ -10,7 +9,7 @@ import { read } from '../page.js';
  * @returns how many were forgotten; call again while it is `limit`
  */
 export async function forgetOldKeys(ds: DataSource, days: number, limit: number): Promise<number> {
-  const result = await read(() =>
+  const result = await asking(() =>
     ds.query<unknown>(
       `DELETE FROM idempotency_keys WHERE created_at < UTC_TIMESTAMP(3) - INTERVAL ? DAY
        ORDER BY created_at LIMIT ${Math.trunc(limit)}`,
@@ -40,7 +39,7 @@ const CLAIM = JSON.stringify({ claimed: true });
  */
 export async function claimKey(ds: DataSource, used: UsedKey): Promise<Held> {
   const { tokenId, key, requestSha256 } = used;
-  return read(async () => {
+  return asking(async () => {
     const made: unknown = await ds.query(
       `INSERT IGNORE INTO idempotency_keys (token_id, idempotency_key, request_sha256, response, created_at)
        VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3))`,

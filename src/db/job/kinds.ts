@@ -1,35 +1,65 @@
-import type { JobKind } from '../../entities/index.js';
+import { JOB_KINDS, type JobKind, OPEN_STATES } from '../../shared/jobs.js';
 
-/** One table a kind; the kinds share the columns of ChainJob and one FIFO per chain. */
-export const JOB_TABLES: Record<JobKind, string> = {
-  backup: 'backup_jobs',
-  maintenance: 'maintenance_jobs',
-  restore: 'restore_jobs',
+/** What the database has to know of a kind of job, beside the columns and the FIFO that all kinds share. */
+export interface KindFacts {
+  table: string;
+  /** Of its ids. */
+  prefix: string;
+  /** Which of its jobs only read: a condition on the job's row `j`. */
+  reads: string;
+  /** What the others do to the chain (order.ts). */
+  otherwise: 'adds' | 'changes';
+  /** Which of its jobs still wait for their change list: a condition on `j`. */
+  awaitsExtents: string;
+}
+
+/** A kind that is not here does not compile; what is here is part of every statement over all jobs. */
+export const KIND_FACTS: Record<JobKind, KindFacts> = {
+  backup: {
+    table: 'backup_jobs',
+    prefix: 'bkp',
+    reads: 'FALSE',
+    otherwise: 'adds',
+    awaitsExtents: 'j.awaits_extents_until IS NOT NULL',
+  },
+  maintenance: {
+    table: 'maintenance_jobs',
+    prefix: 'mnt',
+    reads: `j.type = 'validate'`,
+    otherwise: 'changes',
+    awaitsExtents: 'FALSE',
+  },
+  restore: {
+    table: 'restore_jobs',
+    prefix: 'rst',
+    reads: 'TRUE',
+    otherwise: 'changes',
+    awaitsExtents: 'FALSE',
+  },
 };
 
-export const JOB_KINDS = Object.keys(JOB_TABLES) as JobKind[];
+/** All kinds of jobs. Statements over them are made from such a catalogue, so that none of them can leave out a kind. */
+export type AllKinds = Readonly<Record<string, KindFacts>>;
 
-const PREFIXES: Record<string, JobKind> = { bkp: 'backup', mnt: 'maintenance', rst: 'restore' };
+/** A statement over all kinds; each of its `?` is a chain's id, or a list of them. */
+export interface OverKinds {
+  sql: string;
+  /** Number of the `?`. */
+  times: number;
+}
+
+export const JOB_TABLES = Object.fromEntries(
+  JOB_KINDS.map((kind) => [kind, KIND_FACTS[kind].table]),
+) as Record<JobKind, string>;
 
 /** The kind that an id's prefix names, or undefined. */
 export function kindOfJob(id: string): JobKind | undefined {
-  return PREFIXES[id.slice(0, id.indexOf('_'))];
+  const prefix = id.slice(0, id.indexOf('_'));
+  return JOB_KINDS.find((kind) => KIND_FACTS[kind].prefix === prefix);
 }
+
+/** For a statement: `status IN ${OPEN}` is a job that has not ended. */
+export const OPEN = `(${OPEN_STATES.map((state) => `'${state}'`).join(', ')})`;
 
 /** No job waits longer than this for its next try, in milliseconds. */
 export const LONGEST_DELAY_MS = 600_000;
-
-/** A job that a queue entry is wanted for. */
-export interface Delivery {
-  kind: JobKind;
-  jobId: string;
-  pool: string;
-  /** Makes the queue entry's id unique: a stale entry of the same job does no harm. */
-  delivery: number;
-  delayMs: number;
-  priority: number;
-  /** It had begun, and no fault of its own ended that: it goes on before those that have not begun. */
-  first?: boolean;
-  /** Why the job is delivered late, or before others, in words for Bull Board; absent where there is nothing to say. */
-  note?: string;
-}

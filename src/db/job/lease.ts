@@ -1,5 +1,5 @@
+import { type JobKind } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
-import type { JobKind } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { asDatabaseError, asking, expectOneRow } from '../transaction.js';
 import { JOB_TABLES } from './kinds.js';

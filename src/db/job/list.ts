@@ -1,5 +1,6 @@
+import { type JobKind, type JobStatus } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
-import type { JobKind, JobProgress, JobStatus } from '../../entities/index.js';
+import type { JobProgress } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { parseJson } from './journal.js';
 import { JOB_TABLES, kindOfJob } from './kinds.js';

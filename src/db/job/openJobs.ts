@@ -1,7 +1,14 @@
 import type { EntityManager } from 'typeorm';
-import type { JobKind, JobStatus } from '../../entities/index.js';
 import { ERRORS, type ErrorCode } from '../../shared/errorCodes.js';
-import { JOB_KINDS, JOB_TABLES, LONGEST_DELAY_MS } from './kinds.js';
+import type { JobKind, OpenState } from '../../shared/jobs.js';
+import {
+  type AllKinds,
+  KIND_FACTS,
+  type KindFacts,
+  LONGEST_DELAY_MS,
+  OPEN,
+  type OverKinds,
+} from './kinds.js';
 import type { Effect, Turn } from './order.js';
 
 /** A job that has not ended. */
@@ -9,7 +16,7 @@ export interface OpenJob extends Turn {
   kind: JobKind;
   id: string;
   seq: number;
-  status: Extract<JobStatus, 'queued' | 'released' | 'running'>;
+  status: OpenState;
   delivery: number;
   priority: number;
   pool: string;
@@ -23,31 +30,38 @@ export const WAITING_CODES = (Object.keys(ERRORS) as ErrorCode[]).filter(
   (code) => ERRORS[code].outcome === 'wait',
 );
 
-const UNFINISHED = `('queued', 'released', 'running')`;
-
-const EFFECTS: Record<JobKind, string> = {
-  backup: `'adds'`,
-  maintenance: `IF(j.type = 'validate', 'reads', 'changes')`,
-  restore: `'reads'`,
-};
-
-const AWAITS_EXTENTS: Record<JobKind, string> = {
-  backup: 'j.awaits_extents_until IS NOT NULL',
-  maintenance: '0',
-  restore: '0',
-};
-
 /** A job that has no lease waits while its pause after such a code lasts. Longer pauses than anybody asks for are a clock that was set back. */
 const WAITS = `j.status <> 'running' AND j.not_before > UTC_TIMESTAMP(3)
   AND j.not_before <= UTC_TIMESTAMP(3) + INTERVAL ${LONGEST_DELAY_MS / 1000 + 1} SECOND
   AND j.error_code IN (${WAITING_CODES.map((code) => `'${code}'`).join(', ')})`;
 
-function columns(kind: JobKind): string {
+function columns(kind: JobKind, facts: KindFacts): string {
   return `SELECT '${kind}' AS kind, j.id, j.seq, j.status, j.delivery, j.priority, r.pool, j.error_code, j.error_detail,
-    ${EFFECTS[kind]} AS effect, ${AWAITS_EXTENTS[kind]} AS awaits, COALESCE(${WAITS}, 0) AS waits,
+    IF(${facts.reads}, 'reads', '${facts.otherwise}') AS effect, ${facts.awaitsExtents} AS awaits, COALESCE(${WAITS}, 0) AS waits,
     GREATEST(0, COALESCE(TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), j.not_before) DIV 1000, 0)) AS due_in_ms
-   FROM ${JOB_TABLES[kind]} j JOIN repositories r ON r.id = j.repository_id
-   WHERE j.chain_id = ? AND j.status IN ${UNFINISHED}`;
+   FROM ${facts.table} j JOIN repositories r ON r.id = j.repository_id
+   WHERE j.chain_id = ? AND j.status IN ${OPEN}`;
+}
+
+/** Selects the job of a chain that is released or running; where none is, the first that is queued. */
+export function selectFirstOpen(kinds: AllKinds = KIND_FACTS): OverKinds {
+  const parts = Object.entries(kinds).map(([kind, facts]) => columns(kind as JobKind, facts));
+  return {
+    sql: `SELECT * FROM (${parts.join(' UNION ALL ')}) open_jobs ORDER BY status = 'queued', seq LIMIT 1`,
+    times: parts.length,
+  };
+}
+
+/** Selects the jobs of a chain that may have the next turn: all that only read, and of the others the first two of each kind. */
+export function selectTurnCandidates(kinds: AllKinds = KIND_FACTS): OverKinds {
+  const parts = Object.entries(kinds).flatMap(([kind, facts]) => {
+    const of = columns(kind as JobKind, facts);
+    return [
+      ...(facts.reads === 'FALSE' ? [] : [`(${of} AND ${facts.reads})`]),
+      ...(facts.reads === 'TRUE' ? [] : [`(${of} AND NOT ${facts.reads} ORDER BY j.seq LIMIT 2)`]),
+    ];
+  });
+  return { sql: `SELECT * FROM (${parts.join(' UNION ALL ')}) open_jobs ORDER BY seq`, times: parts.length };
 }
 
 interface Row {
@@ -66,29 +80,30 @@ interface Row {
   due_in_ms: string;
 }
 
+const FIRST_OPEN = selectFirstOpen();
+const TURN_CANDIDATES = selectTurnCandidates();
+
 /** The job of the chain that is released or running; where none is, the first that is queued. */
 export async function firstOpen(
   db: Pick<EntityManager, 'query'>,
   chainId: string,
 ): Promise<OpenJob | undefined> {
-  const rows = await db.query<Row[]>(
-    `SELECT * FROM (${JOB_KINDS.map(columns).join(' UNION ALL ')}) open_jobs ORDER BY status = 'queued', seq LIMIT 1`,
-    JOB_KINDS.map(() => chainId),
-  );
-  return rows.map(toOpenJob)[0];
+  return (await ofChain(db, FIRST_OPEN, chainId))[0];
 }
 
-/** Jobs that only read, and of the others the first two of each kind: nobody else can have the next turn. In the order of their positions. */
+/** The jobs of the chain of which one has the next turn: nobody else can. In the order of their positions. */
 export async function turnCandidates(db: Pick<EntityManager, 'query'>, chainId: string): Promise<OpenJob[]> {
-  const parts = [
-    columns('restore'),
-    `${columns('maintenance')} AND j.type = 'validate'`,
-    `${columns('maintenance')} AND j.type <> 'validate' ORDER BY j.seq LIMIT 2`,
-    `${columns('backup')} ORDER BY j.seq LIMIT 2`,
-  ];
+  return ofChain(db, TURN_CANDIDATES, chainId);
+}
+
+async function ofChain(
+  db: Pick<EntityManager, 'query'>,
+  { sql, times }: OverKinds,
+  chainId: string,
+): Promise<OpenJob[]> {
   const rows = await db.query<Row[]>(
-    `SELECT * FROM (${parts.map((part) => `(${part})`).join(' UNION ALL ')}) open_jobs ORDER BY seq`,
-    parts.map(() => chainId),
+    sql,
+    Array.from({ length: times }, () => chainId),
   );
   return rows.map(toOpenJob);
 }

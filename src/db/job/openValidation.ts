@@ -1,5 +1,7 @@
+import { OPEN } from './kinds.js';
+import { type JobStatus } from '../../shared/jobs.js';
 import type { EntityManager } from 'typeorm';
-import type { JobStatus, ValidateParams } from '../../entities/index.js';
+import type { ValidateParams } from '../../entities/index.js';
 import { parseJson } from './journal.js';
 
 /** A validation of a chain that has not ended. */
@@ -29,7 +31,7 @@ export async function findOpenValidation(
 ): Promise<OpenValidation | undefined> {
   const rows = await tx.query<Row[]>(
     `SELECT id, status, params, max_bytes_per_second IS NOT NULL AS limited FROM maintenance_jobs
-     WHERE chain_id = ? AND type = 'validate' AND status IN ('queued', 'released', 'running') ORDER BY seq`,
+     WHERE chain_id = ? AND type = 'validate' AND status IN ${OPEN} ORDER BY seq`,
     [chainId],
   );
   return rows

@@ -1,8 +1,8 @@
+import { type Delivery, JOB_KINDS, type JobKind, type JobStatus } from '../../shared/jobs.js';
 import type { EntityManager } from 'typeorm';
-import type { JobKind, JobStatus } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { affectedRows, expectOneRow, insertedId } from '../transaction.js';
-import { type Delivery, JOB_KINDS, JOB_TABLES } from './kinds.js';
+import { type AllKinds, JOB_TABLES, KIND_FACTS, OPEN, type OverKinds } from './kinds.js';
 import { firstOpen, type OpenJob, turnCandidates } from './openJobs.js';
 import { type Effect, nextTurn, type Turn } from './order.js';
 
@@ -21,9 +21,10 @@ export async function takePosition(
   const { effect = 'changes', awaits = false } = job;
   const seq = await takeSeq(tx, chainId);
   // After the lock, so that it sees what the holder before has committed.
+  const { sql, times } = IN_FRONT;
   const [inFront] = await tx.query<Record<string, number>[]>(
-    `SELECT ${JOB_KINDS.map((kind) => `${anyUnfinished(kind)} AS ${kind}`).join(', ')}`,
-    JOB_KINDS.map(() => chainId),
+    sql,
+    Array.from({ length: times }, () => chainId),
   );
   const isInFront = (kind: JobKind) => Number(inFront?.[kind]) === 1;
   const backupsInFront = isInFront('backup');
@@ -106,9 +107,16 @@ async function selectChain(
   return rows[0];
 }
 
-function anyUnfinished(kind: JobKind): string {
-  return `EXISTS (SELECT 1 FROM ${JOB_TABLES[kind]} WHERE chain_id = ? AND status IN ('queued', 'released', 'running'))`;
+/** Selects of a chain, kind by kind, whether it has an open job. */
+export function selectInFront(kinds: AllKinds = KIND_FACTS): OverKinds {
+  const columns = Object.entries(kinds).map(
+    ([kind, { table }]) =>
+      `EXISTS (SELECT 1 FROM ${table} WHERE chain_id = ? AND status IN ${OPEN}) AS \`${kind}\``,
+  );
+  return { sql: `SELECT ${columns.join(', ')}`, times: columns.length };
 }
+
+const IN_FRONT = selectInFront();
 
 /**
  * Gives the chain's next job its turn: the first that can run (order.ts). A released job that waits gives its turn back.

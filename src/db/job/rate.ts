@@ -1,4 +1,5 @@
-import { JOB_KINDS, JOB_TABLES } from './kinds.js';
+import { JOB_KINDS } from '../../shared/jobs.js';
+import { JOB_TABLES } from './kinds.js';
 
 /** What a job's bandwidth depends on; the limits are bytes per second, null for none. */
 export interface RateFacts {

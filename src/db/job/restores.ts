@@ -1,7 +1,10 @@
+import { asking } from '../transaction.js';
+import { OPEN } from './kinds.js';
+import { type JobStatus } from '../../shared/jobs.js';
 import { type DataSource, IsNull, MoreThanOrEqual, Not } from '../../entities/orm.js';
-import { type JobStatus, RestoreJob } from '../../entities/index.js';
+import { RestoreJob } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { type PageOf, type PageRequest, pageById, read, select } from '../page.js';
+import { type PageOf, type PageRequest, pageById, select } from '../page.js';
 
 /** Restores, newest first by their ids, whose beginning is the time. */
 export async function listRestores(
@@ -18,7 +21,7 @@ export async function listRestores(
 
 /** @throws not_found */
 export async function getRestore(ds: DataSource, id: string): Promise<RestoreJob> {
-  const row = await read(() => ds.getRepository(RestoreJob).findOneBy({ id }));
+  const row = await asking(() => ds.getRepository(RestoreJob).findOneBy({ id }));
   if (!row) throw new StrataError('not_found', `There is no restore ${id}.`);
   return row;
 }
@@ -28,7 +31,7 @@ export async function endedRestores(ds: DataSource, ids: readonly string[]): Pro
   if (ids.length === 0) return new Set();
   const rows = await select<{ id: string }>(
     ds,
-    `SELECT id FROM restore_jobs WHERE id IN (?) AND status NOT IN ('queued', 'released', 'running')`,
+    `SELECT id FROM restore_jobs WHERE id IN (?) AND status NOT IN ${OPEN}`,
     [ids],
   );
   return new Set(rows.map(({ id }) => id));
@@ -37,7 +40,7 @@ export async function endedRestores(ds: DataSource, ids: readonly string[]): Pro
 /** Where restores wrote to that were at work at this instant or later, whatever came of them. */
 export async function restoredPathsSince(ds: DataSource, instant: Date): Promise<string[]> {
   const begun = { startedAt: Not(IsNull()) };
-  const rows = await read(() =>
+  const rows = await asking(() =>
     ds.getRepository(RestoreJob).find({
       where: [
         { ...begun, completedAt: IsNull() },

@@ -1,7 +1,7 @@
+import { type Delivery, JOB_KINDS, type JobKind } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
-import type { JobKind } from '../../entities/index.js';
 import { affectedRows, asking, inTransaction } from '../transaction.js';
-import { type Delivery, JOB_KINDS, JOB_TABLES } from './kinds.js';
+import { JOB_TABLES } from './kinds.js';
 
 /**
  * Takes one of the repository's `max_parallel_jobs` slots for a job that is about to run, fleet-wide: the repository's

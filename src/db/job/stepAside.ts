@@ -1,5 +1,6 @@
+import { JOB_KINDS } from '../../shared/jobs.js';
 import type { EntityManager } from 'typeorm';
-import { JOB_KINDS, JOB_TABLES } from './kinds.js';
+import { JOB_TABLES, OPEN } from './kinds.js';
 import { firstOpen } from './openJobs.js';
 import { demote, type Position } from './position.js';
 
@@ -22,7 +23,7 @@ export async function stepAside(tx: EntityManager, chainId: string): Promise<Pos
   const open = JOB_KINDS.map(
     (kind) =>
       `SELECT '${kind}' AS kind, id, seq, status, error_code FROM ${JOB_TABLES[kind]}
-       WHERE chain_id = ? AND status IN ('queued', 'released', 'running')`,
+       WHERE chain_id = ? AND status IN ${OPEN}`,
   );
   const rows = await tx.query<OpenRow[]>(
     `SELECT * FROM (${open.join(' UNION ALL ')}) open_jobs ORDER BY seq DESC`,

@@ -1,6 +1,7 @@
+import { type Delivery, JOB_KINDS } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
 import { affectedRows, inTransaction } from '../transaction.js';
-import { type Delivery, JOB_KINDS, JOB_TABLES, LONGEST_DELAY_MS } from './kinds.js';
+import { type AllKinds, JOB_TABLES, KIND_FACTS, LONGEST_DELAY_MS, OPEN } from './kinds.js';
 import { WAITING_CODES } from './openJobs.js';
 import { clearLease, releaseHead, tryLockChain } from './position.js';
 
@@ -107,23 +108,28 @@ export async function redeliverAbandoned(ds: DataSource, job: RunningJob): Promi
   });
 }
 
+/** Selects the chains that `releaseHeadless` repairs. */
+export function selectHeadless(kinds: AllKinds = KIND_FACTS): string {
+  const waiting = WAITING_CODES.map((code) => `'${code}'`).join(', ');
+  const open = Object.values(kinds).map(
+    ({ table, reads }) =>
+      `SELECT j.chain_id, j.status, ${reads} AS is_read,
+              j.not_before > UTC_TIMESTAMP(3) AND j.error_code IN (${waiting}) AS waits
+       FROM ${table} j WHERE j.status IN ${OPEN}`,
+  );
+  return `SELECT chain_id FROM (${open.join(' UNION ALL ')}) open_jobs GROUP BY chain_id
+     HAVING SUM(status = 'running' OR (status = 'released' AND COALESCE(waits, 0) = 0)) = 0
+        AND (SUM(status = 'released') = 0 OR SUM(is_read AND status = 'queued' AND COALESCE(waits, 0) = 0) > 0)`;
+}
+
+const HEADLESS = selectHeadless();
+
 /**
  * Chains with queued jobs of which none has the turn, or whose turn is held by a job that waits while a read could run: neither
  * happens by design (a turn is given in the transaction that frees it), and both are repaired if they do.
  */
 export async function releaseHeadless(ds: DataSource): Promise<Delivery[]> {
-  const waiting = WAITING_CODES.map((code) => `'${code}'`).join(', ');
-  const open = JOB_KINDS.map(
-    (kind) =>
-      `SELECT chain_id, status, ${kind === 'backup' ? 0 : kind === 'restore' ? 1 : `type = 'validate'`} AS is_read,
-              not_before > UTC_TIMESTAMP(3) AND error_code IN (${waiting}) AS waits
-       FROM ${JOB_TABLES[kind]} WHERE status IN ('queued', 'released', 'running')`,
-  );
-  const chains = await ds.query<{ chain_id: string }[]>(
-    `SELECT chain_id FROM (${open.join(' UNION ALL ')}) open_jobs GROUP BY chain_id
-     HAVING SUM(status = 'running' OR (status = 'released' AND COALESCE(waits, 0) = 0)) = 0
-        AND (SUM(status = 'released') = 0 OR SUM(is_read AND status = 'queued' AND COALESCE(waits, 0) = 0) > 0)`,
-  );
+  const chains = await ds.query<{ chain_id: string }[]>(HEADLESS);
   const found: Delivery[] = [];
   for (const { chain_id } of chains) {
     const next = await inTransaction(ds, async (tx) => {
@@ -164,7 +170,7 @@ export async function openDeliveries(
 ): Promise<Map<string, number>> {
   if (jobIds.length === 0) return new Map();
   const rows = await ds.query<{ id: string; delivery: number }[]>(
-    `SELECT id, delivery FROM ${JOB_TABLES[kind]} WHERE id IN (?) AND status IN ('queued', 'released', 'running')`,
+    `SELECT id, delivery FROM ${JOB_TABLES[kind]} WHERE id IN (?) AND status IN ${OPEN}`,
     [jobIds],
   );
   return new Map(rows.map(({ id, delivery }) => [id, delivery]));

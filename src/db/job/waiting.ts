@@ -1,3 +1,4 @@
+import { OPEN } from './kinds.js';
 import type { DataSource } from 'typeorm';
 import { asking } from '../transaction.js';
 import type { ChainLease } from './lease.js';
@@ -28,7 +29,7 @@ export async function passedBackup(ds: DataSource, lease: ChainLease): Promise<s
   const rows = await asking(() =>
     ds.query<{ id: string }[]>(
       `SELECT b.id FROM backup_jobs b JOIN restore_jobs r ON r.chain_id = b.chain_id AND b.seq < r.seq
-       WHERE r.id = ? AND b.status IN ('queued', 'released', 'running') ORDER BY b.seq LIMIT 1`,
+       WHERE r.id = ? AND b.status IN ${OPEN} ORDER BY b.seq LIMIT 1`,
       [lease.jobId],
     ),
   );

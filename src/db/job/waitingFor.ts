@@ -1,6 +1,7 @@
+import { isOpen, type JobKind, type JobStatus } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
-import type { JobKind, JobProgress, JobStatus } from '../../entities/index.js';
-import { JOB_KINDS, JOB_TABLES } from './kinds.js';
+import type { JobProgress } from '../../entities/index.js';
+import { type AllKinds, KIND_FACTS, type OverKinds } from './kinds.js';
 import { WAITING_CODES } from './openJobs.js';
 import { databaseNow } from './changes.js';
 import { lookAtPools } from '../repository/pools.js';
@@ -46,18 +47,13 @@ export interface MaybeWaiting {
   progress: JobProgress | null;
 }
 
-/** True until it has ended. */
-export function isOpen({ status }: Pick<MaybeWaiting, 'status'>): boolean {
-  return ['queued', 'released', 'running'].includes(status);
-}
-
 /** Says of each of the jobs for what it waits; those that do not wait are left out. A few statements, however many jobs. */
 export async function waitingFor(
   ds: DataSource,
   jobs: readonly MaybeWaiting[],
 ): Promise<Map<string, WaitingFor>> {
   const found = new Map<string, WaitingFor>();
-  if (!jobs.some(isOpen)) return found;
+  if (!jobs.some(({ status }) => isOpen(status))) return found;
   const now = await databaseNow(ds);
   const behind: MaybeWaiting[] = [];
   const due: MaybeWaiting[] = [];
@@ -134,20 +130,30 @@ function frontText({ id, status, error_code: code, waits, awaits }: FrontRow): s
   return Number(waits) === 1 && code !== null ? `${before} waits itself [${code}].` : `${before} is next.`;
 }
 
+/** Selects of chains whoever has the turn, and the first queued of each kind: no look at all that wait behind. Each `?` is the chains' ids. */
+export function selectFront(kinds: AllKinds = KIND_FACTS): OverKinds {
+  const parts = Object.values(kinds).flatMap(({ table, awaitsExtents }) => {
+    const columns = `j.id, j.chain_id, j.seq, j.status, j.error_code, COALESCE(j.not_before > UTC_TIMESTAMP(3), 0) AS waits,
+       ${awaitsExtents} AS awaits`;
+    return [
+      `SELECT ${columns} FROM ${table} j WHERE j.chain_id IN (?) AND j.status IN ('released', 'running')`,
+      `SELECT ${columns} FROM ${table} j JOIN (SELECT chain_id, MIN(seq) AS seq FROM ${table}
+         WHERE chain_id IN (?) AND status = 'queued' GROUP BY chain_id) f ON f.chain_id = j.chain_id AND f.seq = j.seq`,
+    ];
+  });
+  return {
+    sql: `SELECT * FROM (${parts.join(' UNION ALL ')}) front ORDER BY chain_id, status = 'queued', seq`,
+    times: parts.length,
+  };
+}
+
+const FRONT = selectFront();
+
 async function frontRows(ds: DataSource, chains: readonly string[]): Promise<FrontRow[]> {
-  const columns = (kind: JobKind) =>
-    `j.id, j.chain_id, j.seq, j.status, j.error_code, COALESCE(j.not_before > UTC_TIMESTAMP(3), 0) AS waits,
-     ${kind === 'backup' ? 'j.awaits_extents_until IS NOT NULL' : '0'} AS awaits`;
-  // The first queued of each kind, or whoever has the turn: no look at all that wait behind.
-  const parts = JOB_KINDS.flatMap((kind) => [
-    `SELECT ${columns(kind)} FROM ${JOB_TABLES[kind]} j WHERE j.chain_id IN (?) AND j.status IN ('released', 'running')`,
-    `SELECT ${columns(kind)} FROM ${JOB_TABLES[kind]} j JOIN (SELECT chain_id, MIN(seq) AS seq FROM ${JOB_TABLES[kind]}
-       WHERE chain_id IN (?) AND status = 'queued' GROUP BY chain_id) f ON f.chain_id = j.chain_id AND f.seq = j.seq`,
-  ]);
   return select<FrontRow>(
     ds,
-    `SELECT * FROM (${parts.join(' UNION ALL ')}) front ORDER BY chain_id, status = 'queued', seq`,
-    parts.map(() => chains),
+    FRONT.sql,
+    Array.from({ length: FRONT.times }, () => chains),
   );
 }
 

@@ -1,6 +1,6 @@
+import { type Delivery } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
 import { inTransaction } from '../transaction.js';
-import type { Delivery } from './kinds.js';
 import { type ChainLease, leaseLost } from './lease.js';
 import { clearLease, releaseHead, takeSeq } from './position.js';
 import { type JobFailure, leaveRunning } from './settle.js';

@@ -11,8 +11,8 @@ import type { EventType } from '../../shared/eventTypes.js';
 import { newId } from '../../shared/ids.js';
 import { checkSimpleName } from '../../shared/names.js';
 import { recordEvents } from '../job/events.js';
-import { asDatabaseError, inTransaction, isDuplicate } from '../transaction.js';
-import { type PageOf, type PageRequest, pageById, read, select } from '../page.js';
+import { asDatabaseError, asking, inTransaction, isDuplicate } from '../transaction.js';
+import { type PageOf, type PageRequest, pageById, select } from '../page.js';
 
 /** What a policy says; `next_run_at` follows from its schedule. */
 export interface PolicyFacts {
@@ -73,7 +73,7 @@ export async function changePolicy(
 
 /** @throws not_found */
 export async function getPolicy(ds: DataSource, id: string): Promise<PolicyWithVms> {
-  const policy = await read(() => ds.getRepository(Policy).findOneBy({ id }));
+  const policy = await asking(() => ds.getRepository(Policy).findOneBy({ id }));
   const [found] = policy ? await withVms(ds, [policy]) : [];
   if (!found) throw new StrataError('not_found', `There is no policy ${id}.`);
   return found;

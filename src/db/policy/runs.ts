@@ -10,8 +10,8 @@ import { StrataError } from '../../shared/errors.js';
 import type { EventType } from '../../shared/eventTypes.js';
 import { newId } from '../../shared/ids.js';
 import { recordEvents } from '../job/events.js';
-import { affectedRows, inTransaction } from '../transaction.js';
-import { type PageOf, type PageRequest, pageById, read, select } from '../page.js';
+import { affectedRows, asking, inTransaction } from '../transaction.js';
+import { type PageOf, type PageRequest, pageById, select } from '../page.js';
 
 export interface BegunRun {
   id: string;
@@ -221,9 +221,9 @@ export interface RunWithVms {
 
 /** @throws not_found */
 export async function getRun(ds: DataSource, id: string): Promise<RunWithVms> {
-  const run = await read(() => ds.getRepository(PolicyRun).findOneBy({ id }));
+  const run = await asking(() => ds.getRepository(PolicyRun).findOneBy({ id }));
   if (!run) throw new StrataError('not_found', `There is no run ${id}.`);
-  const vms = await read(() =>
+  const vms = await asking(() =>
     ds.getRepository(PolicyRunVm).find({ where: { runId: id }, order: { vmContextId: 'ASC' } }),
   );
   return { run, vms };

@@ -1,5 +1,6 @@
+import { type JobStatus } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
-import type { BackupType, JobStatus, PushOffer, PushState, RequestedType } from '../../entities/index.js';
+import type { BackupType, PushOffer, PushState, RequestedType } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { parseJson } from '../job/journal.js';
 import { inTransaction } from '../transaction.js';

@@ -1,7 +1,6 @@
+import { JOB_KINDS, type JobKind } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
-import type { JobKind } from '../../entities/index.js';
 import { recordEvents } from '../job/events.js';
-import { JOB_KINDS } from '../job/kinds.js';
 import { affectedRows, inTransaction } from '../transaction.js';
 import { liveProcesses } from '../fleet/processes.js';
 import { select } from '../page.js';

@@ -1,11 +1,19 @@
+import { JOB_KINDS } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
 import { Repository } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { recordEvents } from '../job/events.js';
-import { JOB_KINDS, JOB_TABLES } from '../job/kinds.js';
+import { JOB_TABLES, OPEN } from '../job/kinds.js';
 import { IS_LAYER } from '../chain/layers.js';
-import { affectedRows, inStatement, inTransaction, isDuplicate, isStillReferenced } from '../transaction.js';
-import { type PageOf, type PageRequest, pageById, read, select } from '../page.js';
+import {
+  affectedRows,
+  asking,
+  inStatement,
+  inTransaction,
+  isDuplicate,
+  isStillReferenced,
+} from '../transaction.js';
+import { type PageOf, type PageRequest, pageById, select } from '../page.js';
 import { deleteRegistrations } from '../vm/registrations.js';
 
 export type RepositoryChange = Partial<
@@ -42,7 +50,7 @@ export async function allRepositories(
 
 /** @throws not_found */
 export async function getRepository(ds: DataSource, id: string): Promise<Repository> {
-  const row = await read(() => ds.getRepository(Repository).findOneBy({ id }));
+  const row = await asking(() => ds.getRepository(Repository).findOneBy({ id }));
   if (!row) throw new StrataError('not_found', `There is no repository ${id}.`);
   return row;
 }
@@ -82,7 +90,7 @@ export async function changeRepository(
   try {
     await ds.getRepository(Repository).update({ id }, change);
   } catch (error) {
-    if (!isDuplicate(error, 'uq_repositories_name')) return read(() => Promise.reject(error));
+    if (!isDuplicate(error, 'uq_repositories_name')) return asking(() => Promise.reject(error));
     throw new StrataError('name_taken', `There is a repository ${change.name ?? ''} already.`, {
       field: 'name',
       cause: error,
@@ -173,7 +181,7 @@ export async function deleteRepository(ds: DataSource, id: string): Promise<Repo
     const row = await tx.findOne(Repository, { where: { id }, lock: { mode: 'pessimistic_write' } });
     if (!row) throw new StrataError('not_found', `There is no repository ${id}.`);
     const backups = await tx.query<unknown[]>(
-      `SELECT 1 FROM backup_jobs WHERE repository_id = ? AND (status IN ('queued', 'released', 'running') OR ${IS_LAYER}) LIMIT 1`,
+      `SELECT 1 FROM backup_jobs WHERE repository_id = ? AND (status IN ${OPEN} OR ${IS_LAYER}) LIMIT 1`,
       [id],
     );
     if (backups.length > 0) throw notEmpty(row);

@@ -1,6 +1,7 @@
+import { JOB_KINDS } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
 import { StrataError } from '../../shared/errors.js';
-import { JOB_KINDS, JOB_TABLES } from '../job/kinds.js';
+import { JOB_TABLES, OPEN } from '../job/kinds.js';
 import { IS_LAYER } from '../chain/layers.js';
 import { inTransaction, isStillReferenced } from '../transaction.js';
 
@@ -43,7 +44,7 @@ async function whatKeeps(tx: EntityManager, id: string): Promise<string | undefi
   const open = JOB_KINDS.map(
     (kind) =>
       `SELECT j.id FROM ${JOB_TABLES[kind]} j JOIN backup_chains c ON c.id = j.chain_id
-       WHERE c.vm_context_id = ? AND j.status IN ('queued', 'released', 'running')`,
+       WHERE c.vm_context_id = ? AND j.status IN ${OPEN}`,
   );
   const [job] = await tx.query<{ id: string }[]>(
     `${open.join(' UNION ALL ')} LIMIT 1`,
@@ -79,16 +80,16 @@ export async function deleteRegistrations(tx: EntityManager, which: string, valu
 /** Jobs that have ended and backups that have gone; a parent is never deleted before what names it. */
 async function deleteHistory(tx: EntityManager, vmContextIds: readonly string[]): Promise<void> {
   const ofVms = 'chain_id IN (SELECT id FROM backup_chains WHERE vm_context_id IN (?))';
-  for (const table of ['restore_jobs', 'maintenance_jobs', 'backup_jobs']) {
-    await tx.query(`DELETE s FROM job_steps s JOIN ${table} j ON j.id = s.job_id WHERE j.${ofVms}`, [
-      vmContextIds,
-    ]);
-  }
-  for (const table of ['restore_jobs', 'maintenance_jobs']) {
+  for (const kind of JOB_KINDS) {
     await tx.query(
-      `DELETE FROM ${table} WHERE ${ofVms} AND status NOT IN ('queued', 'released', 'running')`,
+      `DELETE s FROM job_steps s JOIN ${JOB_TABLES[kind]} j ON j.id = s.job_id WHERE j.${ofVms}`,
       [vmContextIds],
     );
+  }
+  for (const kind of JOB_KINDS.filter((each) => each !== 'backup')) {
+    await tx.query(`DELETE FROM ${JOB_TABLES[kind]} WHERE ${ofVms} AND status NOT IN ${OPEN}`, [
+      vmContextIds,
+    ]);
   }
   const gone = `${ofVms} AND status IN ('failed', 'cancelled', 'expired')`;
   await tx.query(`UPDATE backup_jobs SET parent_backup_id = NULL WHERE ${gone}`, [vmContextIds]);

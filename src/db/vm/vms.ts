@@ -1,8 +1,9 @@
+import { asking } from '../transaction.js';
 import { type DataSource, In } from '../../entities/orm.js';
 import { type DiskSource, VmContext, VmDisk } from '../../entities/index.js';
 import { parseJson } from '../job/journal.js';
 import { StrataError } from '../../shared/errors.js';
-import { type PageOf, type PageRequest, pageById, read, select } from '../page.js';
+import { type PageOf, type PageRequest, pageById, select } from '../page.js';
 
 export interface DiskWithChain extends VmDisk {
   chainId: string | null;
@@ -35,7 +36,7 @@ export async function listVms(
 
 /** @throws not_found */
 export async function getVm(ds: DataSource, vmContextId: string): Promise<VmWithDisks> {
-  const vm = await read(() => ds.getRepository(VmContext).findOneBy({ vmContextId }));
+  const vm = await asking(() => ds.getRepository(VmContext).findOneBy({ vmContextId }));
   const [found] = vm ? await withDisks(ds, [vm]) : [];
   if (!found) throw new StrataError('not_found', `There is no VM ${vmContextId}.`);
   return found;
@@ -94,7 +95,7 @@ export async function registeredSources(ds: DataSource): Promise<RegisteredSourc
 async function withDisks(ds: DataSource, vms: readonly VmContext[]): Promise<VmWithDisks[]> {
   if (vms.length === 0) return [];
   const ids = vms.map((vm) => vm.vmContextId);
-  const disks = await read(() =>
+  const disks = await asking(() =>
     ds.getRepository(VmDisk).find({ where: { vmContextId: In(ids) }, order: { diskId: 'ASC' } }),
   );
   const chains = await select<{ id: string; vm_context_id: string; disk_id: number }>(

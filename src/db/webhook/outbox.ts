@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import type { EventType } from '../../shared/eventTypes.js';
-import { affectedRows } from '../transaction.js';
-import { read, select } from '../page.js';
+import { affectedRows, asking } from '../transaction.js';
+import { select } from '../page.js';
 
 /** A delivery whose time has come, with where it goes. */
 export interface DueDelivery {
@@ -83,7 +83,7 @@ export async function putOff(ds: DataSource, webhookId: string, ms: number): Pro
 
 /** Forgets deliveries that ended long ago. @returns how many */
 export async function forgetDeliveries(ds: DataSource, days: number, limit: number): Promise<number> {
-  const result = await read(() =>
+  const result = await asking(() =>
     ds.query<unknown>(
       `DELETE FROM outbox_events WHERE state IN ('delivered', 'dead') AND created_at < UTC_TIMESTAMP(3) - INTERVAL ? DAY LIMIT ?`,
       [days, limit],

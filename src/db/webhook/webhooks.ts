@@ -5,8 +5,8 @@ import type { EventType } from '../../shared/eventTypes.js';
 import { newId } from '../../shared/ids.js';
 import { checkSimpleName } from '../../shared/names.js';
 import { recordEvents } from '../job/events.js';
-import { asDatabaseError, inTransaction, isDuplicate } from '../transaction.js';
-import { type PageOf, type PageRequest, pageById, pageByTime, read } from '../page.js';
+import { asDatabaseError, asking, inTransaction, isDuplicate } from '../transaction.js';
+import { type PageOf, type PageRequest, pageById, pageByTime } from '../page.js';
 
 export interface NewWebhook {
   name: string;
@@ -41,7 +41,7 @@ export async function createWebhook(ds: DataSource, wanted: NewWebhook): Promise
 
 /** @throws not_found */
 export async function getWebhook(ds: DataSource, id: string): Promise<Webhook> {
-  const row = await read(() => ds.getRepository(Webhook).findOneBy({ id }));
+  const row = await asking(() => ds.getRepository(Webhook).findOneBy({ id }));
   if (!row) throw new StrataError('not_found', `There is no webhook ${id}.`);
   return row;
 }
@@ -55,7 +55,7 @@ export type WebhookChange = Partial<Pick<Webhook, 'url' | 'events' | 'enabled'>>
 
 /** @throws not_found */
 export async function changeWebhook(ds: DataSource, id: string, change: WebhookChange): Promise<Webhook> {
-  await read(() => ds.getRepository(Webhook).update({ id }, change));
+  await asking(() => ds.getRepository(Webhook).update({ id }, change));
   return getWebhook(ds, id);
 }
 
@@ -107,7 +107,7 @@ export async function listDeliveries(
  * @returns how many
  */
 export async function reviveDeliveries(ds: DataSource, webhookId: string): Promise<number> {
-  const result = await read(() =>
+  const result = await asking(() =>
     ds
       .createQueryBuilder()
       .update(OutboxEvent)

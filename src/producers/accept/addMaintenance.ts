@@ -1,7 +1,7 @@
+import type { Delivery } from '../../shared/jobs.js';
 import type { JobAccepted } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import { insertMaintenance, type NewMaintenance } from '../../db/job/addMaintenance.js';
-import type { Delivery } from '../../db/job/kinds.js';
 import type { Position } from '../../db/job/position.js';
 import type { AcceptDeps } from './deps.js';
 

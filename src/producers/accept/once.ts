@@ -1,5 +1,5 @@
+import { type Delivery } from '../../shared/jobs.js';
 import type { EntityManager } from '../../db/database.js';
-import type { Delivery } from '../../db/job/kinds.js';
 import { parseJson } from '../../db/job/journal.js';
 import { inTransaction, isDuplicate } from '../../db/transaction.js';
 import { StrataError } from '../../shared/errors.js';

@@ -1,3 +1,4 @@
+import { isOpen } from '../../shared/jobs.js';
 import type { PushAnswer, PushComplete, PushFail, PushProgress } from '../../contract/index.js';
 import { changePush, type PushFacts, type PushRow, readPush } from '../../db/push/views.js';
 import {
@@ -97,7 +98,7 @@ export async function awaitExport(
     const { push, status } = await readPush(deps.ds, backupId);
     if (!push) return undefined;
     if (push.open) return { ...push.open, attempt: push.attempt };
-    const mayCome = push.state !== 'accepted' && ['queued', 'released', 'running'].includes(status);
+    const mayCome = push.state !== 'accepted' && isOpen(status);
     if (!mayCome || signal.aborted || deps.clock.monotonicMs() >= until) return null;
     await deps.clock.sleep(LOOK_MS);
   }

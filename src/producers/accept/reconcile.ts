@@ -1,6 +1,7 @@
+import { OPEN } from '../../db/job/kinds.js';
+import type { Delivery } from '../../shared/jobs.js';
 import type { JobAccepted, ReconcileReport } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
-import type { Delivery } from '../../db/job/kinds.js';
 import { lockChain } from '../../db/job/position.js';
 import { getRepository } from '../../db/repository/repositories.js';
 import { noteUncatalogued } from '../../db/repository/space.js';
@@ -85,7 +86,7 @@ function chainsToChange(actions: readonly Action[]): string[] {
 async function findOpen(tx: EntityManager, chainId: string): Promise<JobAccepted | undefined> {
   const rows = await tx.query<JobAccepted[]>(
     `SELECT id AS job_id, status FROM maintenance_jobs
-     WHERE chain_id = ? AND type = 'reconcile' AND status IN ('queued', 'released', 'running') ORDER BY seq LIMIT 1`,
+     WHERE chain_id = ? AND type = 'reconcile' AND status IN ${OPEN} ORDER BY seq LIMIT 1`,
     [chainId],
   );
   return rows[0];

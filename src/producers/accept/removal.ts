@@ -1,6 +1,6 @@
+import type { Delivery } from '../../shared/jobs.js';
 import type { ChainConsolidation, Consolidation } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
-import type { Delivery } from '../../db/job/kinds.js';
 import { lockChain } from '../../db/job/position.js';
 import {
   loadLayers,

@@ -1,10 +1,11 @@
+import { type JobStatus } from '../../shared/jobs.js';
 import type { RestoreAccepted, RestoreCreate } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import { IS_LAYER } from '../../db/chain/layers.js';
 import { takePosition } from '../../db/job/position.js';
 import { readReach } from '../../db/chain/layerProofs.js';
 import { allRepositories } from '../../db/repository/repositories.js';
-import type { Health, JobStatus } from '../../entities/index.js';
+import type { Health } from '../../entities/index.js';
 import { checkRestorable, type RestoreWish } from '../../services/restore/plan.js';
 import { byId, lineageOf } from '../../services/validation/lineage.js';
 import { StrataError } from '../../shared/errors.js';

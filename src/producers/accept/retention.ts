@@ -1,5 +1,6 @@
+import { OPEN } from '../../db/job/kinds.js';
+import { type Delivery } from '../../shared/jobs.js';
 import type { EntityManager } from '../../db/database.js';
-import type { Delivery } from '../../db/job/kinds.js';
 import { lockChain } from '../../db/job/position.js';
 import { stepAside } from '../../db/job/stepAside.js';
 import { loadLayers, planRemoval, type Refusal } from '../../services/consolidation/index.js';
@@ -63,7 +64,7 @@ async function lockChains(tx: EntityManager, vmContextId: string): Promise<strin
   if (ids.length === 0) return [];
   const busy = await tx.query<unknown[]>(
     `SELECT 1 FROM maintenance_jobs WHERE chain_id IN (${ids.map(() => '?').join(', ')})
-       AND type IN ('consolidate', 'synthetic_full') AND status IN ('queued', 'released', 'running') LIMIT 1`,
+       AND type IN ('consolidate', 'synthetic_full') AND status IN ${OPEN} LIMIT 1`,
     ids,
   );
   return busy.length > 0 ? [] : ids;

@@ -1,5 +1,5 @@
+import { isOpen, type JobStatus } from '../../shared/jobs.js';
 import type { EntityManager } from '../../db/database.js';
-import type { JobStatus } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 
 /** Whose backups are to go. */
@@ -31,7 +31,7 @@ export async function selectRemoval(
     `SELECT id, chain_id, status FROM backup_jobs WHERE ${column} = ? ORDER BY completed_at, id`,
     [target.id],
   );
-  const open = rows.find(({ status }) => ['queued', 'released', 'running'].includes(status));
+  const open = rows.find(({ status }) => isOpen(status));
   if (open) {
     throw new StrataError(
       'wrong_state',

@@ -1,5 +1,5 @@
+import { type Delivery } from '../../shared/jobs.js';
 import type { JobAccepted, SyntheticFullPlan } from '../../contract/index.js';
-import type { Delivery } from '../../db/job/kinds.js';
 import { type LockedChain, lockChain } from '../../db/job/position.js';
 import { inTransaction } from '../../db/transaction.js';
 import { loadLayers, planSyntheticFull } from '../../services/consolidation/index.js';

@@ -1,5 +1,5 @@
+import { type Delivery } from '../../shared/jobs.js';
 import type { JobAccepted } from '../../contract/index.js';
-import type { Delivery } from '../../db/job/kinds.js';
 import type { ValidationLevel } from '../../entities/index.js';
 import { addMaintenance } from './addMaintenance.js';
 import type { AcceptDeps, Idempotency } from './deps.js';

@@ -1,6 +1,6 @@
+import type { Delivery } from '../../shared/jobs.js';
 import type { ValidationsAccepted } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
-import type { Delivery } from '../../db/job/kinds.js';
 import { findOpenValidation } from '../../db/job/openValidation.js';
 import { lockChain } from '../../db/job/position.js';
 import { type ChainOfTarget, type ChainOwner, chainsOf } from '../../db/chain/chainsOf.js';

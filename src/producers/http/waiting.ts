@@ -1,6 +1,6 @@
+import { isOpen, type JobKind } from '../../shared/jobs.js';
 import type { WaitingFor } from '../../contract/index.js';
-import { isOpen, type MaybeWaiting, waitingFor } from '../../db/job/waitingFor.js';
-import type { JobKind } from '../../entities/index.js';
+import { type MaybeWaiting, waitingFor } from '../../db/job/waitingFor.js';
 import type { HttpDeps } from './deps.js';
 import { toWaitingFor } from './views/parts.js';
 
@@ -15,6 +15,6 @@ export async function lookForWaiting(
 ): Promise<(id: string) => { waiting_for?: WaitingFor | null }> {
   const jobs = rows.map((row) => ({ ...row, kind, awaitsExtentsUntil: row.awaitsExtentsUntil ?? null }));
   const found = await waitingFor(ds, jobs);
-  const open = new Set(jobs.filter(isOpen).map(({ id }) => id));
+  const open = new Set(jobs.filter(({ status }) => isOpen(status)).map(({ id }) => id));
   return (id) => (open.has(id) ? { waiting_for: toWaitingFor(found.get(id)) } : {});
 }

@@ -1,6 +1,6 @@
+import { type JobKind } from '../../shared/jobs.js';
 import { notePools, unservedPools } from '../../db/repository/pools.js';
 import type { Metrics } from '../../observability/metrics.js';
-import type { JobKind } from '../../entities/index.js';
 import type { AcceptDeps } from '../accept/deps.js';
 
 /** A fleet that is restarted has no workers for a while; after this it counts. */

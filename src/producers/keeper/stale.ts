@@ -1,5 +1,5 @@
+import { JOB_KINDS } from '../../shared/jobs.js';
 import type { DataSource } from '../../db/database.js';
-import { JOB_KINDS } from '../../db/job/kinds.js';
 import { openDeliveries } from '../../db/job/sweep.js';
 import { listPools } from '../../db/repository/repositories.js';
 import type { Logger } from '../../observability/logger.js';

@@ -1,5 +1,5 @@
+import { type Delivery, JOB_KINDS } from '../../shared/jobs.js';
 import { expireAwaiting } from '../../db/job/awaitExtents.js';
-import { type Delivery, JOB_KINDS } from '../../db/job/kinds.js';
 import { repositoriesWithParked, unpark } from '../../db/job/slots.js';
 import {
   type HeadCursor,
@@ -13,7 +13,6 @@ import {
 import { databaseNow } from '../../db/job/changes.js';
 import type { Clock } from '../../shared/clock.js';
 import { createExpiryWatch, type ExpiryWatch } from '../../shared/expiryWatch.js';
-import type { QueueDelivery } from '../../queue/deliver.js';
 import { createStaleEnder, type StaleDeps } from './stale.js';
 
 export interface SweepDeps extends StaleDeps {
@@ -76,7 +75,7 @@ async function addIfLost(deps: SweepDeps, head: Delivery): Promise<void> {
   if (again) await add(deps, again, 'unqueued');
 }
 
-async function add(deps: SweepDeps, delivery: QueueDelivery, what: string): Promise<void> {
+async function add(deps: SweepDeps, delivery: Delivery, what: string): Promise<void> {
   await deps.queue.deliver(delivery);
   deps.metrics.sweeps.inc({ what });
   deps.log.info({ jobId: delivery.jobId, delivery: delivery.delivery, what }, 'queued again');

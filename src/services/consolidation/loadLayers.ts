@@ -1,3 +1,4 @@
+import { OPEN } from '../../db/job/kinds.js';
 import type { DataSource, EntityManager } from '../../db/database.js';
 import { IS_LAYER } from '../../db/chain/layers.js';
 import { asking } from '../../db/transaction.js';
@@ -32,7 +33,7 @@ export async function loadLayers(db: DataSource | EntityManager, chainId: string
               b.repository_path, (b.content_wrong_at IS NOT NULL) AS content_wrong,
               ((b.protected_until IS NOT NULL AND b.protected_until > UTC_TIMESTAMP(3))
                 OR COALESCE(b.completed_at + INTERVAL r.immutable_days DAY > UTC_TIMESTAMP(3), 0)) AS protected,
-              EXISTS (SELECT 1 FROM restore_jobs j WHERE j.backup_id = b.id AND j.status IN ('queued', 'released', 'running')) AS in_use
+              EXISTS (SELECT 1 FROM restore_jobs j WHERE j.backup_id = b.id AND j.status IN ${OPEN}) AS in_use
        FROM (SELECT * FROM backup_jobs WHERE chain_id = ? AND ${IS_LAYER}) b JOIN repositories r ON r.id = b.repository_id
        ORDER BY b.seq`,
       [chainId],

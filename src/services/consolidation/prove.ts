@@ -7,7 +7,7 @@ import { BLOCK_SIZE } from '../../shared/extents.js';
 import { isRecordedChain } from '../repository/recordedChain.js';
 import { syncFile } from '../repository/durable.js';
 import { isPointRight, targetUnreliable } from '../restore/blame.js';
-import { noteProof } from '../restore/proof.js';
+import { noteContent } from '../../db/chain/health.js';
 import type { LayerFact } from './facts.js';
 import type { Work } from './work.js';
 
@@ -124,7 +124,7 @@ async function blame({ deps, held, place }: Work, top: LayerFact, image: string)
   const point = { ...top, image: join(place.root, top.path) };
   const { signal, rate } = held;
   const isRight = await isPointRight(point, { signal, rate, scratchDir: deps.scratchDir });
-  await noteProof(deps.ds, top.id, isRight);
+  await noteContent(deps.ds, top.id, isRight ? 'right' : 'wrong');
   if (isRight)
     throw targetUnreliable(`The merged file of ${top.id} in ${place.root}`, true, {
       path: image,

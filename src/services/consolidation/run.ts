@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { recordStep } from '../../db/job/journal.js';
 import { expireBackups } from '../../db/chain/layers.js';
+import { getMaintenanceJob } from '../../db/job/maintenance.js';
 import { completeWithResult } from '../../db/job/settle.js';
 import type { ConsolidateParams } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
@@ -25,7 +26,7 @@ import { readReferences, withStrangers } from './references.js';
 import { removeLayers } from './removeLayers.js';
 import { proveSources, sourcesOf, worthOfSources } from './sources.js';
 import type { Strategy } from './strategy.js';
-import { loadJob, loadPlace, type Work } from './work.js';
+import { loadPlace, type Work } from './work.js';
 
 /** The `result` of a job. */
 export interface ConsolidationResult {
@@ -55,7 +56,7 @@ export async function runConsolidation(
   report: ReportProgress,
   forced?: Strategy,
 ): Promise<Outcome & { result: ConsolidationResult }> {
-  const job = await loadJob(deps.ds, jobId);
+  const job = await getMaintenanceJob(deps.ds, jobId);
   const place = await loadPlace(deps.ds, job.chainId);
   await assertRepository(place.root, place.repository.id);
   report({ phase: 'planning', bytes_done: 0, bytes_total: null });

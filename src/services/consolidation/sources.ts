@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { contentId } from '../../datapath/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { sidecarsOf } from '../repository/layout.js';
-import { noteProof } from '../restore/proof.js';
+import { noteContent } from '../../db/chain/health.js';
 import type { LayerFact, MergePlan } from './facts.js';
 import { lineage } from './lineage.js';
 import { holdsItsIndex } from './prove.js';
@@ -67,5 +67,5 @@ export async function proveSources(
 async function blame({ deps, held }: Work, layer: LayerFact, indexes: readonly string[]): Promise<void> {
   const { signal } = held;
   const byIndex = await contentId({ layers: indexes, virtualSizeBytes: layer.virtualSize, signal });
-  if (byIndex === layer.contentId) await noteProof(deps.ds, layer.id, false);
+  if (byIndex === layer.contentId) await noteContent(deps.ds, layer.id, 'wrong');
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { getMaintenanceJob } from '../../db/job/maintenance.js';
 import { completeWithResult } from '../../db/job/settle.js';
 import { select } from '../../db/page.js';
 import { StrataError } from '../../shared/errors.js';
@@ -13,7 +14,7 @@ import { standAlone } from './merge.js';
 import { createProgress, worthOf } from './progress.js';
 import { lineage } from './lineage.js';
 import { type ConsolidationDeps, journal } from './run.js';
-import { loadJob, loadPlace, type Work } from './work.js';
+import { loadPlace, type Work } from './work.js';
 
 /** The `result` of a job. */
 export interface SyntheticFullResult {
@@ -35,7 +36,7 @@ export async function runSyntheticFull(
   jobId: string,
   report: ReportProgress,
 ): Promise<Outcome & { result: SyntheticFullResult }> {
-  const job = await loadJob(deps.ds, jobId);
+  const job = await getMaintenanceJob(deps.ds, jobId);
   const place = await loadPlace(deps.ds, job.chainId);
   await assertRepository(place.root, place.repository.id);
   const directory = join(place.root, place.directory);

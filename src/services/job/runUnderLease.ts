@@ -1,11 +1,10 @@
+import { type Delivery, type JobKind } from '../../shared/jobs.js';
 import { acquireLease, type JobTerms } from '../../db/job/acquire.js';
-import type { Delivery } from '../../db/job/kinds.js';
 import type { ChainLease } from '../../db/job/lease.js';
 import { endUnsuccessfully, releaseAgain } from '../../db/job/settle.js';
 import { yieldChain } from '../../db/job/yieldChain.js';
 import { unpark } from '../../db/job/slots.js';
 import { getRepository } from '../../db/repository/repositories.js';
-import type { JobKind } from '../../entities/index.js';
 import { withDeadline } from '../../shared/abort.js';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';

@@ -1,7 +1,8 @@
+import { JOB_KINDS, type JobStatus } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from '../../db/database.js';
-import { JOB_KINDS, JOB_TABLES } from '../../db/job/kinds.js';
+import { JOB_TABLES, OPEN } from '../../db/job/kinds.js';
 import { asDatabaseError } from '../../db/transaction.js';
-import type { Health, JobStatus } from '../../entities/index.js';
+import type { Health } from '../../entities/index.js';
 import type { ExistingDisk, ExistingRow, FoundDisk } from './facts.js';
 
 /** Ids in one statement; keeps it far below the server's packet limit. */
@@ -90,8 +91,7 @@ async function isChainTaken(
 
 async function hasOpenJobs(db: DataSource | EntityManager, chainId: string): Promise<boolean> {
   const parts = JOB_KINDS.map(
-    (kind) =>
-      `SELECT 1 FROM ${JOB_TABLES[kind]} WHERE chain_id = ? AND status IN ('queued', 'released', 'running')`,
+    (kind) => `SELECT 1 FROM ${JOB_TABLES[kind]} WHERE chain_id = ? AND status IN ${OPEN}`,
   );
   const rows = await db.query<unknown[]>(
     `${parts.join(' UNION ALL ')} LIMIT 1`,

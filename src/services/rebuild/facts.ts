@@ -1,4 +1,5 @@
-import type { Health, JobStatus } from '../../entities/index.js';
+import { type JobStatus } from '../../shared/jobs.js';
+import type { Health } from '../../entities/index.js';
 import type { Manifest } from '../repository/manifest.js';
 
 /** A backup as its files tell it. */

@@ -1,12 +1,13 @@
+import { OPEN } from '../../db/job/kinds.js';
+import { type JobStatus } from '../../shared/jobs.js';
 import type { DataSource } from '../../db/database.js';
 import { IS_LAYER } from '../../db/chain/layers.js';
 import { readSteps } from '../../db/job/journal.js';
 import { select } from '../../db/page.js';
-import type { Health, JobStatus } from '../../entities/index.js';
+import type { Health } from '../../entities/index.js';
 import { PUBLISH_STEP } from '../backup/publish.js';
 import type { ChainFact } from './facts.js';
 
-const OPEN = `('queued', 'released', 'running')`;
 /** Ids in one statement; keeps it far below the server's packet limit. */
 const IDS_AT_ONCE = 500;
 

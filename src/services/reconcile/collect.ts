@@ -1,8 +1,8 @@
+import { type JobStatus } from '../../shared/jobs.js';
 import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { DataSource } from '../../db/database.js';
 import { abortable, throwIfAborted } from '../../shared/abort.js';
-import type { JobStatus } from '../../entities/index.js';
 import { errnoOf, StrataError } from '../../shared/errors.js';
 import { lookAtManifest } from '../validation/collectSidecars.js';
 import { inParallel } from '../validation/inParallel.js';

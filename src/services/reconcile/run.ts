@@ -1,9 +1,9 @@
 import { join } from 'node:path';
+import { noteCompared } from '../../db/chain/health.js';
+import { placeOfChain } from '../../db/chain/place.js';
+import { getMaintenanceJob } from '../../db/job/maintenance.js';
 import { completeWithResult } from '../../db/job/settle.js';
-import { read, select } from '../../db/page.js';
-import { type Health, MaintenanceJob } from '../../entities/index.js';
 import { throwIfAborted } from '../../shared/abort.js';
-import { StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../job/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
 import { listNames } from '../validation/collectFile.js';
@@ -17,8 +17,6 @@ import { GRACE_MS } from './planRepository.js';
 import { bringBackImage } from './bringBack.js';
 import { quarantineFile } from './quarantine.js';
 import { writeManifest } from './writeManifest.js';
-
-type Transaction = Parameters<NonNullable<Parameters<typeof completeWithResult>[3]>>[0];
 
 /** The `result` of a job. */
 export interface ReconcileResult {
@@ -39,9 +37,6 @@ interface Place {
   vmContextId: string;
   diskId: number;
 }
-
-/** Ids in one statement; keeps it far below the server's packet limit. */
-const IDS_AT_ONCE = 500;
 
 /**
  * Brings one chain's catalogue and directory in line, under the chain's lease.
@@ -69,22 +64,18 @@ export async function runReconcile(
   const written = await writeManifests(deps, held, place, actions);
   const result = { actions, quarantined, brought_back: broughtBack, manifests_written: written };
   const next = await completeWithResult(deps.ds, held.lease, { ...result }, (tx) =>
-    markHealth(tx, place.chainId, actions),
+    noteCompared(tx, place.chainId, {
+      damaged: idsOf(actions, 'mark_damaged'),
+      suspect: idsOf(actions, 'mark_suspect'),
+    }),
   );
   return { next, result };
 }
 
 async function loadPlace(ds: ServiceDeps['ds'], jobId: string): Promise<Place> {
-  const job = await read(() => ds.getRepository(MaintenanceJob).findOneBy({ id: jobId }));
-  const rows = await select<Omit<Place, 'jobId' | 'repositoryId'>>(
-    ds,
-    `SELECT c.id AS chainId, r.root_path AS root, c.vm_context_id AS vmContextId, c.disk_id AS diskId
-     FROM backup_chains c JOIN repositories r ON r.id = ? WHERE c.id = ?`,
-    [job?.repositoryId, job?.chainId],
-  );
-  const row = rows[0];
-  if (!job || !row) throw new StrataError('not_found', `There is no maintenance job ${jobId}.`);
-  return { ...row, jobId, repositoryId: job.repositoryId };
+  const { chainId } = await getMaintenanceJob(ds, jobId);
+  const { repositoryId, rootPath: root, vmContextId, diskId } = await placeOfChain(ds, chainId);
+  return { jobId, chainId, repositoryId, root, vmContextId, diskId };
 }
 
 async function planChain(
@@ -161,24 +152,6 @@ async function setAside(
   return moved;
 }
 
-async function markHealth(tx: Transaction, chainId: string, actions: readonly Action[]): Promise<void> {
-  const mark = async (action: Action['action'], health: Health, better: readonly Health[]) => {
-    const ids = actions.filter((each) => each.action === action).map(({ backup_id }) => backup_id);
-    for (let from = 0; from < ids.length; from += IDS_AT_ONCE) {
-      await tx.query(
-        `UPDATE backup_jobs SET health = ?, damage_located = 0
-         WHERE chain_id = ? AND status = 'completed' AND (health IN (?) OR damage_located = 1) AND id IN (?)`,
-        [health, chainId, better, ids.slice(from, from + IDS_AT_ONCE)],
-      );
-    }
-    if (ids.length > 0) {
-      await tx.query('UPDATE backup_chains SET health = ? WHERE id = ? AND health IN (?)', [
-        health,
-        chainId,
-        better,
-      ]);
-    }
-  };
-  await mark('mark_damaged', 'damaged', ['ok', 'suspect']);
-  await mark('mark_suspect', 'suspect', ['ok']);
+function idsOf(actions: readonly Action[], wanted: Action['action']): string[] {
+  return actions.flatMap(({ action, backup_id: id }) => (action === wanted && id !== null ? [id] : []));
 }

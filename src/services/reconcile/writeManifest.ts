@@ -1,6 +1,6 @@
+import { asking } from '../../db/transaction.js';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { read } from '../../db/page.js';
 import { BackupJob, RestorePoint, VmContext } from '../../entities/index.js';
 import { imageInfo } from '../../qcow2/index.js';
 import { isStrataError } from '../../shared/errors.js';
@@ -34,11 +34,11 @@ export interface WriteManifest {
 export async function writeManifest({ deps, held, repository, backupId }: WriteManifest): Promise<boolean> {
   const { root } = repository;
   const { ds } = deps;
-  const row = await read(() => ds.getRepository(BackupJob).findOneBy({ id: backupId }));
+  const row = await asking(() => ds.getRepository(BackupJob).findOneBy({ id: backupId }));
   if (!row?.repositoryPath) return false;
   const parentId = row.parentBackupId;
   const parent =
-    parentId === null ? null : await read(() => ds.getRepository(BackupJob).findOneBy({ id: parentId }));
+    parentId === null ? null : await asking(() => ds.getRepository(BackupJob).findOneBy({ id: parentId }));
   if (!(await isAsRecorded(root, row, parent?.repositoryPath ?? null, held.signal))) return false;
   const manifest = await describe(deps, row, parent?.repositoryPath ?? null, {
     root,
@@ -92,8 +92,8 @@ async function describe(
   { root, fence }: { root: string; fence: number },
 ): Promise<Manifest | undefined> {
   const { repositoryPath, backupType, virtualSize, contentId, expiredAt } = row;
-  const point = await read(() => ds.getRepository(RestorePoint).findOneBy({ id: row.restorePointId }));
-  const vm = await read(() => ds.getRepository(VmContext).findOneBy({ vmContextId: row.vmContextId }));
+  const point = await asking(() => ds.getRepository(RestorePoint).findOneBy({ id: row.restorePointId }));
+  const vm = await asking(() => ds.getRepository(VmContext).findOneBy({ vmContextId: row.vmContextId }));
   if (!point || !vm || !repositoryPath || !backupType || virtualSize === null || contentId === null)
     return undefined;
   const path = join(root, repositoryPath);

@@ -1,5 +1,6 @@
+import { type JobStatus } from '../../shared/jobs.js';
 import { join } from 'node:path';
-import type { DamageReach, Health, JobStatus, RestoreFormat } from '../../entities/index.js';
+import type { DamageReach, Health, RestoreFormat } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { describeReach, tellReach } from './tellReach.js';
 import type { TargetFacts } from './target.js';

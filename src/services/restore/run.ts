@@ -12,7 +12,7 @@ import { allocatedBytes } from '../repository/durable.js';
 import { assertRepository } from '../repository/marker.js';
 import type { RestoredDamage } from './damage.js';
 import { planRestore, type RestorePlan } from './plan.js';
-import { noteProof } from './proof.js';
+import { noteContent } from '../../db/chain/health.js';
 import { beginPartial, publish, recognise, removePartials } from './publish.js';
 import { assertRecordedChain, loadRequest, type RestoreRequest } from './request.js';
 import type { RestoreResult } from './result.js';
@@ -64,9 +64,9 @@ export async function runRestore(
   const restore =
     plan.kind === 'file' ? () => restoreToFile(attempt, plan) : () => restoreToDevice(attempt, plan);
   const result = await explained(restore, deps, request);
-  if (result.verified) await noteProof(deps.ds, request.backupId, true);
+  if (result.verified) await noteContent(deps.ds, request.backupId, 'right');
   // Where a validation has said so already, the restore adds nothing.
-  else if (result.damage && !request.knownDamaged) await noteProof(deps.ds, request.backupId, false);
+  else if (result.damage && !request.knownDamaged) await noteContent(deps.ds, request.backupId, 'wrong');
   return finish(deps, held, result);
 }
 
@@ -120,9 +120,9 @@ async function explained<T>(
       await assertRepository(repository.rootPath, repository.id);
     }
     // The point itself was read: it is wrong, or it is right and whoever has accused it before was mistaken.
-    if (isStrataError(error, 'content_mismatch')) await noteProof(deps.ds, backupId, false);
+    if (isStrataError(error, 'content_mismatch')) await noteContent(deps.ds, backupId, 'wrong');
     if (isStrataError(error, 'target_unreliable') && error.details['point_is_right'] === true)
-      await noteProof(deps.ds, backupId, true);
+      await noteContent(deps.ds, backupId, 'right');
     throw error;
   }
 }

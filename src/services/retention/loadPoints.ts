@@ -1,6 +1,7 @@
+import { type JobStatus } from '../../shared/jobs.js';
 import type { DataSource } from '../../db/database.js';
 import { asking } from '../../db/transaction.js';
-import type { JobStatus, RestorePointStatus } from '../../entities/index.js';
+import type { RestorePointStatus } from '../../entities/index.js';
 import type { VmPoint } from './forVm.js';
 import type { PointState } from './types.js';
 

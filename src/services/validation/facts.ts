@@ -1,4 +1,5 @@
-import type { BackupJob, JobStatus } from '../../entities/index.js';
+import { type JobStatus } from '../../shared/jobs.js';
+import type { BackupJob } from '../../entities/index.js';
 import type { Damage, Reach } from './deep/knownDamage.js';
 import type { Manifest } from '../repository/manifest.js';
 

@@ -1,9 +1,9 @@
+import { getMaintenanceJob } from '../../db/job/maintenance.js';
 import { completeWithResult } from '../../db/job/settle.js';
 import { recordEvents } from '../../db/job/events.js';
 import { fencedChange } from '../../db/job/fenced.js';
 import { noteDeep } from '../../db/chain/cadence.js';
-import { asking } from '../../db/transaction.js';
-import { MaintenanceJob, type ValidateParams } from '../../entities/index.js';
+import type { MaintenanceJob, ValidateParams } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../job/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
@@ -79,8 +79,7 @@ interface ValidateJob extends Pick<MaintenanceJob, 'chainId' | 'repositoryId' | 
 }
 
 async function loadJob(ds: Deps['ds'], jobId: string): Promise<ValidateJob> {
-  const job = await asking(() => ds.getRepository(MaintenanceJob).findOneBy({ id: jobId }));
-  if (!job) throw new StrataError('not_found', `There is no maintenance job ${jobId}.`);
+  const job = await getMaintenanceJob(ds, jobId);
   const { chainId, repositoryId, createdAt } = job;
   // The worker gives a job to the service of its type.
   return { chainId, repositoryId, createdAt, params: job.params as ValidateParams };

@@ -1,4 +1,5 @@
-import { JOB_KINDS, JOB_TABLES } from '../../../src/db/job/kinds.js';
+import { JOB_KINDS } from '../../../src/shared/jobs.js';
+import { JOB_TABLES } from '../../../src/db/job/kinds.js';
 import { BackupChain, BackupJob } from '../../../src/entities/index.js';
 import type { TestFleet } from '../fleet.js';
 

@@ -1,5 +1,6 @@
+import { JOB_KINDS } from '../../../src/shared/jobs.js';
 import { expect } from 'chai';
-import { JOB_KINDS, JOB_TABLES } from '../../../src/db/job/kinds.js';
+import { JOB_TABLES } from '../../../src/db/job/kinds.js';
 import type { EndedJob, TestFleet } from '../fleet.js';
 import { keptUntil } from '../keeping.js';
 import { chainProblems, leaseProblems } from './chains.js';

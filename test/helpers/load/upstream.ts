@@ -1,7 +1,7 @@
+import { type JobStatus } from '../../../src/shared/jobs.js';
 import type { BackupCreate } from '../../../src/contract/index.js';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { JobStatus } from '../../../src/entities/index.js';
 import { acceptBackup } from '../../../src/producers/accept/index.js';
 import type { TestFleet } from '../fleet.js';
 import type { Random } from '../random.js';

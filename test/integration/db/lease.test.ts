@@ -1,3 +1,4 @@
+import { type JobStatus } from '../../../src/shared/jobs.js';
 import { expect } from 'chai';
 import { commitBackup } from '../../../src/db/job/commitBackup.js';
 import { lead, readLeader, resignLead, takeLead } from '../../../src/db/fleet/lead.js';
@@ -7,7 +8,6 @@ import { lockChain, releaseHead, takePosition } from '../../../src/db/job/positi
 import { cancelJob, endUnsuccessfully, releaseAgain } from '../../../src/db/job/settle.js';
 import { redeliverAbandoned, runningJobs } from '../../../src/db/job/sweep.js';
 import { inTransaction } from '../../../src/db/transaction.js';
-import type { JobStatus } from '../../../src/entities/index.js';
 import { systemClock } from '../../../src/shared/clock.js';
 import { codeOf } from '../../helpers/codeOf.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../helpers/openSuite.js';

@@ -1,10 +1,10 @@
+import { type JobStatus } from '../../../src/shared/jobs.js';
 import { expect } from 'chai';
 import { commitBackup } from '../../../src/db/job/commitBackup.js';
 import { acquireLease } from '../../../src/db/job/acquire.js';
 import type { ChainLease } from '../../../src/db/job/lease.js';
 import { cancelJob, endUnsuccessfully, releaseAgain } from '../../../src/db/job/settle.js';
 import { yieldChain } from '../../../src/db/job/yieldChain.js';
-import type { JobStatus } from '../../../src/entities/index.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../helpers/openSuite.js';
 import { addVm, publishedFull } from '../../helpers/rows.js';
 

@@ -1,5 +1,6 @@
+import { JOB_KINDS } from '../../../src/shared/jobs.js';
 import { expect } from 'chai';
-import { JOB_KINDS, JOB_TABLES } from '../../../src/db/job/kinds.js';
+import { JOB_TABLES } from '../../../src/db/job/kinds.js';
 import { releaseHeadless } from '../../../src/db/job/sweep.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../helpers/openSuite.js';
 import { createRandom } from '../../helpers/random.js';

@@ -1,9 +1,9 @@
+import { type JobKind } from '../../../../src/shared/jobs.js';
 import { expect } from 'chai';
 import { join } from 'node:path';
 import { Backup, BackupPage, Job, Repository, Restore } from '../../../../src/contract/index.js';
 import { heartbeat, leaveFleet } from '../../../../src/db/fleet/processes.js';
 import type { DueDelivery } from '../../../../src/db/webhook/outbox.js';
-import type { JobKind } from '../../../../src/entities/index.js';
 import { createPoolWatch } from '../../../../src/producers/keeper/pools.js';
 import { describe as bodyOf } from '../../../../src/producers/notify/describe.js';
 import { makeDisk } from '../../../helpers/disks.js';

@@ -1,3 +1,4 @@
+import { type JobStatus } from '../../../../src/shared/jobs.js';
 import type {
   BackupFact,
   DirectoryFacts,
@@ -6,7 +7,6 @@ import type {
 } from '../../../../src/services/reconcile/facts.js';
 import { planReconcile } from '../../../../src/services/reconcile/index.js';
 import type { Manifest } from '../../../../src/services/repository/manifest.js';
-import type { JobStatus } from '../../../../src/entities/index.js';
 
 export const DIRECTORY = 'vm/disk-0';
 export const NOW = Date.parse('2026-06-01T12:00:00Z');
