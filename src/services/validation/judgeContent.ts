@@ -45,7 +45,7 @@ function judgeReading({ read, row }: BackupFacts, say: Say): Finding[] {
   switch (read?.state) {
     case 'rebuilt':
       return [
-        say('digests_rebuilt', 'The image was read and has the recorded content: its index was built anew.'),
+        say('digests_rebuilt', 'The image was read and has the recorded content: its index was rebuilt.'),
       ];
     case 'unproved':
       return [

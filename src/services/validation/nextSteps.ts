@@ -2,9 +2,9 @@ import type { FindingCode } from './findings.js';
 
 const COPY_OR_FULL = 'Put it back from a copy and validate again, or take a full.';
 const SIDECAR =
-  'A deep validation builds it anew if the image has the recorded content. Or put it back from a copy.';
+  'A deep validation rebuilds it if the image has the recorded content. Or put it back from a copy.';
 const MANIFEST =
-  'The backup restores. The next comparison (`strata repo reconcile`, or the keeper by itself) writes the manifest anew from the catalogue; until then a catalogue rebuilt from the repository may lack the backup.';
+  'The backup restores. The next comparison (`strata repo reconcile`, or the keeper by itself) writes the manifest again from the catalogue; until then a catalogue rebuilt from the repository may lack the backup.';
 const REBASED =
   'If someone ran `qemu-img rebase -u`, set the name in the message back in the same way. Otherwise put it back from a copy, or take a full.';
 

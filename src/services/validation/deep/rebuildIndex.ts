@@ -70,7 +70,7 @@ async function publishIndex(
   await quarantineFile(root, digests, {
     file: digests,
     reason: 'digests_rebuilt',
-    message: 'The digest index did not belong to its image or did not match its checksum; it was built anew.',
+    message: 'The digest index did not belong to its image or did not match its checksum; it was rebuilt.',
     chain_id: row.chainId,
     backup_id: row.id,
     job_id: held.lease.jobId,
