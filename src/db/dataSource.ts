@@ -6,6 +6,7 @@ import { DataSource, type MigrationInterface } from '../entities/orm.js';
 import * as entities from '../entities/index.js';
 import { StrataError } from '../shared/errors.js';
 import { endWhenSilent } from '../shared/silence.js';
+import { refuseUndone } from './undoneStatements.js';
 
 type MigrationClass = new () => MigrationInterface;
 
@@ -38,6 +39,7 @@ export interface OpenDatabaseOptions {
 export async function openDatabase(options: OpenDatabaseOptions): Promise<DataSource> {
   const type = await probeServer(options);
   const dataSource = createDataSource(type, options);
+  refuseUndone(dataSource);
   try {
     await dataSource.initialize();
     await prepareSessions(dataSource, type, options.answerMs);
@@ -62,6 +64,13 @@ const SILENT_SESSION_SECONDS = 20;
 const IDLE_CONNECTION_MS = 5_000;
 
 /**
+ * On by default since MariaDB 11.6. A statement that looks something up and then waits for a lock, as `... WHERE id = (SELECT ...) FOR
+ * UPDATE` does, then fails because the row has changed meanwhile (findings/mariadb-snapshot-isolation.sh). Strata takes
+ * a lock in order to see what its holder has committed, as older servers and MySQL show it.
+ */
+const SNAPSHOT_ISOLATION = 'innodb_snapshot_isolation';
+
+/**
  * Makes every session READ COMMITTED, once, because a transaction that counts under a lock must see what the holder
  * before it has committed (`inTransaction`). And bounds what one process can do to the others: a worker that is frozen in
  * the middle of a transaction would keep its row locks for as long as it stays frozen. The server ends such a transaction.
@@ -80,9 +89,12 @@ async function prepareSessions(
         Number.isFinite(answerMs)
         ? `, wait_timeout = ${SILENT_SESSION_SECONDS}`
         : '';
+  const conflicts = (await hasVariable(dataSource, SNAPSHOT_ISOLATION))
+    ? `, ${SNAPSHOT_ISOLATION} = OFF`
+    : '';
   const statements = [
     'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
-    `SET SESSION innodb_lock_wait_timeout = ${lockWait}${idle}`,
+    `SET SESSION innodb_lock_wait_timeout = ${lockWait}${idle}${conflicts}`,
   ];
   const { pool } = dataSource.driver as unknown as { pool: Pool };
   // Statements of one connection run in order: these come before whatever the connection was opened for.
@@ -98,6 +110,10 @@ async function prepareSessions(
   });
   // The one that `initialize` has opened.
   for (const statement of statements) await dataSource.query(statement);
+}
+
+async function hasVariable(dataSource: DataSource, name: string): Promise<boolean> {
+  return (await dataSource.query<unknown[]>('SHOW VARIABLES LIKE ?', [name])).length > 0;
 }
 
 function createDataSource(type: 'mysql' | 'mariadb', options: OpenDatabaseOptions): DataSource {

@@ -9,7 +9,7 @@ const PAUSE_MS = 15;
 
 /**
  * Numbers of MySQL/MariaDB: ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, and ER_CHECKREAD ("Record has changed since last read"), which
- * MariaDB 11.8 gives to whom another transaction was quicker. After a rollback all of them may be tried again whole.
+ * a MariaDB gives whose sessions refuse to be told otherwise (dataSource.ts). After a rollback all of them may be tried again whole.
  */
 const TRY_AGAIN = new Set([1020, 1205, 1213]);
 /** The connection was refused or lost, the server is going away, full or read-only, or the locks never came free. */

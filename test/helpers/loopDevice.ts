@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { addPartition, deletePartition } from './partitions.js';
 import { runTool } from './runTool.js';
 
 /** Without root there are no loop devices. */
@@ -19,7 +20,7 @@ export async function attachLoop(file: string, { sector = 512 } = {}): Promise<L
     path,
     partition: (number) => `${path}p${number}`,
     detach: async () => {
-      await runTool('delpart', path, '1').catch(() => undefined);
+      await deletePartition(path, 1).catch(() => undefined);
       await runTool('losetup', '--detach', path);
     },
   };
@@ -31,8 +32,7 @@ const FIRST_BYTE = 1024 ** 2;
 export async function partitionOnce({ path }: LoopDevice): Promise<void> {
   const sizeBytes = Number(await runTool('blockdev', '--getsize64', path));
   const length = Math.floor((sizeBytes - FIRST_BYTE) / 4096) * 4096;
-  // Counted in 512 bytes, whatever the device's sectors are.
-  await runTool('addpart', path, '1', String(FIRST_BYTE / 512), String(length / 512));
+  await addPartition(path, 1, { startBytes: FIRST_BYTE, lengthBytes: length });
 }
 
 /** All of a device, past every page cache: what is on it. */

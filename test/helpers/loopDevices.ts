@@ -1,5 +1,6 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { addPartition } from './partitions.js';
 import { runTool } from './runTool.js';
 
 /** A loop device over a file of a test's own. Root makes it. */
@@ -11,8 +12,6 @@ export interface LoopDevice {
   addPartitions(...bytes: readonly [offset: number, length: number][]): Promise<string[]>;
   detach(): Promise<void>;
 }
-
-const SECTOR = 512;
 
 export async function openLoopDevice(
   directory: string,
@@ -38,9 +37,8 @@ export async function loopOver(file: string, past?: 'cache'): Promise<LoopDevice
     file,
     addPartitions: async (...bytes) => {
       const made: string[] = [];
-      for (const [index, [offset, length]] of bytes.entries()) {
-        const numbers = [index + 1, offset / SECTOR, length / SECTOR].map(String);
-        await runTool('addpart', path, ...numbers);
+      for (const [index, [startBytes, lengthBytes]] of bytes.entries()) {
+        await addPartition(path, index + 1, { startBytes, lengthBytes });
         made.push(`${path}p${index + 1}`);
       }
       return made;

@@ -1,4 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
+import type { RowDataPacket } from 'mysql2/promise';
+import type { DataSource } from 'typeorm';
 import { parseDatabaseUrl } from '../../../src/config/addresses.js';
 import { asAdministrator } from '../../../src/main/embedded/mariadb.js';
 import { asking, inTransaction } from '../../../src/db/transaction.js';
@@ -81,6 +84,77 @@ describe('The sessions of a process', () => {
       return [first, count(await tx.query(sql))];
     });
     expect(after).to.equal((before ?? 0) + 1);
+  });
+
+  describe('on a MariaDB that isolates snapshots, as 11.8 does', () => {
+    const administer = (statement: string) =>
+      asAdministrator(
+        suite.databaseSocketPath,
+        async (connection) => (await connection.query<RowDataPacket[]>(statement))[0],
+      );
+    let usual: string;
+    before(async function () {
+      const [variable] = await administer(`SHOW GLOBAL VARIABLES LIKE 'innodb_snapshot_isolation'`);
+      if (variable === undefined) this.skip();
+      usual = variable.Value as string;
+      await administer('SET GLOBAL innodb_snapshot_isolation = ON');
+    });
+    after(async () => {
+      if (usual !== undefined) await administer(`SET GLOBAL innodb_snapshot_isolation = ${usual}`);
+    });
+
+    const someoneWaits = async () => {
+      for (let k = 0; k < 100; k++) {
+        const waiting = `SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'`;
+        if ((await administer(waiting)).length > 0) return;
+        await delay(50);
+      }
+      throw new Error('Nobody waits for a lock.');
+    };
+
+    /** Looks up which row to lock and waits for the lock, which another transaction holds that changes the owner to `second`. */
+    const lockLookedUp = async (ds: DataSource, prepare = 'DO 0') => {
+      await suite.ds.query(`REPLACE INTO leader_leases VALUES ('watched', 'first', UTC_TIMESTAMP(3))`);
+      const holder = suite.ds.createQueryRunner();
+      try {
+        await holder.startTransaction();
+        await holder.query(`UPDATE leader_leases SET owner = 'second' WHERE name = 'watched'`);
+        let tries = 0;
+        const waiting = inTransaction(ds, async (tx) => {
+          tries += 1;
+          await tx.query(prepare);
+          const [row] = await tx.query<{ owner: string }[]>(
+            `SELECT owner FROM leader_leases
+              WHERE name = (SELECT MAX(name) FROM leader_leases WHERE name = 'watched') FOR UPDATE`,
+          );
+          return row?.owner;
+        });
+        await someoneWaits();
+        await holder.commitTransaction();
+        return { owner: await waiting, tries };
+      } finally {
+        await holder.release();
+      }
+    };
+
+    it('see what the holder of a lock has committed, at the first try', async () => {
+      const ds = await openOwn(2);
+      try {
+        expect(await lockLookedUp(ds)).to.deep.equal({ owner: 'second', tries: 1 });
+      } finally {
+        await ds.destroy();
+      }
+    });
+
+    it('try again what it refuses all the same', async () => {
+      const ds = await openOwn(1);
+      try {
+        const refusing = await lockLookedUp(ds, 'SET SESSION innodb_snapshot_isolation = ON');
+        expect(refusing).to.deep.equal({ owner: 'second', tries: 2 });
+      } finally {
+        await ds.destroy();
+      }
+    });
   });
 
   it('lose their locks to the others when their process stands still in the middle of a transaction', async function () {

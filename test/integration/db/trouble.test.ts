@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { RowDataPacket } from 'mysql2/promise';
 import { asking, inTransaction } from '../../../src/db/transaction.js';
 import { asAdministrator } from '../../../src/main/embedded/mariadb.js';
@@ -76,5 +77,33 @@ describe('A statement whose failure says nothing about what it asked', () => {
     const values = await suite.ds.query<{ n: number }[]>('SELECT n FROM halves');
     expect(new Set(values.map(({ n }) => n)).size).to.equal(1);
     await suite.ds.query('DROP TABLE halves');
+  });
+
+  it('deletes what it says it has deleted, if the kill comes just before it', async () => {
+    await suite.ds.query('CREATE TABLE gone (id INT PRIMARY KEY)');
+    const runner = suite.ds.createQueryRunner();
+    const [row] = (await runner.query('SELECT CONNECTION_ID() AS id')) as unknown as { id: number }[];
+    const kept: number[] = [];
+    await asAdministrator(suite.databaseSocketPath, async (connection) => {
+      const until = performance.now() + 3_000;
+      for (let id = 1; performance.now() < until; id++) {
+        await suite.ds.query('INSERT INTO gone VALUES (?)', [id]);
+        // One kill, a little earlier or later in relation to the statement each time.
+        const deleted = delay((id % 10) / 20).then(() => runner.query('DELETE FROM gone WHERE id = ?', [id]));
+        const killed = delay((id % 7) / 14).then(() => connection.query(`KILL QUERY ${row?.id}`));
+        const succeeded = await deleted.then(
+          () => true,
+          () => false,
+        );
+        await killed;
+        // A kill that nothing took goes by with this one.
+        await runner.query('DO 0').catch(() => undefined);
+        const left = await suite.ds.query<unknown[]>('SELECT 1 FROM gone WHERE id = ?', [id]);
+        if (succeeded && left.length > 0) kept.push(id);
+      }
+    });
+    await runner.release();
+    expect(kept).to.deep.equal([]);
+    await suite.ds.query('DROP TABLE gone');
   });
 });

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { attachLoop, MAY_ATTACH } from '../../../helpers/loopDevice.js';
 import { holderOf } from '../../../helpers/machine.js';
+import { addPartition } from '../../../helpers/partitions.js';
 import { inWorkshop, tool } from '../disks.js';
 import { disk, failureOf, held, writeAt } from './holding.js';
 
@@ -44,7 +45,7 @@ describe('A file source that has changed while it was read', function () {
     await inWorkshop(async (shop) => {
       const device = await attachLoop(await disk(shop));
       try {
-        await tool('addpart', device.path, '1', '2048', '2048');
+        await addPartition(device.path, 1, { startBytes: MIB, lengthBytes: MIB });
         await held(shop, device.path, async (source) => {
           await source.assertUnchanged();
           await tool(
