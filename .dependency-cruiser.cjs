@@ -16,6 +16,24 @@ const MAY_IMPORT = {
   shared: [],
 };
 
+// The rooms of src/services: which other rooms each may import, and which folders beside services. The verbs do not import each other.
+const BELOW_VERBS = ['chain', 'job', 'protection', 'repository'];
+const VERBS = ['backup', 'consolidation', 'rebuild', 'reconcile', 'restore', 'retention', 'validation'];
+const ROOMS = {
+  chain: { rooms: [], folders: ['db', 'entities', 'shared'] },
+  repository: { rooms: [], folders: ['datapath', 'qcow2', 'entities', 'shared'] },
+  protection: { rooms: ['repository'], folders: ['db', 'entities', 'shared'] },
+  job: { rooms: ['chain', 'protection', 'repository'], folders: ['datapath', 'db', 'entities', 'shared'] },
+  ...Object.fromEntries(VERBS.map((verb) => [verb, { rooms: BELOW_VERBS, folders: MAY_IMPORT.services }])),
+};
+// What every room may be built with.
+const SERVICE_DEPS = '^src/services/deps\\.ts$';
+// The one thing that a verb asks of another: a backup, in the middle of its work, how the files of its chain are.
+const QUICK_LOOK = { from: 'backup', to: '^src/services/validation/quickLook\\.ts$' };
+// These ask validation what services/chain is about to answer.
+const UNTIL_CHAIN_IS_THERE =
+  '^src/services/(restore/(tellReach|request)|reconcile/(collectManifests|collect)|rebuild/insert|backup/heal/(plan|healLineage))\\.ts$';
+
 // Which folders may import a package; main may import all of them.
 const PACKAGES = {
   execa: ['qcow2'],
@@ -41,6 +59,21 @@ const folderRules = Object.entries(MAY_IMPORT).map(([from, to]) => ({
   to: { path: '^src/', pathNot: [from, ...to].map((f) => `^src/${f}/`).join('|') },
 }));
 
+const roomRules = Object.entries(ROOMS).map(([room, { rooms, folders }]) => ({
+  name: `services-${room}-imports-only-its-neighbours`,
+  severity: 'error',
+  from: { path: `^src/services/${room}/`, pathNot: UNTIL_CHAIN_IS_THERE },
+  to: {
+    path: '^src/',
+    pathNot: [
+      ...[room, ...rooms].map((each) => `^src/services/${each}/`),
+      ...folders.map((folder) => `^src/${folder}/`),
+      ...(room === 'repository' || room === 'chain' ? [] : [SERVICE_DEPS]),
+      ...(room === QUICK_LOOK.from ? [QUICK_LOOK.to] : []),
+    ].join('|'),
+  },
+}));
+
 const packageRules = Object.entries(PACKAGES).map(([name, folders]) => ({
   name: `${name}-only-in-${folders.join('-and-')}`,
   severity: 'error',
@@ -51,12 +84,22 @@ const packageRules = Object.entries(PACKAGES).map(([name, folders]) => ({
 module.exports = {
   forbidden: [
     ...folderRules,
+    ...roomRules,
+    {
+      name: 'services-has-no-other-rooms',
+      severity: 'error',
+      from: {
+        path: '^src/services/',
+        pathNot: [SERVICE_DEPS, ...Object.keys(ROOMS).map((room) => `^src/services/${room}/`)].join('|'),
+      },
+      to: {},
+    },
     ...packageRules,
     {
       name: 'no-cycles',
       severity: 'error',
       from: {},
-      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+      to: { circular: true },
     },
     {
       name: 'migrations-import-nothing-in-src',

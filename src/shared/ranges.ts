@@ -1,4 +1,4 @@
-import type { Extent } from './extents.js';
+import { type Extent, totalLength } from './extents.js';
 
 /**
  * Ranges in order, with those that touch joined where `same` says that they are of one kind.
@@ -48,4 +48,15 @@ export function unionRanges(a: readonly Extent[], b: readonly Extent[]): Extent[
 
 function endOf(range: Extent | undefined): number {
   return range ? range.offset + range.length : 0;
+}
+
+/** Ranges that a message names. */
+const MOST_NAMED = 4;
+
+/** `3 ranges of 196608 bytes (65536+131072, ...)` */
+export function nameRanges(ranges: readonly Extent[]): string {
+  const named = ranges.slice(0, MOST_NAMED).map(({ offset, length }) => `${offset}+${length}`);
+  const more = ranges.length > MOST_NAMED ? ', ...' : '';
+  const count = ranges.length === 1 ? 'the range' : `${ranges.length} ranges`;
+  return `${count} of ${totalLength(ranges)} bytes (${named.join(', ')}${more})`;
 }

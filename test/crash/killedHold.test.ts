@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import { protect } from '../../src/db/chain/protect.js';
 import { BackupJob } from '../../src/entities/index.js';
 import { readHold } from '../../src/services/repository/holdRecords.js';
-import { reconcileHolds, settleHolds } from '../../src/services/repository/holds.js';
+import { reconcileHolds, settleHolds } from '../../src/services/protection/holds.js';
 import { buildChain, type ChainFixture } from '../helpers/chainFixture.js';
 import { type KillableAttempt, operationsOf, runAttempt } from '../helpers/killAttempt.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../helpers/openSuite.js';

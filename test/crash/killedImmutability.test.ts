@@ -1,12 +1,8 @@
 import { expect } from 'chai';
 import type { DataSource } from 'typeorm';
 import { changeRepository, immutableDaysOf } from '../../src/db/repository/repositories.js';
-import {
-  adoptImmutableDays,
-  readImmutableDays,
-  recordImmutableDays,
-  writeImmutableDays,
-} from '../../src/services/repository/immutability.js';
+import { readImmutableDays, writeImmutableDays } from '../../src/services/repository/immutability.js';
+import { adoptImmutableDays, recordImmutableDays } from '../../src/services/protection/immutability.js';
 import { buildChain, type ChainFixture } from '../helpers/chainFixture.js';
 import { type KillableAttempt, operationsOf, runAttempt } from '../helpers/killAttempt.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../helpers/openSuite.js';

@@ -3,7 +3,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { backingNameOf, createImage } from '../../src/qcow2/index.js';
-import { quarantineFile } from '../../src/services/reconcile/quarantine.js';
+import { quarantineFile } from '../../src/services/repository/quarantine.js';
 import { buildChain, type ChainFixture, nthBackup } from '../helpers/chainFixture.js';
 import { ageFiles, forgetNewest } from '../helpers/olderCatalogue.js';
 import { type KillableAttempt, operationsOf, runAttempt } from '../helpers/killAttempt.js';

@@ -11,6 +11,9 @@ export interface StepRecord {
   data: Record<string, unknown> | null;
 }
 
+/** Step of a backup that names the files which are about to get their final names. */
+export const PUBLISH_STEP = 'publish';
+
 /** Notes that a step of this attempt has begun or is done, with what a recovery needs to know. */
 export async function recordStep(
   ds: DataSource,

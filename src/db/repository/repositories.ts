@@ -147,6 +147,16 @@ async function refuseRunning(tx: EntityManager, { id, name }: Repository): Promi
   }
 }
 
+/** Shows in the catalogue how full a repository was. */
+export async function saveCapacity(
+  ds: DataSource,
+  id: string,
+  capacity: Pick<Repository, 'totalBytes' | 'usedBytes' | 'availableBytes'>,
+  readAt: Date,
+): Promise<void> {
+  await asking(() => ds.getRepository(Repository).update({ id }, { ...capacity, capacityReadAt: readAt }));
+}
+
 /** @throws not_found */
 export async function immutableDaysOf(ds: DataSource, id: string): Promise<number> {
   const [row] = await select<{ days: number }>(

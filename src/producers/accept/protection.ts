@@ -1,6 +1,6 @@
 import { protect } from '../../db/chain/protect.js';
 import { getRepository } from '../../db/repository/repositories.js';
-import { settleHolds } from '../../services/repository/holds.js';
+import { settleHolds } from '../../services/protection/holds.js';
 import { withDeadline } from '../../shared/abort.js';
 import type { AcceptDeps } from './deps.js';
 

@@ -1,6 +1,7 @@
 import { changeRepository, getRepository, type RepositoryChange } from '../../db/repository/repositories.js';
 import type { Repository } from '../../entities/index.js';
-import { recordImmutableDays, writeImmutableDays } from '../../services/repository/immutability.js';
+import { writeImmutableDays } from '../../services/repository/immutability.js';
+import { recordImmutableDays } from '../../services/protection/immutability.js';
 import { assertRepository } from '../../services/repository/marker.js';
 import { abortable, withDeadline } from '../../shared/abort.js';
 import { StrataError } from '../../shared/errors.js';

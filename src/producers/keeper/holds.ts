@@ -1,6 +1,6 @@
 import { repositoriesWithPendingHolds } from '../../db/chain/protect.js';
 import { getRepository } from '../../db/repository/repositories.js';
-import { settleHolds } from '../../services/repository/holds.js';
+import { settleHolds } from '../../services/protection/holds.js';
 import type { AcceptDeps } from '../accept/deps.js';
 import { type BackgroundChore, inBackground } from './inBackground.js';
 

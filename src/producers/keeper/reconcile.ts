@@ -1,6 +1,6 @@
 import { allRepositories, getRepository } from '../../db/repository/repositories.js';
-import { reconcileHolds } from '../../services/repository/holds.js';
-import { adoptImmutableDays, recordImmutableDays } from '../../services/repository/immutability.js';
+import { reconcileHolds } from '../../services/protection/holds.js';
+import { adoptImmutableDays, recordImmutableDays } from '../../services/protection/immutability.js';
 import { isStrataError } from '../../shared/errors.js';
 import { acceptReconcile } from '../accept/reconcile.js';
 import type { AcceptDeps } from '../accept/deps.js';

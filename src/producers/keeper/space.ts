@@ -1,7 +1,7 @@
 import { allRepositories, getRepository } from '../../db/repository/repositories.js';
 import { noteSpace, waitsForRoom } from '../../db/chain/retention.js';
 import type { Metrics } from '../../observability/metrics.js';
-import { recordCapacity } from '../../services/repository/capacity.js';
+import { recordCapacity } from '../../services/job/recordCapacity.js';
 import { assertRepository } from '../../services/repository/marker.js';
 import { isStrataError } from '../../shared/errors.js';
 import type { AcceptDeps } from '../accept/deps.js';

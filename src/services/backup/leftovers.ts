@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { commitBackup, type PublishedBackup } from '../../db/job/commitBackup.js';
 import { readSteps } from '../../db/job/journal.js';
@@ -7,28 +7,11 @@ import { StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../job/holdLease.js';
 import type { Outcome, ServiceDeps } from '../deps.js';
 import { removeFiles, syncDirectory } from '../repository/durable.js';
-import { type BackupFiles, fenceOfPartial } from '../repository/layout.js';
+import type { BackupFiles } from '../repository/layout.js';
 import { readManifest } from '../repository/manifest.js';
-import { heldImages, readImages } from '../repository/standing/index.js';
 import type { BackupContext } from './context.js';
-import { PUBLISH_STEP, publishedOf } from './publish.js';
-
-/**
- * Removes the temporary files of dead attempts in the disk's directory: those whose fence is older than ours. Whoever
- * holds such a fence can no longer publish, and once its file is gone not even a late link can succeed. One on which
- * somebody's image stands stays.
- */
-export async function removeDeadPartials(
-  directory: string,
-  fence: number,
-  signal: AbortSignal,
-): Promise<void> {
-  const names = await readdir(directory);
-  const dead = names.filter((name) => (fenceOfPartial(name) ?? Number.POSITIVE_INFINITY) < fence);
-  if (dead.length === 0) return;
-  const held = heldImages(await readImages(directory, '', signal), new Set(dead));
-  await removeFiles(dead.filter((name) => !held.has(name)).map((name) => join(directory, name)));
-}
+import { publishedOf } from './publish.js';
+import { PUBLISH_STEP } from '../../db/job/journal.js';
 
 /**
  * Finishes what an earlier attempt of the same job has published but not committed; called after the dead attempts'

@@ -1,4 +1,4 @@
-import { judgeAnew } from '../validation/index.js';
+import { quickLook } from '../validation/quickLook.js';
 import type { Attempt } from './attempt.js';
 import { type BackupContext, loadContext } from './context.js';
 
@@ -18,6 +18,6 @@ export async function lookAgain({
   const { job, lineage, lineageBroken, repository } = context;
   const isOpen = lineage.some(({ health, damageLocated }) => health === 'suspect' && !damageLocated);
   if (!isOpen || job.requestedType === 'full' || lineageBroken) return context;
-  await judgeAnew(deps, held, repository.id, report);
+  await quickLook(deps, held, repository.id, report);
   return loadContext(deps.ds, job.id);
 }

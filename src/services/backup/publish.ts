@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { commitBackup, type PublishedBackup } from '../../db/job/commitBackup.js';
 import { TRACKER_LIED } from '../../db/chain/doubt.js';
-import { recordStep } from '../../db/job/journal.js';
+import { PUBLISH_STEP, recordStep } from '../../db/job/journal.js';
 import {
   type BackupRequest,
   type DiskSource,
@@ -40,9 +40,6 @@ export interface PublishInput {
   /** Called before the commit, by which others are told of the backup. */
   letGo?: () => Promise<void>;
 }
-
-/** Step of the journal that names the files which are about to get their final names. */
-export const PUBLISH_STEP = 'publish';
 
 /**
  * Gives the flushed files their final names and commits (durable order of invariants.md). The image comes last:

@@ -4,7 +4,8 @@ import { fileExists } from '../../shared/files.js';
 import { StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../job/holdLease.js';
 import type { ServiceDeps } from '../deps.js';
-import { assertReserve, recordCapacity } from '../repository/capacity.js';
+import { assertReserve } from '../repository/capacity.js';
+import { recordCapacity } from '../job/recordCapacity.js';
 import { allocatedBytes } from '../repository/durable.js';
 import type { BackupContext } from './context.js';
 

@@ -1,12 +1,11 @@
-import { link } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { copyFileWhole, copyOut, underLimit } from '../../datapath/index.js';
 import { commitImage, createImage } from '../../qcow2/index.js';
 import { both } from '../../shared/both.js';
 import { StrataError } from '../../shared/errors.js';
-import { recordCapacity } from '../repository/capacity.js';
+import { recordCapacity } from '../job/recordCapacity.js';
 import { tryClone } from '../repository/clone.js';
-import { allocatedBytes, removeFiles, syncFile } from '../repository/durable.js';
+import { addName, allocatedBytes, removeFiles, syncFile } from '../repository/durable.js';
 import type { LayerFact } from './facts.js';
 import { worthOf } from './progress.js';
 import { pickStrategy, type Strategy } from './strategy.js';
@@ -74,7 +73,7 @@ export async function buildMerged(
   await removeFiles([overlay]);
   await syncFile(into);
   // By a name that carries the fence: whoever takes over removes it first, so a worker that wakes up switches nothing.
-  if (strategy === 'in_place') await link(into, target);
+  if (strategy === 'in_place') await addName(into, target);
   return { strategy, path: target };
 }
 

@@ -6,7 +6,7 @@ import { StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
 import { isRecordedChain } from '../repository/recordedChain.js';
 import { syncFile } from '../repository/durable.js';
-import { isPointRight, targetUnreliable } from '../restore/blame.js';
+import { isPointRight, targetUnreliable } from '../repository/readPoint.js';
 import { noteContent } from '../../db/chain/health.js';
 import type { LayerFact } from './facts.js';
 import type { Work } from './work.js';

@@ -1,8 +1,6 @@
-import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { noteFilesRemoved } from '../../db/chain/layers.js';
-import { errnoOf } from '../../shared/errors.js';
-import { syncDirectory } from '../repository/durable.js';
+import { removeFiles, syncDirectory } from '../repository/durable.js';
 import { sidecarsOf } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import { assertNothingStandsOn } from '../repository/standing/index.js';
@@ -34,19 +32,11 @@ export async function removeLayers(work: Work, layers: readonly LayerFact[]): Pr
     ...files.map(({ digests }) => digests),
     ...files.map(({ manifest }) => manifest),
   ];
-  for (const path of inOrder) await unlinkIfThere(join(place.root, path));
+  await removeFiles(inOrder.map((path) => join(place.root, path)));
   await syncDirectory(directory);
   await noteFilesRemoved(
     deps.ds,
     held.lease,
     layers.map(({ id }) => id),
   );
-}
-
-async function unlinkIfThere(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-  }
 }

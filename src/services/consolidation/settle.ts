@@ -7,7 +7,7 @@ import { StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../job/holdLease.js';
 import type { ServiceDeps } from '../deps.js';
 import { syncDirectory } from '../repository/durable.js';
-import { removeDeadPartials } from '../backup/leftovers.js';
+import { removeDeadPartials } from '../repository/partials.js';
 import { assertRepository } from '../repository/marker.js';
 import { resolveManifest } from '../repository/manifest.js';
 import { replaceManifest } from '../repository/replaceManifest.js';

@@ -1,8 +1,8 @@
-import { rename, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { commitSwitch, markMerging } from '../../db/chain/layers.js';
 import type { BackupType } from '../../entities/index.js';
-import { syncDirectory } from '../repository/durable.js';
+import { renameOver, syncDirectory } from '../repository/durable.js';
 import { headerDigest } from '../repository/imageHeader.js';
 import { sidecarsOf } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
@@ -38,11 +38,11 @@ export async function switchFiles(work: Work, input: SwitchInput): Promise<void>
   await markMerging(deps.ds, held.lease, top.id);
   await assertRepository(root, place.repository.id);
   await held.assertHeld();
-  await rename(input.digests, join(root, files.digests));
+  await renameOver(input.digests, join(root, files.digests));
   await replaceManifest(place, top.path, held.lease.fence, { ...manifest, next });
   await syncDirectory(join(root, place.directory));
   await held.assertHeld();
-  await rename(input.image, join(root, top.path));
+  await renameOver(input.image, join(root, top.path));
   await finishSwitch(work, top, { ...manifest, ...next });
 }
 

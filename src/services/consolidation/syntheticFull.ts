@@ -3,7 +3,7 @@ import { getMaintenanceJob } from '../../db/job/maintenance.js';
 import { completeWithResult } from '../../db/job/settle.js';
 import { select } from '../../db/page.js';
 import { StrataError } from '../../shared/errors.js';
-import { removeDeadPartials } from '../backup/leftovers.js';
+import { removeDeadPartials } from '../repository/partials.js';
 import type { HeldLease } from '../job/holdLease.js';
 import type { Outcome, ReportProgress } from '../deps.js';
 import { assertRepository } from '../repository/marker.js';

@@ -4,11 +4,11 @@ import { openDigestIndex } from '../../datapath/index.js';
 import { backingNameOf } from '../../qcow2/index.js';
 import { abortable } from '../../shared/abort.js';
 import { errnoOf, isStrataError, StrataError } from '../../shared/errors.js';
-import { lookAtManifest } from '../validation/collectSidecars.js';
-import { inParallel } from '../validation/inParallel.js';
+import { lookAtManifest } from '../repository/manifest.js';
+import { inParallel } from '../../shared/inParallel.js';
 import { fenceOfPartial, sidecarsOf } from '../repository/layout.js';
 import { type Manifest, resolveManifest } from '../repository/manifest.js';
-import type { DiskDirectory } from '../reconcile/scan.js';
+import type { DiskDirectory } from '../repository/scan.js';
 import { checkManifest } from './checkManifest.js';
 import type { FoundBackup, FoundDisk, Problem, ProblemCode } from './facts.js';
 

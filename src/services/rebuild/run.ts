@@ -1,10 +1,11 @@
 import type { DataSource } from '../../db/database.js';
 import { abortable, throwIfAborted } from '../../shared/abort.js';
 import { listHolds } from '../repository/holdRecords.js';
-import { adoptHolds } from '../repository/holds.js';
-import { adoptImmutableDays, IMMUTABILITY_NAME, readImmutableDays } from '../repository/immutability.js';
+import { adoptHolds } from '../protection/holds.js';
+import { IMMUTABILITY_NAME, readImmutableDays } from '../repository/immutability.js';
+import { adoptImmutableDays } from '../protection/immutability.js';
 import { assertRepository } from '../repository/marker.js';
-import { scanVms } from '../reconcile/scan.js';
+import { scanVms } from '../repository/scan.js';
 import { loadExisting } from './existing.js';
 import type { FoundDisk, Problem } from './facts.js';
 import { insertDisk } from './insert.js';

@@ -2,10 +2,9 @@ import { OPEN } from '../../db/job/kinds.js';
 import { type JobStatus } from '../../shared/jobs.js';
 import type { DataSource } from '../../db/database.js';
 import { IS_LAYER } from '../../db/chain/layers.js';
-import { readSteps } from '../../db/job/journal.js';
+import { PUBLISH_STEP, readSteps } from '../../db/job/journal.js';
 import { select } from '../../db/page.js';
 import type { Health } from '../../entities/index.js';
-import { PUBLISH_STEP } from '../backup/publish.js';
 import type { ChainFact } from './facts.js';
 
 /** Ids in one statement; keeps it far below the server's packet limit. */

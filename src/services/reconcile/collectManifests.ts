@@ -1,12 +1,12 @@
 import { basename, join } from 'node:path';
 import { backingNameOf } from '../../qcow2/index.js';
 import { abortable, throwIfAborted } from '../../shared/abort.js';
-import { backingPath } from '../validation/backingPath.js';
+import { backingPath } from '../repository/backingPath.js';
 import { loadBackupRows } from '../validation/catalogue.js';
-import { lookAtManifest } from '../validation/collectSidecars.js';
+import { lookAtManifest } from '../repository/manifest.js';
 import type { BackupRow } from '../validation/facts.js';
 import { expectedFields } from '../validation/judgeSidecars.js';
-import { inParallel } from '../validation/inParallel.js';
+import { inParallel } from '../../shared/inParallel.js';
 import type { DataSource } from '../../db/database.js';
 import { sidecarsOf } from '../repository/layout.js';
 import type { Manifest } from '../repository/manifest.js';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { DataSource } from '../../db/database.js';
 import { abortable, throwIfAborted } from '../../shared/abort.js';
-import { listNames } from '../validation/collectFile.js';
+import { listNames } from '../repository/scan.js';
 import { diskDirectory } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import { readAllImages } from '../repository/standing/index.js';
@@ -9,7 +9,7 @@ import { loadDisksWithBackups } from './catalogue.js';
 import { collectDirectory } from './collect.js';
 import type { Action, DirectoryFacts, PlanClock, ReasonCode } from './facts.js';
 import { planDirectory } from './plan.js';
-import { scanVms } from './scan.js';
+import { scanVms } from '../repository/scan.js';
 
 /** Files of a repository that is left alone for this long after they were written may still belong to somebody. */
 export const GRACE_MS = 3_600_000;

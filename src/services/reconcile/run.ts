@@ -6,7 +6,7 @@ import { completeWithResult } from '../../db/job/settle.js';
 import { throwIfAborted } from '../../shared/abort.js';
 import type { HeldLease } from '../job/holdLease.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
-import { listNames } from '../validation/collectFile.js';
+import { listNames } from '../repository/scan.js';
 import { diskDirectory } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import { readAllImages } from '../repository/standing/index.js';
@@ -14,8 +14,8 @@ import { collectDirectory } from './collect.js';
 import { type Action, REASONS } from './facts.js';
 import { planDirectory } from './plan.js';
 import { GRACE_MS } from './planRepository.js';
-import { bringBackImage } from './bringBack.js';
-import { quarantineFile } from './quarantine.js';
+import { bringBackImage } from '../repository/bringBack.js';
+import { quarantineFile } from '../repository/quarantine.js';
 import { writeManifest } from './writeManifest.js';
 
 /** The `result` of a job. */

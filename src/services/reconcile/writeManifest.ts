@@ -6,8 +6,8 @@ import { imageInfo } from '../../qcow2/index.js';
 import { isStrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../job/holdLease.js';
 import type { ServiceDeps } from '../deps.js';
-import { backingPath } from '../validation/backingPath.js';
-import { checkFile } from '../validation/collectImages.js';
+import { backingPath } from '../repository/backingPath.js';
+import { checkFile } from '../repository/checkFile.js';
 import { syncDirectory } from '../repository/durable.js';
 import { headerDigest } from '../repository/imageHeader.js';
 import { sidecarsOf } from '../repository/layout.js';
@@ -15,7 +15,7 @@ import type { Manifest } from '../repository/manifest.js';
 import { assertRepository } from '../repository/marker.js';
 import { replaceManifest } from '../repository/replaceManifest.js';
 import { storedBytes } from '../repository/storedBytes.js';
-import { keepInQuarantine } from './quarantine.js';
+import { keepInQuarantine } from '../repository/quarantine.js';
 
 export interface WriteManifest {
   deps: Pick<ServiceDeps, 'ds' | 'clock'>;

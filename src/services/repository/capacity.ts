@@ -1,7 +1,4 @@
 import { statfs } from 'node:fs/promises';
-import type { DataSource } from '../../db/database.js';
-import { asking } from '../../db/transaction.js';
-import { Repository } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 
 export interface Capacity {
@@ -11,29 +8,28 @@ export interface Capacity {
   availableBytes: number;
 }
 
-/** Reads how full the repository's file system is, and shows it in the catalogue. */
-export async function recordCapacity(ds: DataSource, repository: Repository, now: Date): Promise<Capacity> {
-  const { bsize, blocks, bfree, bavail } = await statfs(repository.rootPath);
-  const capacity = {
+/** How full the file system is on which a path lies. */
+export async function readCapacity(path: string): Promise<Capacity> {
+  const { bsize, blocks, bfree, bavail } = await statfs(path);
+  return {
     totalBytes: blocks * bsize,
     usedBytes: (blocks - bfree) * bsize,
     availableBytes: bavail * bsize,
   };
-  await asking(() =>
-    ds.getRepository(Repository).update({ id: repository.id }, { ...capacity, capacityReadAt: now }),
-  );
-  return capacity;
 }
 
 /**
  * Refuses to begin to write where the reserve is touched already: the job waits, and nothing half-written comes to be.
  * @throws no_space
  */
-export function assertReserve(repository: Repository, { availableBytes }: Capacity): void {
-  if (availableBytes >= repository.minFreeBytes) return;
+export function assertReserve(
+  { name, minFreeBytes }: { name: string; minFreeBytes: number },
+  { availableBytes }: Capacity,
+): void {
+  if (availableBytes >= minFreeBytes) return;
   throw new StrataError(
     'no_space',
-    `Repository ${repository.name} has ${availableBytes} bytes left; its reserve is ${repository.minFreeBytes}.`,
-    { details: { repository: repository.name, available_bytes: availableBytes } },
+    `Repository ${name} has ${availableBytes} bytes left; its reserve is ${minFreeBytes}.`,
+    { details: { repository: name, available_bytes: availableBytes } },
   );
 }

@@ -1,4 +1,4 @@
-import { type FileHandle, link, mkdir, open, rm, rmdir, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
 
@@ -34,6 +34,19 @@ export async function publishFile(from: string, to: string): Promise<void> {
     if (errnoOf(error) !== 'EEXIST' || !(await isSameFile(from, to))) throw explainLink(error, from, to);
   }
   await unlink(from);
+}
+
+/**
+ * Gives a file another name, and replaces what has that name in one instant (rename(2)): whoever opens the name finds the one file
+ * or the other, whole. The caller has flushed the file, and flushes the directory.
+ */
+export async function renameOver(from: string, to: string): Promise<void> {
+  await rename(from, to);
+}
+
+/** Gives a file a second name, which must be free. The caller flushes the directory. @throws the system's EEXIST */
+export async function addName(path: string, name: string): Promise<void> {
+  await link(path, name);
 }
 
 function explainLink(error: unknown, from: string, to: string): unknown {

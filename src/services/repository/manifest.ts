@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BackupType, RequestedType, Tracker } from '../../entities/index.js';
-import { errnoOf, StrataError } from '../../shared/errors.js';
+import { errnoOf, isStrataError, StrataError } from '../../shared/errors.js';
+import { readingTrouble } from './trouble.js';
 import { readSmallText } from '../../shared/files.js';
 
 /**
@@ -136,4 +137,22 @@ export async function readManifest(path: string): Promise<Manifest | undefined> 
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
+}
+
+/** A file beside an image, as it was found. `unreadable` proves nothing. */
+export type SidecarFact<T> =
+  | { state: 'read'; value: T }
+  | { state: 'missing' }
+  | { state: 'invalid'; reason: string }
+  | { state: 'unreadable'; reason: string };
+
+/** Reads a manifest and checks its checksum. */
+export async function lookAtManifest(path: string): Promise<SidecarFact<Manifest>> {
+  try {
+    const value = await readManifest(path);
+    return value ? { state: 'read', value } : { state: 'missing' };
+  } catch (error) {
+    if (isStrataError(error, 'manifest_invalid')) return { state: 'invalid', reason: error.message };
+    return { state: 'unreadable', reason: readingTrouble(error) };
+  }
 }

@@ -5,7 +5,7 @@ import { errnoOf } from '../../shared/errors.js';
 import { removeFiles, syncDirectory } from './durable.js';
 import { sidecarsOf } from './layout.js';
 import { assertRepository } from './marker.js';
-import { QUARANTINE_NAME } from '../reconcile/scan.js';
+import { QUARANTINE_NAME } from './scan.js';
 import {
   heldImages,
   isOfNoCatalogue,

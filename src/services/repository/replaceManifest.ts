@@ -1,11 +1,10 @@
-import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeFiles, writeDurably } from './durable.js';
+import { removeFiles, renameOver, writeDurably } from './durable.js';
 import { partialFiles, sidecarsOf } from './layout.js';
 import { type Manifest, serialiseManifest } from './manifest.js';
 
 /**
- * Replaces a backup's manifest: whole, flushed, under the fence's own name first (lesson 22). The caller flushes the
+ * Replaces a backup's manifest: whole, flushed, under the fence's own name first, so that no reader meets half of one. The caller flushes the
  * directory.
  * @param image relative to the root
  */
@@ -20,5 +19,5 @@ export async function replaceManifest(
   // Left by a call that failed between the two.
   await removeFiles([temporary]);
   await writeDurably(temporary, serialiseManifest(manifest));
-  await rename(temporary, join(root, files.manifest));
+  await renameOver(temporary, join(root, files.manifest));
 }

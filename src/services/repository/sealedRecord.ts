@@ -1,9 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
 import { readSmallText } from '../../shared/files.js';
-import { makeDirectory, syncDirectory, writeDurably } from './durable.js';
+import { makeDirectory, renameOver, syncDirectory, writeDurably } from './durable.js';
 
 /** Far more than a record has; what is longer does not match its checksum. */
 const MOST_BYTES = 64 * 1024;
@@ -45,7 +44,7 @@ export async function writeSealed(root: string, path: string, record: object): P
   await makeDirectory(root, directory);
   const temporary = join(directory, `.${basename(path, '.json')}.${randomUUID()}.partial`);
   await writeDurably(temporary, `${JSON.stringify({ ...record, sha256: checksum(record) }, null, 2)}\n`);
-  await rename(temporary, path);
+  await renameOver(temporary, path);
   await syncDirectory(directory);
 }
 

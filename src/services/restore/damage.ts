@@ -62,3 +62,13 @@ async function soundIndexes(request: RestoreRequest, signal: AbortSignal): Promi
     throw error;
   }
 }
+
+/** Whether a target has something wrong that its point has not. Pure. */
+export function isMoreThan(target: RestoredDamage, point: RestoredDamage): boolean {
+  if (target.ranges === null || point.ranges === null || target.more || point.more) return false;
+  const known = point.ranges;
+  return target.ranges.some(
+    ({ offset, length }) =>
+      !known.some((range) => range.offset <= offset && offset + length <= range.offset + range.length),
+  );
+}

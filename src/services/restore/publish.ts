@@ -1,4 +1,4 @@
-import { readdir, unlink } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { DataSource } from '../../db/database.js';
 import { recordStep, readSteps, type StepRecord } from '../../db/job/journal.js';
@@ -88,7 +88,7 @@ async function takeBackUnless(parent: TargetDirectory, name: string): Promise<vo
   try {
     await parent.assertInPlace();
   } catch (error) {
-    await unlink(parent.at(name));
+    await parent.remove(name);
     throw error;
   }
 }

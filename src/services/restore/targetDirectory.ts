@@ -15,6 +15,8 @@ export interface TargetDirectory {
   /** @throws target_changed where its path leads elsewhere by now */
   assertInPlace(): Promise<void>;
   sync(): Promise<void>;
+  /** Removes a file in it. */
+  remove(name: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -40,6 +42,7 @@ export async function openTargetDirectory(path: string): Promise<TargetDirectory
       if (!isThere || there.dev !== dev || there.ino !== ino) throw exchanged(path);
     },
     sync: () => handle.sync(),
+    remove: (name) => unlink(at(name)),
     close: () => handle.close(),
   };
   try {

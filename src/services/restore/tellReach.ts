@@ -1,7 +1,8 @@
 import type { DamageReach } from '../../entities/index.js';
 import { totalLength } from '../../shared/extents.js';
 import type { KnownDamage, KnownRange } from '../../shared/knownDamage.js';
-import { MOST_RANGES, nameRanges } from '../validation/index.js';
+import { MOST_RANGES } from '../validation/index.js';
+import { nameRanges } from '../../shared/ranges.js';
 
 /** Ranges that a refusal lists; a validation's report has all. */
 const MOST_TOLD = 10;

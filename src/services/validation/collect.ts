@@ -5,13 +5,17 @@ import { sidecarsOf } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import type { ReportProgress } from '../deps.js';
 import type { ChainCatalogue } from './catalogue.js';
-import { changeTimeOf, listNames, lookAtFile } from './collectFile.js';
+import { changeTimeOf, lookAtFile } from './collectFile.js';
+import { listNames } from '../repository/scan.js';
 import { collectContents } from './collectContents.js';
-import { checkFile, describeHeaders } from './collectImages.js';
-import { lookAtDigests, lookAtManifest } from './collectSidecars.js';
+import { describeHeaders } from './collectImages.js';
+import { checkFile } from '../repository/checkFile.js';
+import { lookAtDigests } from './collectSidecars.js';
+import { lookAtManifest } from '../repository/manifest.js';
 import { NO_DAMAGE, NO_REACH } from './deep/knownDamage.js';
-import type { BackupFacts, BackupRow, ChainFacts, CheckFact, FileFact, ProofFact } from './facts.js';
-import { inParallel } from './inParallel.js';
+import type { BackupFacts, BackupRow, ChainFacts, FileFact, ProofFact } from './facts.js';
+import type { CheckFact } from '../repository/checkFile.js';
+import { inParallel } from '../../shared/inParallel.js';
 
 /** qemu-img check waits for the disk most of the time. */
 const CHECKS_AT_ONCE = 4;

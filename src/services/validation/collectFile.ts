@@ -1,25 +1,9 @@
-import { lstat, open, readdir } from 'node:fs/promises';
+import { lstat, open } from 'node:fs/promises';
 import { abortable } from '../../shared/abort.js';
-import { errnoOf, StrataError } from '../../shared/errors.js';
+import { errnoOf } from '../../shared/errors.js';
 import { digestHeader } from '../repository/imageHeader.js';
 import type { FileFact } from './facts.js';
-import { readingTrouble, saysAbsent } from './trouble.js';
-
-/**
- * Names in a directory; undefined when it certainly does not exist.
- * @throws repository_unavailable when it cannot be listed: an empty answer would make every file missing (invariant 6)
- */
-export async function listNames(path: string, signal: AbortSignal): Promise<string[] | undefined> {
-  try {
-    return await abortable(readdir(path), signal);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    if (error instanceof StrataError) throw error;
-    throw new StrataError('repository_unavailable', `The directory ${path} cannot be listed.`, {
-      cause: error,
-    });
-  }
-}
+import { readingTrouble, saysAbsent } from '../repository/trouble.js';
 
 /** Change time of a file in ms; null where it cannot be had, of which whoever reads the file tells. */
 export async function changeTimeOf(path: string, signal: AbortSignal): Promise<number | null> {

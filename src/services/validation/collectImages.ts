@@ -1,10 +1,9 @@
-import { dirname, join, relative } from 'node:path';
-import { chainInfo, checkImage, type ImageInfo, imageInfo } from '../../qcow2/index.js';
-import { isStrataError } from '../../shared/errors.js';
-import { explainLock } from '../repository/lockedFile.js';
-import type { BackupRow, CheckFact, FileFact, HeaderFact } from './facts.js';
+import { join, relative } from 'node:path';
+import { chainInfo, type ImageInfo, imageInfo } from '../../qcow2/index.js';
+import type { BackupRow, FileFact, HeaderFact } from './facts.js';
+import { reasonOf } from '../repository/checkFile.js';
 import { byId, lineageOf, tipsOf } from './lineage.js';
-import { imageTrouble, whyUnreadable } from './trouble.js';
+import { imageTrouble } from '../repository/trouble.js';
 
 /**
  * Describes all headers with one call for each tip. Only where the chain does not hold together are files asked one by
@@ -54,13 +53,6 @@ async function headerOf(path: string, signal: AbortSignal): Promise<HeaderFact> 
   }
 }
 
-/** A lock is told with whoever has it. */
-async function reasonOf(error: unknown, path: string): Promise<string> {
-  const { reason } = imageTrouble(error);
-  const explained = await explainLock(error, dirname(path));
-  return isStrataError(explained, 'repository_file_in_use') ? explained.message : reason;
-}
-
 function toHeader(info: ImageInfo): HeaderFact {
   return {
     state: 'read',
@@ -69,34 +61,4 @@ function toHeader(info: ImageInfo): HeaderFact {
     backingFormat: info.backingFormat,
     corrupt: info.corrupt,
   };
-}
-
-/**
- * Runs `qemu-img check` on one image. A failure counts as corruption only when it happens again after every byte of the
- * file was read without trouble: a passing I/O error is not damage (lesson 21).
- */
-export async function checkFile(path: string, signal: AbortSignal): Promise<CheckFact> {
-  const first = await tryCheck(path, signal);
-  if (first.state === 'done') return first;
-  if (first.inUse) return { state: 'unreadable', reason: first.reason };
-  const reason = await whyUnreadable(path, signal);
-  if (reason !== undefined) return { state: 'unreadable', reason };
-  const second = await tryCheck(path, signal);
-  if (second.state === 'done') return second;
-  return { state: second.inUse ? 'unreadable' : 'corrupt', reason: second.reason };
-}
-
-type Tried = Extract<CheckFact, { state: 'done' }> | { state: 'failed'; inUse: boolean; reason: string };
-
-async function tryCheck(path: string, signal: AbortSignal): Promise<Tried> {
-  try {
-    const { corruptions, leaks, checkErrors } = await checkImage(path, { signal, idle: 'disk' });
-    if (checkErrors === 0) return { state: 'done', corruptions, leaks };
-    const reason = `qemu-img check met ${checkErrors} errors and did not come to an end`;
-    return { state: 'failed', inUse: false, reason };
-  } catch (error) {
-    const { code } = imageTrouble(error);
-    const reason = await reasonOf(error, path);
-    return { state: 'failed', inUse: code === 'source_in_use' || code === 'file_missing', reason };
-  }
 }

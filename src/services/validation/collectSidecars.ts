@@ -1,20 +1,8 @@
 import { contentIdOfRuns, effectiveDigests, openDigestIndex } from '../../datapath/digests/index.js';
 import { untilAborted } from '../../datapath/untilAborted.js';
 import { isStrataError } from '../../shared/errors.js';
-import { type Manifest, readManifest } from '../repository/manifest.js';
-import type { BackupFacts, BackupRow, ContentFact, SidecarFact } from './facts.js';
-import { readingTrouble } from './trouble.js';
-
-/** Reads a manifest and checks its checksum. */
-export async function lookAtManifest(path: string): Promise<SidecarFact<Manifest>> {
-  try {
-    const value = await readManifest(path);
-    return value ? { state: 'read', value } : { state: 'missing' };
-  } catch (error) {
-    if (isStrataError(error, 'manifest_invalid')) return { state: 'invalid', reason: error.message };
-    return { state: 'unreadable', reason: readingTrouble(error) };
-  }
-}
+import type { BackupFacts, BackupRow, ContentFact } from './facts.js';
+import { readingTrouble } from '../repository/trouble.js';
 
 /** Reads a digest index from its beginning to its end, which checks its checksum. */
 export async function lookAtDigests(path: string, signal: AbortSignal): Promise<BackupFacts['digests']> {

@@ -1,7 +1,8 @@
 import { type JobStatus } from '../../shared/jobs.js';
 import type { BackupJob } from '../../entities/index.js';
 import type { Damage, Reach } from './deep/knownDamage.js';
-import type { Manifest } from '../repository/manifest.js';
+import type { CheckFact } from '../repository/checkFile.js';
+import type { Manifest, SidecarFact } from '../repository/manifest.js';
 
 /** The columns of a completed backup that the check compares with its files. */
 export type BackupRow = Pick<
@@ -58,19 +59,6 @@ export type HeaderFact =
       corrupt: boolean;
     }
   | { state: 'unknown'; reason: string };
-
-/** `corrupt`: QEMU cannot make sense of a file of which every byte can be read. */
-export type CheckFact =
-  | { state: 'done'; corruptions: number; leaks: number }
-  | { state: 'corrupt'; reason: string }
-  | { state: 'unreadable'; reason: string }
-  | { state: 'skipped' };
-
-export type SidecarFact<T> =
-  | { state: 'read'; value: T }
-  | { state: 'missing' }
-  | { state: 'invalid'; reason: string }
-  | { state: 'unreadable'; reason: string };
 
 /** `skipped`: an index of the lineage cannot be used, which is a finding of its own. */
 export type ContentFact =

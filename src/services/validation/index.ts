@@ -1,9 +1,8 @@
 export { loadBackupRows } from './catalogue.js';
 export { type Damage, knownDamage, MOST_RANGES } from './deep/knownDamage.js';
-export { judgeAnew } from './judgeAnew.js';
 export { type CadencePlan } from './cadence/plan.js';
 export { planRepositoryCadence, ROUND_MS } from './cadence/planRepository.js';
-export { nameRanges } from './nameRanges.js';
+export { nameRanges } from '../../shared/ranges.js';
 export { NEXT_STEPS } from './nextSteps.js';
 export { type Finding, type FindingCode, FINDINGS } from './findings.js';
 export type { BackupFacts, BackupRow, ChainFacts } from './facts.js';

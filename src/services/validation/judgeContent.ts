@@ -1,7 +1,7 @@
 import type { BackupFacts } from './facts.js';
 import { type Finding, finding, type FindingCode } from './findings.js';
 import type { ReachedRange } from './deep/knownDamage.js';
-import { nameRanges } from './nameRanges.js';
+import { nameRanges } from '../../shared/ranges.js';
 
 type Say = (code: FindingCode, message: string) => Finding;
 

@@ -1,7 +1,7 @@
 import { RepositoryParams, RepositorySpace } from '../../../contract/index.js';
 import { getRepository } from '../../../db/repository/repositories.js';
 import { spaceOfChains } from '../../../db/repository/space.js';
-import { recordCapacity } from '../../../services/repository/capacity.js';
+import { recordCapacity } from '../../../services/job/recordCapacity.js';
 import { countQuarantine } from '../../../services/repository/quarantined.js';
 import { withDeadline } from '../../../shared/abort.js';
 import { isStrataError } from '../../../shared/errors.js';

@@ -2,7 +2,8 @@ import type { OpenSource } from '../../../datapath/index.js';
 import { recordStep } from '../../../db/job/journal.js';
 import { readProofs } from '../../../db/chain/layerProofs.js';
 import { errnoOf, isStrataError } from '../../../shared/errors.js';
-import { judgeAnew, knownDamage } from '../../validation/index.js';
+import { knownDamage } from '../../validation/index.js';
+import { quickLook } from '../../validation/quickLook.js';
 import type { Attempt } from '../attempt.js';
 import { type BackupContext, loadContext } from '../context.js';
 import { type LayerToHeal, planHealing } from './plan.js';
@@ -40,7 +41,7 @@ export async function healLineage(attempt: Attempt, source: OpenSource): Promise
   await source.release();
   await recordStep(deps.ds, held.lease, HEAL_STEP, 'done', { backup_ids: healed, failed });
   if (healed.length === 0 && plan.length > 0) return context;
-  await judgeAnew(deps, held, context.repository.id, attempt.report);
+  await quickLook(deps, held, context.repository.id, attempt.report);
   return loadContext(deps.ds, context.job.id);
 }
 

@@ -1,19 +1,25 @@
-import { rename, stat, utimes } from 'node:fs/promises';
+import { stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createHashPool, intoImage, proveLayer, recoverBlocks } from '../../../datapath/index.js';
 import { saveProof } from '../../../db/chain/layerProofs.js';
 import { checkImage } from '../../../qcow2/index.js';
 import type { Attempt } from '../attempt.js';
 import type { OpenSource } from '../../../datapath/index.js';
-import { recordCapacity } from '../../repository/capacity.js';
+import { recordCapacity } from '../../job/recordCapacity.js';
 import { tryClone } from '../../repository/clone.js';
 import { copyReadable } from '../../repository/copyReadable.js';
-import { allocatedBytes, removeFiles, syncDirectory, syncFile } from '../../repository/durable.js';
+import {
+  allocatedBytes,
+  removeFiles,
+  renameOver,
+  syncDirectory,
+  syncFile,
+} from '../../repository/durable.js';
 import { headerDigest } from '../../repository/imageHeader.js';
 import { type BackupFiles, partialFiles, sidecarsOf } from '../../repository/layout.js';
 import { readManifest } from '../../repository/manifest.js';
 import { assertRepository } from '../../repository/marker.js';
-import { keepInQuarantine } from '../../reconcile/quarantine.js';
+import { keepInQuarantine } from '../../repository/quarantine.js';
 import { digestPaths } from '../transfer.js';
 import type { LayerToHeal } from './plan.js';
 
@@ -164,7 +170,7 @@ async function takePlace(
     quarantined_at: deps.clock.now().toISOString(),
   });
   await held.assertHeld();
-  await rename(copy, join(root, files.image));
+  await renameOver(copy, join(root, files.image));
   await syncDirectory(dirname(join(root, files.image)));
   await saveProof(deps.ds, held.lease, layer.id, null);
 }

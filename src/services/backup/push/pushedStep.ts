@@ -1,4 +1,3 @@
-import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readSteps, recordStep } from '../../../db/job/journal.js';
 import type { BackupType } from '../../../entities/index.js';
@@ -6,6 +5,7 @@ import { errnoOf } from '../../../shared/errors.js';
 import type { HeldLease } from '../../job/holdLease.js';
 import type { ServiceDeps } from '../../deps.js';
 import { fileExists } from '../../../shared/files.js';
+import { renameOver } from '../../repository/durable.js';
 import { type BackupFiles, partialFiles } from '../../repository/layout.js';
 import type { BackupContext } from '../context.js';
 import type { BackupPlan, DemotedReason } from '../plan.js';
@@ -52,7 +52,7 @@ export async function adoptPushed(
     // Noted first: whoever comes after a crash looks for both names.
     await recordStep(deps.ds, held.lease, PUSHED_STEP, 'done', data);
     try {
-      await rename(image, join(root, partialFiles(pushed.files, held.lease.fence).image));
+      await renameOver(image, join(root, partialFiles(pushed.files, held.lease.fence).image));
       return { pushed, plan };
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error;

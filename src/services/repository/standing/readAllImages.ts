@@ -1,4 +1,4 @@
-import { scanVms } from '../../reconcile/scan.js';
+import { scanVms } from '../scan.js';
 import type { ImageOnDisk } from './facts.js';
 import { readPlaces } from './readImages.js';
 import { join } from 'node:path';

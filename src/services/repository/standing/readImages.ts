@@ -3,7 +3,7 @@ import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { backingNameOf } from '../../../qcow2/index.js';
 import { abortable, throwIfAborted } from '../../../shared/abort.js';
 import { errnoOf, isStrataError, StrataError } from '../../../shared/errors.js';
-import { inParallel } from '../../validation/inParallel.js';
+import { inParallel } from '../../../shared/inParallel.js';
 import { isSidecar, secondsOfName } from '../layout.js';
 import type { Below, ImageOnDisk } from './facts.js';
 

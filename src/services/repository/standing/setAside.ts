@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { abortable, throwIfAborted } from '../../../shared/abort.js';
 import { errnoOf, StrataError } from '../../../shared/errors.js';
 import { readSmallText } from '../../../shared/files.js';
-import { QUARANTINE_NAME } from '../../reconcile/scan.js';
+import { QUARANTINE_NAME } from '../scan.js';
 import type { ImageOnDisk } from './facts.js';
 import { readPlaces } from './readImages.js';
 

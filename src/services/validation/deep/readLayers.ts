@@ -11,7 +11,7 @@ import { assertRepository } from '../../repository/marker.js';
 import type { BackupRow, ChainFacts, ReadFact } from '../facts.js';
 import { digestsBelong } from '../collectSidecars.js';
 import { byId, lineageOf } from '../lineage.js';
-import { imageTrouble, readingTrouble } from '../trouble.js';
+import { imageTrouble, readingTrouble } from '../../repository/trouble.js';
 import { planReading, type ReadingStep } from './planReading.js';
 import { readLayer } from './readLayer.js';
 import { rebuildInTurn } from './rebuildTurn.js';

@@ -6,7 +6,7 @@ import type { ServiceDeps } from '../../deps.js';
 import { publishFile, removeFiles, syncDirectory } from '../../repository/durable.js';
 import { partialFiles, sidecarsOf } from '../../repository/layout.js';
 import { assertRepository } from '../../repository/marker.js';
-import { quarantineFile } from '../../reconcile/quarantine.js';
+import { quarantineFile } from '../../repository/quarantine.js';
 import type { BackupRow } from '../facts.js';
 
 export interface IndexRebuild {

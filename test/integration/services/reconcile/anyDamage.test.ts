@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { BackupType } from '../../../../src/entities/index.js';
 import { parseManifest, serialiseManifest } from '../../../../src/services/repository/manifest.js';
 import { expireQuarantine } from '../../../../src/services/repository/quarantined.js';
-import { quarantineFile } from '../../../../src/services/reconcile/quarantine.js';
+import { quarantineFile } from '../../../../src/services/repository/quarantine.js';
 import { runRebuild } from '../../../../src/services/rebuild/index.js';
 import { buildChain, type ChainFixture, type ChainStep } from '../../../helpers/chainFixture.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';

@@ -4,7 +4,7 @@ import type { DataSource } from 'typeorm';
 import { takePosition } from '../../../../src/db/job/position.js';
 import { inTransaction } from '../../../../src/db/transaction.js';
 import { JobStep, MaintenanceJob } from '../../../../src/entities/index.js';
-import { PUBLISH_STEP } from '../../../../src/services/backup/publish.js';
+import { PUBLISH_STEP } from '../../../../src/db/job/journal.js';
 import { sidecarsOf } from '../../../../src/services/repository/layout.js';
 import {
   type Action,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createImage, imageInfo } from '../../../../src/qcow2/index.js';
-import { bringBackImage } from '../../../../src/services/reconcile/bringBack.js';
+import { bringBackImage } from '../../../../src/services/repository/bringBack.js';
 import { heldImages, readImages, wholeImages } from '../../../../src/services/repository/standing/index.js';
 
 const { signal } = new AbortController();

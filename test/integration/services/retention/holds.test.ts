@@ -2,7 +2,7 @@ import { readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupJob } from '../../../../src/entities/index.js';
-import { settleHolds, reconcileHolds } from '../../../../src/services/repository/holds.js';
+import { settleHolds, reconcileHolds } from '../../../../src/services/protection/holds.js';
 import { HOLDS_NAME, readHold } from '../../../../src/services/repository/holdRecords.js';
 import { MARKER_NAME } from '../../../../src/services/repository/marker.js';
 import { runRebuild } from '../../../../src/services/rebuild/index.js';

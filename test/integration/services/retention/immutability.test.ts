@@ -3,12 +3,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { Repository } from '../../../../src/entities/index.js';
 import { registerRepository } from '../../../../src/producers/accept/index.js';
-import {
-  adoptImmutableDays,
-  IMMUTABILITY_NAME,
-  readImmutableDays,
-  recordImmutableDays,
-} from '../../../../src/services/repository/immutability.js';
+import { IMMUTABILITY_NAME, readImmutableDays } from '../../../../src/services/repository/immutability.js';
+import { adoptImmutableDays, recordImmutableDays } from '../../../../src/services/protection/immutability.js';
 import { MARKER_NAME } from '../../../../src/services/repository/marker.js';
 import { runRebuild } from '../../../../src/services/rebuild/index.js';
 import { codeOf } from '../../../helpers/codeOf.js';

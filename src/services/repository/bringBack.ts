@@ -1,9 +1,9 @@
 import { link } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
-import { removeFiles, syncDirectory } from '../repository/durable.js';
-import { sidecarsOf } from '../repository/layout.js';
-import { listSetAside, quarantineDays, readSetAside, type SetAside } from '../repository/standing/index.js';
+import { removeFiles, syncDirectory } from './durable.js';
+import { sidecarsOf } from './layout.js';
+import { listSetAside, quarantineDays, readSetAside, type SetAside } from './standing/index.js';
 
 /**
  * Gives an image that was set aside its place again, with the sidecars that lie beside it there: sidecars first, the image last,

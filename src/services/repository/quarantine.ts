@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs';
 import { link, lstat, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
-import { makeDirectory, removeFiles, syncDirectory, writeDurably } from '../repository/durable.js';
+import { makeDirectory, removeFiles, syncDirectory, writeDurably } from './durable.js';
 import { QUARANTINE_NAME } from './scan.js';
 
 /** What stands beside a file in quarantine, as `<name>.reason.json`. */

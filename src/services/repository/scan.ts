@@ -2,9 +2,9 @@ import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { abortable, throwIfAborted } from '../../shared/abort.js';
-import { StrataError } from '../../shared/errors.js';
-import { diskDirectory } from '../repository/layout.js';
-import { assertRepository } from '../repository/marker.js';
+import { errnoOf, StrataError } from '../../shared/errors.js';
+import { diskDirectory } from './layout.js';
+import { assertRepository } from './marker.js';
 
 /** Where files are set aside, below the repository's root. Never scanned. */
 export const QUARANTINE_NAME = '.quarantine';
@@ -72,6 +72,22 @@ export async function scanRepository(
   const directories: DiskDirectory[] = [];
   for await (const vm of scanVms(root, repositoryId, options)) directories.push(...vm.disks);
   return { root, repositoryId, directories };
+}
+
+/**
+ * Names in a directory; undefined when it certainly does not exist.
+ * @throws repository_unavailable when it cannot be listed: an empty answer would make every file missing (invariant 6)
+ */
+export async function listNames(path: string, signal: AbortSignal): Promise<string[] | undefined> {
+  try {
+    return await abortable(readdir(path), signal);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    if (error instanceof StrataError) throw error;
+    throw new StrataError('repository_unavailable', `The directory ${path} cannot be listed.`, {
+      cause: error,
+    });
+  }
 }
 
 async function entriesOf(path: string, signal: AbortSignal): Promise<Dirent[]> {

@@ -8,8 +8,8 @@ import {
   settleHoldChange,
 } from '../../db/chain/protect.js';
 import { abortable, throwIfAborted } from '../../shared/abort.js';
-import { listHolds, readHold, removeDeadRecords, writeHold } from './holdRecords.js';
-import { assertRepository } from './marker.js';
+import { listHolds, readHold, removeDeadRecords, writeHold } from '../repository/holdRecords.js';
+import { assertRepository } from '../repository/marker.js';
 
 /** Protections are in the catalogue, and as records in the repository: decision 16. */
 export interface HoldPlace {

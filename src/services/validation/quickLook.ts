@@ -12,7 +12,7 @@ import { writeHealth } from './writeHealth.js';
  * after files were put right, nothing else may say that they are.
  * @throws repository_unavailable, lease_lost, database_unavailable, the signal's reason
  */
-export async function judgeAnew(
+export async function quickLook(
   { ds }: Pick<ServiceDeps, 'ds'>,
   { lease, signal }: HeldLease,
   repositoryId: string,

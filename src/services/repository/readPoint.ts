@@ -1,6 +1,5 @@
 import { contentIdOfImage, type ReadBack } from '../../datapath/index.js';
 import { StrataError } from '../../shared/errors.js';
-import type { RestoredDamage } from './damage.js';
 
 /** What the catalogue knows of a restore point, and where its image is. */
 export interface RecordedPoint {
@@ -36,15 +35,5 @@ export function targetUnreliable(
     'target_unreliable',
     `${what} does not hold what was written to it: the restore point ${read}. Do not trust the disk, or the way to it.`,
     { details: { ...details, point_is_right: isRight } },
-  );
-}
-
-/** Whether a target has something wrong that its point has not. Pure. */
-export function isMoreThan(target: RestoredDamage, point: RestoredDamage): boolean {
-  if (target.ranges === null || point.ranges === null || target.more || point.more) return false;
-  const known = point.ranges;
-  return target.ranges.some(
-    ({ offset, length }) =>
-      !known.some((range) => range.offset <= offset && offset + length <= range.offset + range.length),
   );
 }
