@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { StrataError } from './errors.js';
 
 /** Throws the signal's reason as an error if it has aborted. */
@@ -32,6 +33,23 @@ export function withDeadline(
   }, ms);
   const signal = parent ? AbortSignal.any([parent, own.signal]) : own.signal;
   return { signal, clear: () => clearTimeout(timer) };
+}
+
+/**
+ * What `work` gives within `ms` milliseconds; undefined where it takes longer. Nobody waits for it any more then, and nobody
+ * hears of its failure: for looks at file systems that may hang. Keeps no process alive.
+ */
+export async function atMost<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
+  const timer = new AbortController();
+  const { signal } = timer;
+  // Whoever aborts does not wait for it either.
+  const late = delay(ms, undefined, { signal, ref: false }).catch(() => undefined);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    timer.abort();
+    work.catch(() => undefined);
+  }
 }
 
 /** Rejects with the signal's reason as soon as it aborts; otherwise settles as `work` does. Does not stop `work` itself. */

@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { lookAtFile, type SourceDoubt } from '../../datapath/index.js';
 import type { DiskSource } from '../../entities/index.js';
+import { atMost } from '../../shared/abort.js';
 import { isStrataError, StrataError } from '../../shared/errors.js';
 
 export type { SourceDoubt } from '../../datapath/index.js';
@@ -29,16 +29,11 @@ export function createSourceLook(): SourceLook {
       const looking = lookAtFile(source, roots).finally(() => {
         underWay--;
       });
-      const timer = new AbortController();
       try {
-        return await Promise.race([looking, delay(LOOK_MS, undefined, { signal: timer.signal, ref: false })]);
+        return await atMost(looking, LOOK_MS);
       } catch (error) {
         if (!isStrataError(error)) throw error;
         throw new StrataError(error.code, error.message, { cause: error, details: error.details, field });
-      } finally {
-        timer.abort();
-        // Nobody waits for a look that hung and fails in the end.
-        looking.catch(() => undefined);
       }
     },
   };

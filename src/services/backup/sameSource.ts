@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import { parseNbdUri } from '../../datapath/nbd/index.js';
 import type { DiskSource } from '../../entities/index.js';
+import { atMost } from '../../shared/abort.js';
 import type { Clock } from '../../shared/clock.js';
 import { errnoOf, isStrataError } from '../../shared/errors.js';
 
@@ -44,13 +44,10 @@ export function createSourceIdentities(clock: Pick<Clock, 'monotonicMs'>): Sourc
     of: async (sources) => {
       const paths = [...new Set(sources.flatMap(pathOf))];
       const over = new AbortController();
-      const looking = look(paths, over.signal);
       try {
-        await Promise.race([looking, delay(LOOK_MS, undefined, { signal: over.signal, ref: false })]);
+        await atMost(look(paths, over.signal), LOOK_MS);
       } finally {
         over.abort();
-        // Nobody waits for a look that hung and fails in the end.
-        looking.catch(() => undefined);
       }
       return sources.map((source) => keysOf(source, (path) => known.get(path)?.identity));
     },

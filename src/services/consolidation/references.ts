@@ -1,5 +1,4 @@
-import { basename, join } from 'node:path';
-import { StrataError } from '../../shared/errors.js';
+import { basename } from 'node:path';
 import {
   type ImageOnDisk,
   isOfNoCatalogue,
@@ -18,7 +17,7 @@ export interface References {
 /**
  * Reads the header of every image in a directory. What is no QCOW2 image stands on nothing.
  * @param directory relative to the root
- * @throws repository_unavailable when one cannot be read: what it stands on must not be guessed
+ * @throws repository_unavailable when the directory or the quarantine cannot be listed
  */
 export async function readReferences(
   root: string,
@@ -26,13 +25,6 @@ export async function readReferences(
   signal: AbortSignal,
 ): Promise<References> {
   const here = await readImages(root, directory, signal);
-  for (const { path, below } of here) {
-    for (const each of below) {
-      if (each.state !== 'unknown') continue;
-      const where = join(root, path);
-      throw new StrataError('repository_unavailable', `${where} cannot be looked at: ${each.reason}.`);
-    }
-  }
   const taken = new Set(here.map(({ path }) => path));
   // Where its place is taken it is not brought back, and a copy of a backup would keep the base for ever.
   const setAside = (await setAsideFrom(root, directory, signal)).filter(({ origin }) => !taken.has(origin));

@@ -3,7 +3,7 @@ import { noteFilesRemoved } from '../../db/chain/layers.js';
 import { removeFiles, syncDirectory } from '../repository/durable.js';
 import { sidecarsOf } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
-import { assertNothingStandsOn } from '../repository/standing/index.js';
+import { assertFootingKnown, assertNothingStandsOn } from '../repository/standing/index.js';
 import type { LayerFact } from './facts.js';
 import { readReferences } from './references.js';
 import type { Work } from './work.js';
@@ -12,7 +12,7 @@ import type { Work } from './work.js';
  * Unlinks the files of expired backups on which nothing stands, and notes it. Images go first, the newest before what it
  * stands on, and manifests last: a manifest that says `expired_at` explains what is left of a removal that was cut.
  * @param layers newest first
- * @throws chain_broken when an image that stays refers to one of them; then nothing is removed
+ * @throws chain_broken when an image that stays refers to one of them, image_unreadable when one may; then nothing is removed
  */
 export async function removeLayers(work: Work, layers: readonly LayerFact[]): Promise<void> {
   if (layers.length === 0) return;
@@ -21,10 +21,10 @@ export async function removeLayers(work: Work, layers: readonly LayerFact[]): Pr
   const directory = join(place.root, place.directory);
   const files = layers.map(({ path }) => sidecarsOf(path));
   // The last look before files are unlinked: the headers, not the catalogue, say what stands on them.
-  assertNothingStandsOn(
-    (await readReferences(place.root, place.directory, held.signal)).images,
-    files.map(({ image }) => image),
-  );
+  const { images } = await readReferences(place.root, place.directory, held.signal);
+  const doomed = files.map(({ image }) => image);
+  assertFootingKnown(images, doomed);
+  assertNothingStandsOn(images, doomed);
   await assertRepository(place.root, place.repository.id);
   await held.assertHeld();
   const inOrder = [

@@ -13,6 +13,7 @@ import { makeDirectory } from '../repository/durable.js';
 import { adoptHolds } from '../protection/holds.js';
 import { adoptImmutableDays } from '../protection/immutability.js';
 import { assertRepository } from '../repository/marker.js';
+import { assertFootingKnown } from '../repository/standing/index.js';
 import { assertWritable } from '../repository/writable.js';
 import { type LayerFact, type MergePlan, type PlanStep, type Refusal, REFUSALS } from './facts.js';
 import { sparingLastSound } from './lastSound.js';
@@ -22,7 +23,7 @@ import { expireManifests } from './manifests.js';
 import { mergeRun, type Note } from './merge.js';
 import { planMerges, removedBy } from './plan.js';
 import { createProgress, type Progress, worthOf } from './progress.js';
-import { readReferences, withStrangers } from './references.js';
+import { readReferences, type References, withStrangers } from './references.js';
 import { removeLayers } from './removeLayers.js';
 import { proveSources, sourcesOf, worthOfSources } from './sources.js';
 import type { Strategy } from './strategy.js';
@@ -47,6 +48,7 @@ export type ConsolidationDeps = Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir'>
  * @throws backup_in_use when none of the wanted backups may go
  * @throws content_mismatch, image_corrupt: what would be merged, or a merged file, was not proved; the points that stay are as
  *   they were
+ * @throws image_unreadable when nobody knows what a file beside them stands on; nothing is removed then
  * @throws repository_unavailable, manifest_invalid, chain_broken, no_space, lease_lost, database_unavailable
  */
 export async function runConsolidation(
@@ -76,6 +78,7 @@ export async function runConsolidation(
   const remove = byPolicy ? sparingLastSound(layers, wanted) : wanted;
   const plan = planRemoval(layers, remove);
   refuseAll(layers, remove, plan);
+  assertRemovable(layers, plan, references);
   await recordStep(deps.ds, held.lease, 'planned', 'done', { ...plan });
   const sources = sourcesOf(layers, plan);
   const work: Work = { deps, held, progress: progressOf(report, layers, plan, sources), place };
@@ -120,6 +123,19 @@ function refuseAll(layers: readonly LayerFact[], remove: readonly string[], { re
 export function refusalError(refused: readonly Refusal[]): StrataError {
   const list = refused.map(({ backup_id, reason }) => `${backup_id}: ${REFUSALS[reason]} (${reason})`);
   return new StrataError('backup_in_use', list.join(' '), { details: { refused } });
+}
+
+/**
+ * Before any point is given up. Of a file that goes itself, without being merged, nobody need know what it stands on.
+ * @throws image_unreadable
+ */
+function assertRemovable(layers: readonly LayerFact[], { steps }: MergePlan, { images }: References): void {
+  if (steps.length === 0) return;
+  const removed = new Set(steps.flatMap((step) => (step.action === 'remove' ? [step.backup_id] : [])));
+  assertFootingKnown(
+    images,
+    layers.filter(({ id }) => removed.has(id)).map(({ path }) => path),
+  );
 }
 
 async function carryOut(

@@ -40,6 +40,26 @@ export function assertNothingStandsOn(images: readonly ImageOnDisk[], doomed: re
 }
 
 /**
+ * Refuses a removal beside an image that stays and of which nobody knows what it stands on: its header cannot be read, or
+ * names its backing file in words that only QEMU understands. It may stand on any of them. Pure.
+ * @param images those of one directory
+ * @throws image_unreadable
+ */
+export function assertFootingKnown(images: readonly ImageOnDisk[], doomed: readonly string[]): void {
+  for (const { path, below } of images) {
+    if (doomed.includes(path)) continue;
+    for (const each of below) {
+      if (each.state !== 'unknown') continue;
+      throw new StrataError(
+        'image_unreadable',
+        `Nobody knows what ${path} stands on (${each.reason}): nothing beside it is removed or merged until that file can be read, or is gone.`,
+        { details: { path } },
+      );
+    }
+  }
+}
+
+/**
  * Paths of the images that `qemu-img` can open down to their last backing file, as far as headers tell; a base that lies in
  * quarantine counts as there, because it is brought back. References that go round lead nowhere. Pure.
  */

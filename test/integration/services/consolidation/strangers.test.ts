@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { createImage } from '../../../../src/qcow2/index.js';
@@ -42,8 +42,28 @@ describe('A consolidation beside images that the catalogue does not know', funct
     const words = `json:${JSON.stringify({ driver: 'qcow2', file })}`;
     await runTool('qemu-img', 'rebase', '-u', '-f', 'qcow2', '-F', 'qcow2', '-b', words, path);
     const jobId = await bench.add(bench.at(2));
-    expect(await codeOf(bench.attempt(jobId))).to.equal('repository_unavailable');
+    expect(await codeOf(bench.attempt(jobId))).to.equal('image_unreadable');
     await rm(path);
     expect(await readdir(bench.chain.directory)).to.have.members(files);
+  });
+
+  it('ends with an error, and removes nothing, while the header of one cannot be read', async () => {
+    const files = await readdir(bench.chain.directory);
+    const path = join(bench.chain.directory, 'mine.qcow2');
+    await symlink('/nowhere/mine.qcow2', path);
+    const jobId = await bench.add(bench.at(2));
+    expect(await codeOf(bench.attempt(jobId))).to.equal('image_unreadable');
+    await rm(path);
+    expect(await readdir(bench.chain.directory)).to.have.members(files);
+    await bench.attempt(jobId);
+    await bench.expectDone([bench.at(1), bench.at(3)], 'readable again');
+  });
+
+  it('removes a backup whose own header cannot be read, and what it stood on stays', async () => {
+    const { image } = bench.at(3);
+    await rm(image);
+    await symlink('/nowhere/backup.qcow2', image);
+    await bench.attempt(await bench.add(bench.at(3)));
+    await bench.expectDone([bench.at(1), bench.at(2)], 'without the unreadable one');
   });
 });

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import {
+  assertFootingKnown,
   assertNothingStandsOn,
   type Below,
   heldImages,
@@ -43,6 +44,15 @@ describe('The rule of what stands on what', () => {
     expect(held(chain, 'full')).to.deep.equal(['full']);
     expect(held(chain, 'b', 'c')).to.deep.equal([]);
     expect(held(chain, 'full', 'a', 'b', 'c')).to.deep.equal([]);
+  });
+
+  it('lets nothing go beside an image that stays and of which nobody knows what it stands on', () => {
+    const unknown: Below = { state: 'unknown', reason: 'it cannot be read' };
+    const images = [image('full'), image('a', unknown)];
+    const paths = (...names: string[]) => [...doomed(...names)];
+    expect(() => assertFootingKnown(images, paths('full'))).to.throw(/it cannot be read/);
+    expect(() => assertFootingKnown(images, paths('a'))).not.to.throw();
+    expect(() => assertFootingKnown(chain, paths('full'))).not.to.throw();
   });
 
   it('comes to an end where references go round', () => {
