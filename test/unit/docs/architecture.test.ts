@@ -44,6 +44,11 @@ function forbids({ from, to }: Rule, importer: string, imported: string): boolea
   return concerns(from, importer) && concerns(to, imported);
 }
 
+function rules(): Rule[] {
+  const require = createRequire(import.meta.url);
+  return (require(`${process.cwd()}/.dependency-cruiser.cjs`) as { forbidden: Rule[] }).forbidden;
+}
+
 describe('The document of the architecture', () => {
   it('begins with the twelve words of the house', async () => {
     const text = await architecture();
@@ -59,9 +64,7 @@ describe('The document of the architecture', () => {
     });
 
   it('says of each folder of src what the import rules allow', async () => {
-    const { forbidden } = createRequire(import.meta.url)(`${process.cwd()}/.dependency-cruiser.cjs`) as {
-      forbidden: Rule[];
-    };
+    const forbidden = rules();
     const folders = await foldersOf('src');
     for (const { name, mayImport } of await rowsOf(TABLES.src)) {
       const others = folders.filter((other) => other !== name && other !== 'main');
@@ -70,6 +73,22 @@ describe('The document of the architecture', () => {
       );
       const said =
         mayImport === 'everything' ? others : mayImport.split(', ').filter((other) => other !== 'nothing');
+      expect(said.toSorted(), name).to.deep.equal(allowed.toSorted());
+    }
+  });
+
+  it('says of each room of src/services what the import rules allow', async () => {
+    const rows = await rowsOf(TABLES['src/services']);
+    const rooms = rows.map(({ name }) => name);
+    for (const { name, mayImport } of rows) {
+      const allowed = rooms.filter(
+        (other) =>
+          other !== name &&
+          !rules().some((rule) =>
+            forbids(rule, `src/services/${name}/any.ts`, `src/services/${other}/any.ts`),
+          ),
+      );
+      const said = mayImport.split(', ').filter((other) => other !== 'nothing');
       expect(said.toSorted(), name).to.deep.equal(allowed.toSorted());
     }
   });
