@@ -86,7 +86,9 @@ async function untilNoVictim<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      const mayPass = TRY_AGAIN.has(driverErrno(error) ?? 0);
+      // Also of a statement within that was asked by `asking`.
+      const errno = driverErrno(error) ?? driverErrno((error as Error).cause);
+      const mayPass = TRY_AGAIN.has(errno ?? 0);
       if (!mayPass || attempt >= MOST_TRIES) throw asDatabaseError(error);
       await systemClock.sleep(attempt * PAUSE_MS * (0.5 + Math.random()));
     }

@@ -1,6 +1,6 @@
+import { addMaintenanceJob } from '../../src/db/job/addJob.js';
 import type { DataSource } from 'typeorm';
 import { acquireLease } from '../../src/db/job/acquire.js';
-import { insertMaintenance } from '../../src/db/job/addMaintenance.js';
 import { commitBackup } from '../../src/db/job/commitBackup.js';
 import { JOB_TABLES, kindOfJob } from '../../src/db/job/kinds.js';
 import type { ChainLease } from '../../src/db/job/lease.js';
@@ -75,7 +75,7 @@ export async function openTurnChain({ ds }: { ds: DataSource }, name: string) {
     maintenance: async (type: 'validate' | 'consolidate') =>
       inTransaction(ds, async (tx) => {
         const params = type === 'validate' ? { level: 'quick' as const } : { remove: [] };
-        return (await insertMaintenance(tx, { chainId, type, params, now: new Date() })).id;
+        return (await addMaintenanceJob(tx, { chainId, type, params, now: new Date() })).id;
       }),
     waits: async (lease: ChainLease, delayMs = WAIT_MS, failure = NO_SPACE) =>
       releaseAgain(ds, lease, { delayMs, keepAttempt: false, failure }),

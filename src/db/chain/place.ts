@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import type { JobStatus } from '../../shared/jobs.js';
 import { StrataError } from '../../shared/errors.js';
 import { asking } from '../transaction.js';
 
@@ -26,4 +27,17 @@ export async function placeOfChain(db: Pick<EntityManager, 'query'>, chainId: st
   );
   if (!place) throw new StrataError('not_found', `There is no chain ${chainId}.`);
   return place;
+}
+
+/** @returns undefined where there is no such backup */
+export async function placeOfBackup(
+  tx: Pick<EntityManager, 'query'>,
+  backupId: string,
+): Promise<(Pick<ChainPlace, 'chainId' | 'repositoryId' | 'pool'> & { status: JobStatus }) | undefined> {
+  const [found] = await tx.query<(ChainPlace & { status: JobStatus })[]>(
+    `SELECT b.chain_id AS chainId, b.repository_id AS repositoryId, b.status, r.pool FROM backup_jobs b
+     JOIN repositories r ON r.id = b.repository_id WHERE b.id = ?`,
+    [backupId],
+  );
+  return found;
 }

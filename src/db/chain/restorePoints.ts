@@ -1,6 +1,6 @@
 import { asking } from '../transaction.js';
-import type { DataSource } from 'typeorm';
-import { RestorePoint } from '../../entities/index.js';
+import type { DataSource, EntityManager } from 'typeorm';
+import { type PointNote, type RequestedType, RestorePoint } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { type PageOf, type PageRequest, pageById, pageByTime } from '../page.js';
 import { vmNames } from '../vm/vms.js';
@@ -40,4 +40,30 @@ async function withNames(ds: DataSource, points: readonly RestorePoint[]): Promi
     points.map((point) => point.vmContextId),
   );
   return points.map((point) => ({ point, vmName: names.get(point.vmContextId) ?? '' }));
+}
+
+/** A restore point whose backups are still to be made. */
+export interface NewPoint {
+  id: string;
+  vmContextId: string;
+  repositoryId: string;
+  type: RequestedType;
+  /** How many disks of the VM it leaves out. */
+  missingDisks: number;
+  notes: readonly PointNote[];
+}
+
+export async function addRestorePoint(tx: EntityManager, point: NewPoint): Promise<void> {
+  await tx.query(
+    `INSERT INTO restore_points (id, vm_context_id, repository_id, type, status, missing_disks, notes, created_at)
+     VALUES (?, ?, ?, ?, 'pending', ?, ?, UTC_TIMESTAMP(3))`,
+    [
+      point.id,
+      point.vmContextId,
+      point.repositoryId,
+      point.type,
+      point.missingDisks,
+      point.notes.length > 0 ? JSON.stringify(point.notes) : null,
+    ],
+  );
 }

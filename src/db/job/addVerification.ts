@@ -1,8 +1,8 @@
+import { addMaintenanceJob, UNASKED_PRIORITY } from './addJob.js';
 import { type Delivery } from '../../shared/jobs.js';
 import type { EntityManager } from 'typeorm';
 import type { ValidateParams, VerifyBackup } from '../../entities/index.js';
 import { systemClock } from '../../shared/clock.js';
-import { insertMaintenance, UNASKED_PRIORITY } from './addMaintenance.js';
 import { findOpenValidation } from './openValidation.js';
 
 const PARAMS: Record<VerifyBackup, ValidateParams> = {
@@ -24,5 +24,5 @@ export async function addVerification(
   const params = PARAMS[verify];
   if (await findOpenValidation(tx, chainId, params)) return undefined;
   const job = { chainId, type: 'validate', params, priority: UNASKED_PRIORITY } as const;
-  return (await insertMaintenance(tx, { ...job, now: systemClock.now() })).delivery;
+  return (await addMaintenanceJob(tx, { ...job, now: systemClock.now() })).delivery;
 }

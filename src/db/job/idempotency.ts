@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { affectedRows, asking } from '../transaction.js';
 import { StrataError } from '../../shared/errors.js';
 import { parseJson } from './journal.js';
@@ -19,11 +19,47 @@ export async function forgetOldKeys(ds: DataSource, days: number, limit: number)
   return affectedRows(result);
 }
 
-/** A key of one caller, and the request that it was used with. */
+/** An Idempotency-Key of one caller, and the request that it was used with. */
 export interface UsedKey {
   tokenId: string;
   key: string;
+  /** SHA-256 over method, path and canonical body. */
   requestSha256: string;
+}
+
+/**
+ * What the request with this key was answered, if it was.
+ * @throws idempotency_mismatch when the key was used with another request
+ */
+export async function findAnswer<T>(
+  ds: DataSource,
+  { tokenId, key, requestSha256 }: UsedKey,
+): Promise<T | undefined> {
+  const rows = await ds.query<{ request_sha256: string; response: unknown }[]>(
+    'SELECT request_sha256, response FROM idempotency_keys WHERE token_id = ? AND idempotency_key = ?',
+    [tokenId, key],
+  );
+  const row = rows[0];
+  if (!row) return undefined;
+  if (row.request_sha256 !== requestSha256) throw mismatch();
+  return parseJson<T>(row.response);
+}
+
+function mismatch(): StrataError {
+  return new StrataError('idempotency_mismatch', 'The Idempotency-Key was used with another request.');
+}
+
+/** Keeps an answer in the transaction that brings about what it says. */
+export async function saveAnswer(
+  tx: EntityManager,
+  { tokenId, key, requestSha256 }: UsedKey,
+  answer: object,
+): Promise<void> {
+  await tx.query(
+    `INSERT INTO idempotency_keys (token_id, idempotency_key, request_sha256, response, created_at)
+     VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3))`,
+    [tokenId, key, requestSha256, JSON.stringify(answer)],
+  );
 }
 
 /** `claimed`: by this call. `busy`: by a request that is under way. Else what was answered. */
@@ -54,9 +90,7 @@ export async function claimKey(ds: DataSource, used: UsedKey): Promise<Held> {
     const row = rows[0];
     // It was released meanwhile.
     if (!row) return 'busy';
-    if (row.request_sha256 !== requestSha256) {
-      throw new StrataError('idempotency_mismatch', 'The Idempotency-Key was used with another request.');
-    }
+    if (row.request_sha256 !== requestSha256) throw mismatch();
     const response = parseJson<Record<string, string>>(row.response);
     if (!('claimed' in response)) return response;
     if (Number(row.stale) !== 1) return 'busy';

@@ -1,10 +1,11 @@
+import type { IdPrefix } from '../../shared/ids.js';
 import { JOB_KINDS, type JobKind, OPEN_STATES } from '../../shared/jobs.js';
 
 /** What the database has to know of a kind of job, beside the columns and the FIFO that all kinds share. */
 export interface KindFacts {
   table: string;
   /** Of its ids. */
-  prefix: string;
+  prefix: IdPrefix;
   /** Which of its jobs only read: a condition on the job's row `j`. */
   reads: string;
   /** What the others do to the chain (order.ts). */

@@ -1,5 +1,5 @@
 import { OPEN } from './kinds.js';
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { asking } from '../transaction.js';
 import type { ChainLease } from './lease.js';
 import { turnCandidates } from './openJobs.js';
@@ -34,4 +34,12 @@ export async function passedBackup(ds: DataSource, lease: ChainLease): Promise<s
     ),
   );
   return rows[0]?.id;
+}
+
+/** Backups that no worker has taken yet. Counting stops at the limit: nobody asks for what is beyond it. */
+export async function countWaitingBackups(tx: EntityManager, limit: number): Promise<number> {
+  const rows = await tx.query<{ n: string }[]>(
+    `SELECT COUNT(*) AS n FROM (SELECT 1 FROM backup_jobs WHERE status IN ('queued', 'released') LIMIT ${limit}) waiting`,
+  );
+  return Number(rows[0]?.n ?? 0);
 }

@@ -55,21 +55,41 @@ export async function getRepository(ds: DataSource, id: string): Promise<Reposit
   return row;
 }
 
+interface NamedRepository {
+  id: string;
+  pool: string;
+  enabled: number;
+}
+
 /**
  * The id of a repository that is named by its id or its name; an id wins.
  * @throws not_found
  */
 export async function resolveRepository(ds: DataSource, idOrName: string): Promise<string> {
-  const rows = await select<{ id: string }>(
-    ds,
-    'SELECT id FROM repositories WHERE id = ? OR name = ? ORDER BY id = ? DESC LIMIT 1',
+  return (await asking(() => named(ds, idOrName))).id;
+}
+
+/**
+ * A repository that is named by its id or its name, as long as it is enabled.
+ * @throws not_found, wrong_state
+ */
+export async function enabledRepository(
+  tx: EntityManager,
+  idOrName: string,
+): Promise<Pick<NamedRepository, 'id' | 'pool'>> {
+  const { enabled, ...repository } = await named(tx, idOrName);
+  if (Number(enabled) === 1) return repository;
+  throw new StrataError('wrong_state', `The repository ${idOrName} is disabled.`, { field: 'repository_id' });
+}
+
+async function named(db: DataSource | EntityManager, idOrName: string): Promise<NamedRepository> {
+  const [row] = await db.query<NamedRepository[]>(
+    'SELECT id, pool, enabled FROM repositories WHERE id = ? OR name = ? ORDER BY id = ? DESC LIMIT 1',
     [idOrName, idOrName, idOrName],
   );
-  const row = rows[0];
-  if (!row) {
+  if (!row)
     throw new StrataError('not_found', `There is no repository ${idOrName}.`, { field: 'repository_id' });
-  }
-  return row.id;
+  return row;
 }
 
 /** All pools that some repository names. */

@@ -1,3 +1,4 @@
+import { StrataError } from '../../shared/errors.js';
 import { recordEvents } from '../job/events.js';
 import { affectedRows } from '../transaction.js';
 import type { DataSource, EntityManager } from '../database.js';
@@ -45,6 +46,24 @@ export async function locateContext(
   );
   if (!same || another || Number(same.backed_up) !== 1 || Number(same.came_back) === 1) return undefined;
   return { vmContextId: same.vm_context_id, formerName: same.vm_name };
+}
+
+/**
+ * Writes a new context, unless somebody else has just done so.
+ * @returns the id of the context that is there now
+ */
+export async function addContext(
+  tx: EntityManager,
+  { vmContextId, ...vm }: NamedVm & { vmContextId: string },
+  createdAt: Date,
+): Promise<string> {
+  await tx.query(
+    `INSERT IGNORE INTO vm_contexts (vm_context_id, vm_name, upstream_id, repository_id, created_at) VALUES (?, ?, ?, ?, ?)`,
+    [vmContextId, vm.vmName, vm.upstreamId, vm.repositoryId, createdAt],
+  );
+  const written = await locateContext(tx, vm);
+  if (!written) throw new StrataError('internal', `The context of ${vm.vmName} was not written.`);
+  return written.vmContextId;
 }
 
 /** Calls a VM by its new name, unless somebody else has just done so, and tells the webhooks. */

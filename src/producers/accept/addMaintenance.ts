@@ -1,7 +1,7 @@
+import { addMaintenanceJob, type NewMaintenance } from '../../db/job/addJob.js';
 import type { Delivery } from '../../shared/jobs.js';
 import type { JobAccepted } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
-import { insertMaintenance, type NewMaintenance } from '../../db/job/addMaintenance.js';
 import type { Position } from '../../db/job/position.js';
 import type { AcceptDeps } from './deps.js';
 
@@ -17,7 +17,7 @@ export async function addMaintenance(
   deliveries: Delivery[],
   place?: Position,
 ): Promise<JobAccepted> {
-  const { id, status, delivery } = await insertMaintenance(tx, { ...job, now: clock.now() }, place);
+  const { id, status, delivery } = await addMaintenanceJob(tx, { ...job, now: clock.now() }, place);
   if (delivery) deliveries.push(delivery);
   return { job_id: id, status };
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from '../../db/database.js';
+import { countWaitingBackups } from '../../db/job/waiting.js';
 import type { Clock } from '../../shared/clock.js';
 import { StrataError } from '../../shared/errors.js';
 
@@ -30,7 +31,7 @@ export function createBacklog(limit: number, clock: Clock): Backlog {
       if (full ? age >= LOOK_AGAIN_MS : age >= COUNT_EVERY_MS || counted + added >= limit) {
         countedAt = clock.monotonicMs();
         added = 0;
-        counted = await countWaiting(tx, limit);
+        counted = await countWaitingBackups(tx, limit);
       }
       if (counted >= limit) throw new StrataError('backlog_full', `${limit} backups are waiting already.`);
     },
@@ -38,12 +39,4 @@ export function createBacklog(limit: number, clock: Clock): Backlog {
       added += backups;
     },
   };
-}
-
-/** Counting stops at the limit: there is nothing to be told beyond it. */
-async function countWaiting(tx: EntityManager, limit: number): Promise<number> {
-  const rows = await tx.query<{ n: string }[]>(
-    `SELECT COUNT(*) AS n FROM (SELECT 1 FROM backup_jobs WHERE status IN ('queued', 'released') LIMIT ${limit}) waiting`,
-  );
-  return Number(rows[0]?.n ?? 0);
 }

@@ -1,5 +1,10 @@
 import type { BackupAccepted, BackupCreate, SourceWarning } from '../../contract/index.js';
+import { addRestorePoint } from '../../db/chain/restorePoints.js';
 import type { EntityManager } from '../../db/database.js';
+import { type AddedJob, addBackupJob } from '../../db/job/addJob.js';
+import { addExtentsPart } from '../../db/job/awaitExtents.js';
+import { enabledRepository } from '../../db/repository/repositories.js';
+import type { BackupRequest } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { newId } from '../../shared/ids.js';
 import { checkVmName } from '../../shared/names.js';
@@ -7,8 +12,8 @@ import { type ChosenDisk, type ChosenDisks, chooseDisks } from './chooseDisks.js
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { type Accepted, acceptOnce } from './once.js';
 import { predictDemotion } from './predict.js';
-import { writeIntent } from './writeIntent.js';
-import { ensureContext, findRepository, type NamedRepository } from './registerVm.js';
+import { packExtents } from './extentParts.js';
+import { ensureContext } from './registerVm.js';
 import { lookForSame } from './sameSources.js';
 
 /**
@@ -28,7 +33,7 @@ export async function acceptBackup(
   return acceptOnce(deps, idempotency, async (tx) => {
     // After the look-up of the key: what was accepted is answered again however long the backlog is.
     await deps.backlog.assertRoom(tx);
-    const repository = await findRepository(tx, body.repository_id);
+    const repository = await enabledRepository(tx, body.repository_id);
     const vmContextId = await ensureContext(tx, deps, repository.id, body.vm_name, body.upstream_id ?? '');
     const disks = await chooseDisks(tx, deps, vmContextId, body);
     deps.backlog.add(disks.chosen.length);
@@ -54,25 +59,9 @@ function checkSchedule(body: BackupCreate): void {
 /** What a request asks for, put together. */
 interface Intents extends ChosenDisks {
   body: BackupCreate;
-  repository: NamedRepository;
+  repository: Awaited<ReturnType<typeof enabledRepository>>;
   vmContextId: string;
   warnings: SourceWarning[];
-}
-
-async function insertPoint(tx: EntityManager, restorePointId: string, intents: Intents): Promise<void> {
-  const { body, repository, vmContextId, missing, notes } = intents;
-  await tx.query(
-    `INSERT INTO restore_points (id, vm_context_id, repository_id, type, status, missing_disks, notes, created_at)
-     VALUES (?, ?, ?, ?, 'pending', ?, ?, UTC_TIMESTAMP(3))`,
-    [
-      restorePointId,
-      vmContextId,
-      repository.id,
-      body.backup_type,
-      missing,
-      notes.length > 0 ? JSON.stringify(notes) : null,
-    ],
-  );
 }
 
 async function writeIntents(
@@ -81,9 +70,15 @@ async function writeIntents(
   intents: Intents,
 ): Promise<Accepted<BackupAccepted>> {
   const { body, repository, vmContextId, chosen, warnings } = intents;
-  const { extentsWaitMs } = deps.settings;
   const restorePointId = newId('rp', deps.clock.now());
-  await insertPoint(tx, restorePointId, intents);
+  await addRestorePoint(tx, {
+    id: restorePointId,
+    vmContextId,
+    repositoryId: repository.id,
+    type: body.backup_type,
+    missingDisks: intents.missing,
+    notes: intents.notes,
+  });
   const answer: BackupAccepted = {
     restore_point_id: restorePointId,
     vm_context_id: vmContextId,
@@ -94,29 +89,66 @@ async function writeIntents(
   const accepted: Accepted<BackupAccepted> = { answer, deliveries: [] };
   // In the order of disk ids, so that two requests for one VM lock the chains in the same order.
   for (const disk of [...chosen].sort((a, b) => a.diskId - b.diskId)) {
-    const backupId = newId('bkp', deps.clock.now());
-    const { status, backupsInFront } = await writeIntent(tx, {
-      ...intents,
-      disk,
+    const { id, status, backupsInFront, delivery } = await writeIntent(
+      tx,
+      deps,
+      intents,
       restorePointId,
-      backupId,
-      extentsWaitMs,
-    });
+      disk,
+    );
     const prediction = await predictDemotion(tx, body, disk, backupsInFront);
     const still = stillToCome(disk);
-    answer.disk_results.push({ disk_id: disk.diskId, backup_id: backupId, status, ...prediction, ...still });
-    if (status === 'released') {
-      accepted.deliveries.push({
-        kind: 'backup',
-        jobId: backupId,
-        pool: repository.pool,
-        delivery: 1,
-        delayMs: 0,
-        priority: body.priority ?? 0,
-      });
-    }
+    answer.disk_results.push({ disk_id: disk.diskId, backup_id: id, status, ...prediction, ...still });
+    if (delivery) accepted.deliveries.push(delivery);
   }
   return accepted;
+}
+
+/** Name of the list that came with the request, among the uploads. */
+const WITH_REQUEST = '';
+
+/** Writes the intent of one disk: its job, with its place in the chain's FIFO, and the change list that came with it. */
+async function writeIntent(
+  tx: EntityManager,
+  { settings, clock }: AcceptDeps,
+  { body, repository, vmContextId }: Intents,
+  restorePointId: string,
+  disk: ChosenDisk,
+): Promise<AddedJob> {
+  const added = await addBackupJob(tx, {
+    place: { chainId: disk.chainId, repositoryId: repository.id, pool: repository.pool },
+    restorePointId,
+    vmContextId,
+    diskId: disk.diskId,
+    requestedType: body.backup_type,
+    changeId: disk.changeId,
+    sinceChangeId: disk.sinceChangeId,
+    request: requestOf(body, disk),
+    virtualSize: disk.virtualSize,
+    tags: body.tags,
+    extentsUpload: disk.extents ? WITH_REQUEST : null,
+    extentsWaitMs: disk.extentsFollow ? settings.extentsWaitMs : null,
+    priority: body.priority,
+    maxBytesPerSecond: body.max_bytes_per_second,
+    deadlineSeconds: body.deadline_seconds,
+    now: clock.now(),
+  });
+  let part = 0;
+  for (const pairs of packExtents(disk.extents?.extents() ?? [])) {
+    await addExtentsPart(tx, { backupId: added.id, upload: WITH_REQUEST, part: part++ }, pairs);
+  }
+  return added;
+}
+
+function requestOf(body: BackupCreate, disk: ChosenDisk): BackupRequest {
+  return {
+    source: disk.source,
+    on_broken_chain: body.on_broken_chain ?? 'full',
+    has_extents: disk.extents !== null || disk.extentsFollow,
+    ...(body.full_every === undefined ? {} : { full_every: body.full_every }),
+    ...(body.full_after_days === undefined ? {} : { full_after_days: body.full_after_days }),
+    ...(body.verify === undefined ? {} : { verify: body.verify }),
+  };
 }
 
 /** What the upstream has to wait for, or to send, before the disk can be backed up. */

@@ -1,6 +1,6 @@
 import type { BackupCreate, BackupDiskCreate } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
-import { parseJson } from '../../db/job/journal.js';
+import { disksOf, type RegisteredDisk } from '../../db/vm/disks.js';
 import type { DiskSource, PointNote } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { type BlockSet, createBlockSet } from '../../shared/blockSet.js';
@@ -22,19 +22,6 @@ export interface ChosenDisk {
   extentsFollow: boolean;
 }
 
-interface DiskRow {
-  disk_id: number;
-  chain_id: string;
-  source: unknown;
-  virtual_size: string | null;
-  retired: number;
-  /** It has no backup to build upon. */
-  fresh: number;
-  /** 1 where the VM has a restore point; and where that is older than the disk's retirement. */
-  known_vm: number;
-  newly_retired: number;
-}
-
 /** The disks of a request, and what there is to say of these and others. */
 export interface ChosenDisks {
   chosen: ChosenDisk[];
@@ -52,13 +39,13 @@ export async function chooseDisks(
 ): Promise<ChosenDisks> {
   const listed = body.disks;
   if (listed) checkListed(deps, listed, body.backup_type);
-  let rows = await readDisks(tx, vmContextId);
-  const added = listed?.filter((disk) => !present(rows).some((row) => row.disk_id === disk.disk_id)) ?? [];
+  let rows = await disksOf(tx, vmContextId);
+  const added = listed?.filter((disk) => !present(rows).some((row) => row.diskId === disk.disk_id)) ?? [];
   if (added.length > 0) {
     for (const disk of added) await registerListed(tx, deps, vmContextId, disk);
-    rows = await readDisks(tx, vmContextId);
+    rows = await disksOf(tx, vmContextId);
   }
-  const wanted = listed ?? present(rows).map((row): BackupDiskCreate => ({ disk_id: row.disk_id }));
+  const wanted = listed ?? present(rows).map((row): BackupDiskCreate => ({ disk_id: row.diskId }));
   if (wanted.length === 0) {
     throw new StrataError(
       'invalid_request',
@@ -75,37 +62,24 @@ export async function chooseDisks(
   return { chosen, missing: leftOut.length, notes: notesOf(rows, wanted) };
 }
 
-function isWanted(wanted: readonly BackupDiskCreate[], { disk_id }: DiskRow): boolean {
-  return wanted.some((disk) => disk.disk_id === disk_id);
+function isWanted(wanted: readonly BackupDiskCreate[], { diskId }: RegisteredDisk): boolean {
+  return wanted.some((disk) => disk.disk_id === diskId);
 }
 
 /** What has become of the VM's disks since its restore point before. */
-function notesOf(rows: readonly DiskRow[], wanted: readonly BackupDiskCreate[]): PointNote[] {
+function notesOf(rows: readonly RegisteredDisk[], wanted: readonly BackupDiskCreate[]): PointNote[] {
   return rows.flatMap((row): PointNote[] => {
-    const note = (code: PointNote['code']) => [{ disk_id: row.disk_id, code }];
+    const note = (code: PointNote['code']) => [{ disk_id: row.diskId, code }];
     if (isWanted(wanted, row)) {
-      return Number(row.fresh) === 1 && Number(row.known_vm) === 1 ? note('disk_added') : [];
+      return row.fresh && row.vmHasPoint ? note('disk_added') : [];
     }
-    if (Number(row.retired) === 0) return note('disk_left_out');
-    return Number(row.newly_retired) === 1 ? note('disk_retired') : [];
+    if (!row.retired) return note('disk_left_out');
+    return row.newlyRetired ? note('disk_retired') : [];
   });
 }
 
-async function readDisks(tx: EntityManager, vmContextId: string): Promise<DiskRow[]> {
-  return tx.query<DiskRow[]>(
-    `SELECT d.disk_id, c.id AS chain_id, d.source, d.virtual_size, d.retired_at IS NOT NULL AS retired,
-            c.latest_backup_id IS NULL AS fresh, v.last_point IS NOT NULL AS known_vm, d.retired_at >= v.last_point AS newly_retired
-     FROM vm_disks d JOIN backup_chains c ON c.vm_context_id = d.vm_context_id AND c.disk_id = d.disk_id
-     LEFT JOIN (SELECT created_at AS last_point FROM restore_points
-                WHERE vm_context_id = ? AND status IN ('completed', 'completed_with_warnings')
-                ORDER BY created_at DESC LIMIT 1) v ON TRUE
-     WHERE d.vm_context_id = ? ORDER BY d.disk_id`,
-    [vmContextId, vmContextId],
-  );
-}
-
-function present(rows: readonly DiskRow[]): DiskRow[] {
-  return rows.filter((row) => Number(row.retired) === 0);
+function present(rows: readonly RegisteredDisk[]): RegisteredDisk[] {
+  return rows.filter((row) => !row.retired);
 }
 
 /** A disk that the VM does not have yet is registered; the source of a known one is not changed by a backup request. */
@@ -123,15 +97,15 @@ async function registerListed(
 
 function toChosen(
   disk: BackupDiskCreate,
-  rows: readonly DiskRow[],
+  rows: readonly RegisteredDisk[],
   index: number,
   listed: boolean,
 ): ChosenDisk {
-  const row = rows.find((candidate) => candidate.disk_id === disk.disk_id);
+  const row = rows.find((candidate) => candidate.diskId === disk.disk_id);
   if (!row) throw new StrataError('internal', `Disk ${disk.disk_id} was not registered.`);
   const field = listed ? `disks[${index}]` : 'disks';
   const extents = disk.changed_extents ? changeList(disk, `${field}.changed_extents`) : null;
-  const source = disk.source ?? parseJson<DiskSource | null>(row.source);
+  const source = disk.source ?? row.source;
   if (!source) {
     throw new StrataError(
       'invalid_request',
@@ -143,7 +117,7 @@ function toChosen(
   }
   return {
     diskId: disk.disk_id,
-    chainId: row.chain_id,
+    chainId: row.chainId,
     source,
     virtualSize: source.type === 'push' ? pushedSize(disk, row, field) : (disk.virtual_size ?? null),
     changeId: disk.change_id ?? null,
@@ -165,8 +139,8 @@ function checkSince(disk: BackupDiskCreate, source: DiskSource | undefined, fiel
 }
 
 /** Whoever names a disk that there is not has mostly meant another one. */
-function othersOf(diskId: number, rows: readonly DiskRow[]): string {
-  const others = present(rows).flatMap(({ disk_id }) => (disk_id === diskId ? [] : [disk_id]));
+function othersOf(diskId: number, rows: readonly RegisteredDisk[]): string {
+  const others = present(rows).flatMap((row) => (row.diskId === diskId ? [] : [row.diskId]));
   if (others.length === 0) return '';
   return ` The VM has ${others.length === 1 ? 'disk' : 'disks'} ${others.join(', ')}.`;
 }
@@ -179,7 +153,7 @@ function changeList({ changed_extents = [], virtual_size }: BackupDiskCreate, fi
 }
 
 /** The size of a disk that nobody can look at; what has changed on it is what the agent will write. */
-function pushedSize(disk: BackupDiskCreate, row: DiskRow, field: string): number {
+function pushedSize(disk: BackupDiskCreate, row: RegisteredDisk, field: string): number {
   if (disk.changed_extents || disk.extents_follow) {
     throw new StrataError(
       'invalid_request',
@@ -190,7 +164,7 @@ function pushedSize(disk: BackupDiskCreate, row: DiskRow, field: string): number
     );
   }
   if (disk.virtual_size !== undefined) return disk.virtual_size;
-  if (row.virtual_size !== null) return Number(row.virtual_size);
+  if (row.virtualSize !== null) return row.virtualSize;
   throw new StrataError(
     'invalid_request',
     `The size of the pushed disk ${disk.disk_id} must be stated once.`,

@@ -25,9 +25,4 @@ export interface AcceptDeps {
 }
 
 /** An Idempotency-Key as the HTTP layer saw it. */
-export interface Idempotency {
-  tokenId: string;
-  key: string;
-  /** SHA-256 over method, path and canonical body. */
-  requestSha256: string;
-}
+export type { UsedKey as Idempotency } from '../../db/job/idempotency.js';

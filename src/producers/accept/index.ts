@@ -12,7 +12,6 @@ export { acceptValidations } from './validations.js';
 export { type Backlog, createBacklog } from './backlog.js';
 export { cancel } from './cancel.js';
 export type { AcceptDeps, Idempotency } from './deps.js';
-export type { RemovalTarget } from './selectRemoval.js';
 export { awaitExport, completePush, failPush, type OpenExport, type PushCall, reportPush } from './push.js';
 export { registerRepository } from './registerRepository.js';
 export { registerVm } from './registerVm.js';

@@ -1,8 +1,7 @@
 import { type Delivery } from '../../shared/jobs.js';
 import type { EntityManager } from '../../db/database.js';
-import { parseJson } from '../../db/job/journal.js';
+import { findAnswer, saveAnswer } from '../../db/job/idempotency.js';
 import { inTransaction, isDuplicate } from '../../db/transaction.js';
-import { StrataError } from '../../shared/errors.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 
 /** Work that one transaction accepts: the answer, and the heads that want a queue entry after the commit. */
@@ -35,7 +34,7 @@ export async function acceptOnce<T extends object>(
     const raced =
       idempotency &&
       isDuplicate((error as Error).cause, 'PRIMARY') &&
-      (await findAnswer<T>(deps, idempotency));
+      (await findAnswer<T>(deps.ds, idempotency));
     if (raced) return raced;
     throw error;
   }
@@ -67,26 +66,5 @@ export async function answerOf<T>(
   deps: Pick<AcceptDeps, 'ds'>,
   idempotency: Idempotency | undefined,
 ): Promise<T | undefined> {
-  return idempotency && findAnswer<T>(deps, idempotency);
-}
-
-async function findAnswer<T>(deps: Pick<AcceptDeps, 'ds'>, idempotency: Idempotency): Promise<T | undefined> {
-  const rows = await deps.ds.query<{ request_sha256: string; response: unknown }[]>(
-    'SELECT request_sha256, response FROM idempotency_keys WHERE token_id = ? AND idempotency_key = ?',
-    [idempotency.tokenId, idempotency.key],
-  );
-  const row = rows[0];
-  if (!row) return undefined;
-  if (row.request_sha256 !== idempotency.requestSha256) {
-    throw new StrataError('idempotency_mismatch', 'The Idempotency-Key was used with another request.');
-  }
-  return parseJson<T>(row.response);
-}
-
-async function saveAnswer(tx: EntityManager, idempotency: Idempotency, answer: object): Promise<void> {
-  await tx.query(
-    `INSERT INTO idempotency_keys (token_id, idempotency_key, request_sha256, response, created_at)
-     VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3))`,
-    [idempotency.tokenId, idempotency.key, idempotency.requestSha256, JSON.stringify(answer)],
-  );
+  return idempotency && findAnswer<T>(deps.ds, idempotency);
 }

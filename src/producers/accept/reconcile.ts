@@ -1,7 +1,6 @@
-import { OPEN } from '../../db/job/kinds.js';
 import type { Delivery } from '../../shared/jobs.js';
-import type { JobAccepted, ReconcileReport } from '../../contract/index.js';
-import type { EntityManager } from '../../db/database.js';
+import type { ReconcileReport } from '../../contract/index.js';
+import { findOpenMaintenance } from '../../db/job/maintenance.js';
 import { lockChain } from '../../db/job/position.js';
 import { getRepository } from '../../db/repository/repositories.js';
 import { noteUncatalogued } from '../../db/repository/space.js';
@@ -62,9 +61,10 @@ export async function acceptReconcile(
     const deliveries: Delivery[] = [];
     for (const chainId of chains) {
       await lockChain(tx, chainId);
-      const job =
-        (await findOpen(tx, chainId)) ??
-        (await addMaintenance(tx, deps, { chainId, type: 'reconcile', params: {} }, deliveries));
+      const open = await findOpenMaintenance(tx, chainId, 'reconcile');
+      const job = open
+        ? { job_id: open.id, status: open.status }
+        : await addMaintenance(tx, deps, { chainId, type: 'reconcile', params: {} }, deliveries);
       jobs.push({ chain_id: chainId, ...job });
     }
     return { answer: { ...answer, jobs }, deliveries };
@@ -81,13 +81,4 @@ function countActions(actions: readonly Action[]): ReconcileAnswer['counts'] {
 function chainsToChange(actions: readonly Action[]): string[] {
   const ids = actions.flatMap((action) => (changesSomething(action) ? [action.chain_id] : []));
   return [...new Set(ids.filter((id) => id !== null))].sort().slice(0, MOST_CHAINS);
-}
-
-async function findOpen(tx: EntityManager, chainId: string): Promise<JobAccepted | undefined> {
-  const rows = await tx.query<JobAccepted[]>(
-    `SELECT id AS job_id, status FROM maintenance_jobs
-     WHERE chain_id = ? AND type = 'reconcile' AND status IN ${OPEN} ORDER BY seq LIMIT 1`,
-    [chainId],
-  );
-  return rows[0];
 }

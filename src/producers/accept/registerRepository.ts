@@ -1,8 +1,8 @@
+import { addRepository, type RepositoryFacts, takeBackRepository } from '../../db/repository/register.js';
 import type { RepositoryCreate } from '../../contract/index.js';
 import { normalize } from 'node:path';
-import { allRepositories } from '../../db/repository/repositories.js';
-import { isDuplicate } from '../../db/transaction.js';
-import { Repository } from '../../entities/index.js';
+import { allRepositories, getRepository } from '../../db/repository/repositories.js';
+import type { Repository } from '../../entities/index.js';
 import { readImmutableDays, writeImmutableDays } from '../../services/repository/immutability.js';
 import { checkRoot, createMarker, markedRepositoryId } from '../../services/repository/marker.js';
 import { assertSeparate } from '../../services/repository/separate.js';
@@ -24,9 +24,8 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryCreat
   const pool = checkSimpleName(body.pool ?? 'default', 'pool');
   const rootPath = checkRootPath(body.root_path);
   await checkRoot(rootPath);
-  const rows = deps.ds.getRepository(Repository);
   const id = await idFor(deps, body, rootPath);
-  const repository = rows.create({
+  const repository: RepositoryFacts = {
     id,
     name: body.name,
     type: body.type,
@@ -42,12 +41,8 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryCreat
     ...(body.validate_deep_days === undefined ? {} : { validateDeepDays: body.validate_deep_days }),
     validateBytesPerHour: body.validate_bytes_per_hour ?? null,
     createdAt: deps.clock.now(),
-  });
-  try {
-    await rows.insert(repository);
-  } catch (error) {
-    throw explainTaken(error, body.name, rootPath);
-  }
+  };
+  await addRepository(deps.ds, repository);
   try {
     // After the row: of two that are registered at a time, one in the other, at least one sees the other.
     await checkSeparate(deps, repository);
@@ -58,13 +53,13 @@ export async function registerRepository(deps: AcceptDeps, body: RepositoryCreat
       await writeImmutableDays(rootPath, id, repository.immutableDays);
     await createMarker(rootPath, repository.id, deps.clock.now());
   } catch (error) {
-    await rows.delete({ id: repository.id });
+    await takeBackRepository(deps.ds, id);
     throw error;
   }
-  return rows.findOneByOrFail({ id: repository.id });
+  return getRepository(deps.ds, id);
 }
 
-async function checkSeparate({ ds }: AcceptDeps, { id, rootPath }: Repository): Promise<void> {
+async function checkSeparate({ ds }: AcceptDeps, { id, rootPath }: RepositoryFacts): Promise<void> {
   const others = (await allRepositories(ds)).filter((other) => other.id !== id);
   const deadline = withDeadline(undefined, OTHERS_MS, 'The real paths of other repositories');
   try {
@@ -72,21 +67,6 @@ async function checkSeparate({ ds }: AcceptDeps, { id, rootPath }: Repository): 
   } finally {
     deadline.clear();
   }
-}
-
-/** Which of the names that must be unique is taken; anything else is left as it is. */
-function explainTaken(error: unknown, name: string, rootPath: string): unknown {
-  const taken = (field: string, message: string) =>
-    new StrataError('name_taken', message, { field, cause: error });
-  if (isDuplicate(error, 'uq_repositories_name'))
-    return taken('name', `There is a repository ${name} already.`);
-  if (isDuplicate(error, 'PRIMARY')) {
-    return taken('root_path', `${rootPath} is the directory of a registered repository.`);
-  }
-  if (isDuplicate(error, 'uq_repositories_root_path')) {
-    return taken('root_path', `${rootPath} is the root of another repository.`);
-  }
-  return error;
 }
 
 /** A new id, or, for a repository that is taken over, the one in its marker: the manifests in it name that. */

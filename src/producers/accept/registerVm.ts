@@ -1,8 +1,9 @@
 import type { SourceWarning, VmDiskPut, VmPut } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
-import { locateContext, renameContext } from '../../db/vm/vmContexts.js';
+import { putDisk, retireDisks } from '../../db/vm/disks.js';
+import { enabledRepository } from '../../db/repository/repositories.js';
+import { addContext, locateContext, renameContext } from '../../db/vm/vmContexts.js';
 import { inTransaction } from '../../db/transaction.js';
-import { StrataError } from '../../shared/errors.js';
 import { newId, randomPart } from '../../shared/ids.js';
 import { checkText, checkVmName, slug } from '../../shared/names.js';
 import type { AcceptDeps } from './deps.js';
@@ -34,15 +35,11 @@ export async function registerVm(deps: AcceptDeps, body: VmPut): Promise<Registe
   );
   const vm = { vmName: body.vm_name, upstreamId: body.upstream_id ?? '', listsAll: true };
   return inTransaction(deps.ds, async (tx) => {
-    const { id } = await findRepository(tx, body.repository_id);
+    const { id } = await enabledRepository(tx, body.repository_id);
     const vmContextId = await ensureContext(tx, deps, id, body.vm_name, body.upstream_id ?? '');
     for (const disk of body.disks) await upsertDisk(tx, deps, vmContextId, disk);
     const kept = body.disks.map((disk) => disk.disk_id);
-    await tx.query(
-      `UPDATE vm_disks SET retired_at = UTC_TIMESTAMP(3)
-       WHERE vm_context_id = ? AND retired_at IS NULL ${kept.length > 0 ? 'AND disk_id NOT IN (?)' : ''}`,
-      kept.length > 0 ? [vmContextId, kept] : [vmContextId],
-    );
+    await retireDisks(tx, vmContextId, kept);
     return { vmContextId, warnings: [...looked, ...same({ ...vm, vmContextId }, disks)] };
   });
 }
@@ -59,28 +56,6 @@ async function lookAtSources(
     if (doubt) warnings.push({ disk_id, ...doubt });
   }
   return warnings;
-}
-
-export interface NamedRepository {
-  id: string;
-  pool: string;
-}
-
-/** A repository by id or by name, as long as it is enabled. */
-export async function findRepository(tx: EntityManager, idOrName: string): Promise<NamedRepository> {
-  const rows = await tx.query<(NamedRepository & { enabled: number })[]>(
-    'SELECT id, pool, enabled FROM repositories WHERE id = ? OR name = ? ORDER BY id = ? DESC LIMIT 1',
-    [idOrName, idOrName, idOrName],
-  );
-  const row = rows[0];
-  if (!row)
-    throw new StrataError('not_found', `There is no repository ${idOrName}.`, { field: 'repository_id' });
-  if (Number(row.enabled) !== 1) {
-    throw new StrataError('wrong_state', `The repository ${idOrName} is disabled.`, {
-      field: 'repository_id',
-    });
-  }
-  return { id: row.id, pool: row.pool };
 }
 
 /** The VM's context in this repository, made if it is new. One that has been renamed is called by its new name from now on. */
@@ -101,14 +76,7 @@ export async function ensureContext(
     return known.vmContextId;
   }
   // The id names a directory: the slug is for people, the random part makes it unique.
-  const candidate = `${slug(vmName)}-${randomPart(12)}`;
-  await tx.query(
-    `INSERT IGNORE INTO vm_contexts (vm_context_id, vm_name, upstream_id, repository_id, created_at) VALUES (?, ?, ?, ?, ?)`,
-    [candidate, vmName, upstreamId, repositoryId, deps.clock.now()],
-  );
-  const written = await locateContext(tx, vm);
-  if (!written) throw new StrataError('internal', `The context of ${vmName} was not written.`);
-  return written.vmContextId;
+  return addContext(tx, { vmContextId: `${slug(vmName)}-${randomPart(12)}`, ...vm }, deps.clock.now());
 }
 
 /** Adds or updates a disk; what the body leaves out stays as it was. */
@@ -118,23 +86,7 @@ export async function upsertDisk(
   vmContextId: string,
   disk: VmDiskPut,
 ): Promise<void> {
-  await tx.query(
-    `INSERT INTO vm_disks (vm_context_id, disk_id, label, virtual_size, source) VALUES (?, ?, ?, ?, ?)
-     ON DUPLICATE KEY UPDATE label = COALESCE(VALUES(label), label),
-       size_changes = size_changes + COALESCE(VALUES(virtual_size) <> virtual_size, 0),
-       virtual_size = COALESCE(VALUES(virtual_size), virtual_size),
-       source = COALESCE(VALUES(source), source), retired_at = NULL`,
-    [
-      vmContextId,
-      disk.disk_id,
-      disk.label ?? null,
-      disk.virtual_size ?? null,
-      disk.source ? JSON.stringify(disk.source) : null,
-    ],
-  );
-  await tx.query('INSERT IGNORE INTO backup_chains (id, vm_context_id, disk_id) VALUES (?, ?, ?)', [
-    newId('chn', deps.clock.now()),
-    vmContextId,
-    disk.disk_id,
-  ]);
+  const { disk_id: diskId, label, virtual_size: virtualSize, source } = disk;
+  const chainId = newId('chn', deps.clock.now());
+  await putDisk(tx, vmContextId, { diskId, label, virtualSize, source }, chainId);
 }

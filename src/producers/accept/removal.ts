@@ -1,6 +1,8 @@
-import type { Delivery } from '../../shared/jobs.js';
+import { type Delivery, isOpen } from '../../shared/jobs.js';
 import type { ChainConsolidation, Consolidation } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
+import { backupsOf, type BackupTarget, nameOfTarget } from '../../db/chain/targets.js';
+import { presentDisks, retireDisks } from '../../db/vm/disks.js';
 import { lockChain } from '../../db/job/position.js';
 import {
   loadLayers,
@@ -13,7 +15,6 @@ import { StrataError } from '../../shared/errors.js';
 import { addMaintenance } from './addMaintenance.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { acceptOnce } from './once.js';
-import { type RemovalTarget, selectRemoval } from './selectRemoval.js';
 
 /** What is going to happen to one chain, before it is put into words. */
 export interface ChainPlan extends Omit<ChainConsolidation, keyof MergePlan>, MergePlan {}
@@ -37,12 +38,12 @@ const MOST_CHAINS = 500;
  */
 export async function acceptRemoval(
   deps: AcceptDeps,
-  target: RemovalTarget,
+  target: BackupTarget,
   { dryRun, expectedLatest }: { dryRun: boolean; expectedLatest?: string | undefined },
   idempotency?: Idempotency,
 ): Promise<RemovalAnswer> {
   return acceptOnce(deps, dryRun ? undefined : idempotency, async (tx) => {
-    const { chains: wanted, latest } = await selectRemoval(tx, target);
+    const { chains: wanted, latest } = await selectBackups(tx, target);
     assertSeen(latest, expectedLatest);
     if (wanted.size > MOST_CHAINS) {
       throw new StrataError(
@@ -59,7 +60,11 @@ export async function acceptRemoval(
     const refused = chains.flatMap((chain) => refusedOf(chain, wanted.get(chain.chain_id) ?? []));
     if (refused.length > 0) throw refusalError(refused);
     const answer: RemovalAnswer = { dry_run: dryRun, chains, latest_backup_id: latest };
-    if (target.kind === 'vm') answer.retired_disks = await retireDisks(tx, target.id, dryRun);
+    if (target.kind === 'vm') {
+      // A VM whose backups go is not backed up any more by a request that names no disks; registered again, it is.
+      answer.retired_disks = await presentDisks(tx, target.id);
+      if (!dryRun) await retireDisks(tx, target.id);
+    }
     return { answer, deliveries };
   });
 }
@@ -139,20 +144,27 @@ function refusedOf({ refused }: ChainPlan, wanted: readonly string[]): Refusal[]
   return refused.filter(({ backup_id }) => wanted.includes(backup_id));
 }
 
-/**
- * A VM whose backups go is not backed up any more by a request that names no disks; registered again, it is.
- * @returns the disks, which a dry run leaves as they are
- */
-async function retireDisks(tx: EntityManager, vmContextId: string, dryRun: boolean): Promise<number[]> {
-  const rows = await tx.query<{ disk_id: number }[]>(
-    'SELECT disk_id FROM vm_disks WHERE vm_context_id = ? AND retired_at IS NULL ORDER BY disk_id',
-    [vmContextId],
-  );
-  if (!dryRun) {
-    await tx.query(
-      'UPDATE vm_disks SET retired_at = UTC_TIMESTAMP(3) WHERE vm_context_id = ? AND retired_at IS NULL',
-      [vmContextId],
+/** The completed backups of a target, chain by chain, and the newest of them. */
+async function selectBackups(
+  tx: EntityManager,
+  target: BackupTarget,
+): Promise<{ chains: Map<string, string[]>; latest: string | null }> {
+  const backups = await backupsOf(tx, target);
+  const open = backups.find(({ status }) => isOpen(status));
+  if (open) {
+    throw new StrataError(
+      'wrong_state',
+      `Backup ${open.id} is ${open.status}: cancel it, or wait for its end.`,
     );
   }
-  return rows.map(({ disk_id }) => disk_id);
+  const completed = backups.filter(({ status }) => status === 'completed');
+  if (completed.length === 0 && (target.kind === 'backup' || target.kind === 'restore_point')) {
+    throw new StrataError(
+      'wrong_state',
+      `The ${nameOfTarget(target)} has no completed backup that could be removed.`,
+    );
+  }
+  const chains = new Map<string, string[]>();
+  for (const { id, chainId } of completed) chains.set(chainId, [...(chains.get(chainId) ?? []), id]);
+  return { chains, latest: completed.at(-1)?.id ?? null };
 }

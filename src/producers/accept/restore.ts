@@ -2,7 +2,8 @@ import { type JobStatus } from '../../shared/jobs.js';
 import type { RestoreAccepted, RestoreCreate } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import { IS_LAYER } from '../../db/chain/layers.js';
-import { takePosition } from '../../db/job/position.js';
+import { placeOfBackup } from '../../db/chain/place.js';
+import { addRestoreJob } from '../../db/job/addJob.js';
 import { readReach } from '../../db/chain/layerProofs.js';
 import { allRepositories } from '../../db/repository/repositories.js';
 import type { Health } from '../../entities/index.js';
@@ -10,17 +11,9 @@ import { checkRestorable, type RestoreWish } from '../../services/restore/plan.j
 import { byId, lineageOf } from '../../services/validation/lineage.js';
 import { StrataError } from '../../shared/errors.js';
 import { isUnder } from '../../shared/files.js';
-import { newId } from '../../shared/ids.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
-import { type Accepted, acceptOnce } from './once.js';
+import { acceptOnce } from './once.js';
 import { checkPathUnder, targetPaths } from './diskSource.js';
-
-interface BackupRow {
-  chain_id: string;
-  repository_id: string;
-  status: JobStatus;
-  pool: string;
-}
 
 interface LayerRow {
   id: string;
@@ -46,60 +39,24 @@ export async function acceptRestore(
   checkPathUnder(body.target.path, targetPaths(deps.settings.restoreRoots), 'target.path');
   await assertOutsideRepositories(deps, body.target.path);
   return acceptOnce(deps, idempotency, async (tx) => {
-    const rows = await tx.query<BackupRow[]>(
-      `SELECT b.chain_id, b.repository_id, b.status, r.pool FROM backup_jobs b
-       JOIN repositories r ON r.id = b.repository_id WHERE b.id = ?`,
-      [body.backup_id],
-    );
-    const backup = rows[0];
+    const backup = await placeOfBackup(tx, body.backup_id);
     if (!backup)
       throw new StrataError('not_found', `There is no backup ${body.backup_id}.`, { field: 'backup_id' });
     const { verify = true, allow_damaged: allowDamaged = false } = body;
     await assertRestorable(tx, backup, body.backup_id, { verify, allowDamaged });
-    return addRestore(tx, newId('rst', deps.clock.now()), backup, {
-      ...body,
+    const { id, status, delivery } = await addRestoreJob(tx, {
+      place: backup,
+      backupId: body.backup_id,
+      target: body.target,
+      format: body.format,
       verify,
-      allow_damaged: allowDamaged,
+      allowDamaged,
+      maxBytesPerSecond: body.max_bytes_per_second,
+      deadlineSeconds: body.deadline_seconds,
+      now: deps.clock.now(),
     });
+    return { answer: { restore_id: id, status }, deliveries: delivery ? [delivery] : [] };
   });
-}
-
-async function addRestore(
-  tx: EntityManager,
-  id: string,
-  backup: BackupRow,
-  body: RestoreCreate,
-): Promise<Accepted<RestoreAccepted>> {
-  const { seq, status, passed } = await takePosition(tx, backup.chain_id, { effect: 'reads' });
-  await tx.query(
-    `INSERT INTO restore_jobs (id, chain_id, seq, status, created_at, repository_id, backup_id, target, format, verify, allow_damaged,
-       max_bytes_per_second, deadline_seconds)
-     VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3), ?, ?, ?, ?, ?, ?, ?, ?)`,
-    [
-      id,
-      backup.chain_id,
-      seq,
-      status,
-      backup.repository_id,
-      body.backup_id,
-      JSON.stringify(body.target),
-      body.format,
-      body.verify ? 1 : 0,
-      body.allow_damaged ? 1 : 0,
-      body.max_bytes_per_second ?? null,
-      body.deadline_seconds ?? null,
-    ],
-  );
-  const delivery = {
-    kind: 'restore' as const,
-    jobId: id,
-    pool: backup.pool,
-    delivery: 1,
-    delayMs: 0,
-    priority: 0,
-    ...(passed ? { note: passed } : {}),
-  };
-  return { answer: { restore_id: id, status }, deliveries: status === 'released' ? [delivery] : [] };
 }
 
 /** By the names alone: the worker looks where they lead. */
@@ -116,13 +73,13 @@ async function assertOutsideRepositories({ ds }: AcceptDeps, path: string): Prom
 /** Judges the backup and all that it stands on, as the worker will: what is known now need not fail as a job. */
 async function assertRestorable(
   tx: EntityManager,
-  { chain_id, status }: BackupRow,
+  { chainId, status }: { chainId: string; status: JobStatus },
   id: string,
   wish: RestoreWish,
 ): Promise<void> {
   const rows = await tx.query<LayerRow[]>(
     `SELECT id, parent_backup_id, health, damage_located, content_wrong_at FROM backup_jobs WHERE chain_id = ? AND ${IS_LAYER}`,
-    [chain_id],
+    [chainId],
   );
   const links = rows.map((row) => ({
     id: row.id,

@@ -1,4 +1,5 @@
-import { OPEN } from '../../db/job/kinds.js';
+import { isMergeOpen } from '../../db/job/maintenance.js';
+import { type BackupOfTarget, backupsOf, chainIdsOf } from '../../db/chain/targets.js';
 import { type Delivery } from '../../shared/jobs.js';
 import type { EntityManager } from '../../db/database.js';
 import { lockChain } from '../../db/job/position.js';
@@ -17,12 +18,6 @@ export interface RetentionAnswer {
   jobs: string[];
 }
 
-interface Layer {
-  id: string;
-  chainId: string;
-  restorePointId: string;
-}
-
 /**
  * Accepts what a policy removes from a VM: one job a chain, all in one transaction. A restore point goes for all of its
  * disks or for none: where one of its backups has to stay (something stands on it, it is being restored), the point stays.
@@ -38,8 +33,12 @@ export async function acceptRetention(
     const answer: RetentionAnswer = { removed: [], held: [], jobs: [] };
     const chains = await lockChains(tx, vmContextId);
     if (chains.length === 0 || points.length === 0) return { answer, deliveries };
-    const layers = await layersOf(tx, vmContextId, new Set(points));
-    const { remove, held } = await wholePoints(tx, layers);
+    const wanted = new Set(points);
+    const backups = await backupsOf(tx, { kind: 'vm', id: vmContextId });
+    const { remove, held } = await wholePoints(
+      tx,
+      backups.filter(({ status, restorePointId }) => status === 'completed' && wanted.has(restorePointId)),
+    );
     for (const chainId of chains) {
       const mine = remove.filter((layer) => layer.chainId === chainId).map(({ id }) => id);
       if (mine.length === 0) continue;
@@ -55,39 +54,16 @@ export async function acceptRetention(
 
 /** The VM's chains in the one order in which chains are locked; none while one of them is to be consolidated anyway. */
 async function lockChains(tx: EntityManager, vmContextId: string): Promise<string[]> {
-  const rows = await tx.query<{ id: string }[]>(
-    'SELECT id FROM backup_chains WHERE vm_context_id = ? ORDER BY id',
-    [vmContextId],
-  );
-  const ids = rows.map(({ id }) => id);
+  const ids = await chainIdsOf(tx, vmContextId);
   for (const id of ids) await lockChain(tx, id);
-  if (ids.length === 0) return [];
-  const busy = await tx.query<unknown[]>(
-    `SELECT 1 FROM maintenance_jobs WHERE chain_id IN (${ids.map(() => '?').join(', ')})
-       AND type IN ('consolidate', 'synthetic_full') AND status IN ${OPEN} LIMIT 1`,
-    ids,
-  );
-  return busy.length > 0 ? [] : ids;
-}
-
-async function layersOf(
-  tx: EntityManager,
-  vmContextId: string,
-  points: ReadonlySet<string>,
-): Promise<Layer[]> {
-  const rows = await tx.query<Layer[]>(
-    `SELECT id, chain_id AS chainId, restore_point_id AS restorePointId FROM backup_jobs
-     WHERE vm_context_id = ? AND status = 'completed'`,
-    [vmContextId],
-  );
-  return rows.filter(({ restorePointId }) => points.has(restorePointId));
+  return (await isMergeOpen(tx, ids)) ? [] : ids;
 }
 
 /** Takes out the points of which a backup has to stay, until what is left can go whole; each round leaves fewer. */
 async function wholePoints(
   tx: EntityManager,
-  wanted: readonly Layer[],
-): Promise<{ remove: Layer[]; held: RetentionAnswer['held'] }> {
+  wanted: readonly BackupOfTarget[],
+): Promise<{ remove: BackupOfTarget[]; held: RetentionAnswer['held'] }> {
   const held: RetentionAnswer['held'] = [];
   let remove = [...wanted];
   for (;;) {

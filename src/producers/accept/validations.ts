@@ -3,7 +3,7 @@ import type { ValidationsAccepted } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import { findOpenValidation } from '../../db/job/openValidation.js';
 import { lockChain } from '../../db/job/position.js';
-import { type ChainOfTarget, type ChainOwner, chainsOf } from '../../db/chain/chainsOf.js';
+import { type ChainOfTarget, type ChainOwner, chainsOf } from '../../db/chain/targets.js';
 import type { ValidateParams } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { addMaintenance } from './addMaintenance.js';

@@ -1,4 +1,4 @@
-import { select } from '../../db/page.js';
+import { databaseNow } from '../../db/job/changes.js';
 import { abortable, withDeadline } from '../../shared/abort.js';
 import { asStrataError, StrataError } from '../../shared/errors.js';
 import type { HttpDeps } from './deps.js';
@@ -12,7 +12,7 @@ const PATIENCE_MS = 2_000;
  */
 export async function checkReadiness(deps: Pick<HttpDeps, 'ds' | 'pingRedis'>): Promise<void> {
   const [database, redis] = await Promise.all([
-    answers('database', () => select(deps.ds, 'SELECT 1')),
+    answers('database', () => databaseNow(deps.ds)),
     answers('redis', deps.pingRedis),
   ]);
   if (database === undefined && redis === undefined) return;

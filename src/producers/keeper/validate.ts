@@ -1,5 +1,5 @@
+import { UNASKED_PRIORITY } from '../../db/job/addJob.js';
 import { type Delivery } from '../../shared/jobs.js';
-import { UNASKED_PRIORITY } from '../../db/job/addMaintenance.js';
 import { findOpenValidation } from '../../db/job/openValidation.js';
 import { lockChain } from '../../db/job/position.js';
 import { claimCadence, readCadences, type RepositoryCadence } from '../../db/chain/cadence.js';

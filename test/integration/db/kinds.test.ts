@@ -13,7 +13,7 @@ const KINDS = {
   ...KIND_FACTS,
   export: {
     table: 'export_jobs',
-    prefix: 'exp',
+    prefix: 'run',
     reads: 'TRUE',
     otherwise: 'changes',
     awaitsExtents: 'FALSE',

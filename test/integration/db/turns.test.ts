@@ -1,5 +1,5 @@
+import { addMaintenanceJob } from '../../../src/db/job/addJob.js';
 import { expect } from 'chai';
-import { insertMaintenance } from '../../../src/db/job/addMaintenance.js';
 import { cancelJob } from '../../../src/db/job/settle.js';
 import { stepAside } from '../../../src/db/job/stepAside.js';
 import { releaseHeadless } from '../../../src/db/job/sweep.js';
@@ -128,7 +128,7 @@ describe('The turns of a chain', () => {
     const removal = await inTransaction(suite.ds, async (tx) => {
       const place = await stepAside(tx, chainId);
       expect(place?.status).to.equal('queued');
-      return insertMaintenance(
+      return addMaintenanceJob(
         tx,
         { chainId, type: 'consolidate', params: { remove: [] }, now: new Date() },
         place,

@@ -1,3 +1,4 @@
+import type { BackupTarget } from '../../../db/chain/targets.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import {
   BackupParams,
@@ -8,7 +9,7 @@ import {
   RestorePointParams,
   VmParams,
 } from '../../../contract/index.js';
-import { acceptRemoval, type RemovalTarget } from '../../accept/index.js';
+import { acceptRemoval } from '../../accept/index.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
 import { toConsolidation } from '../views/consolidation.js';
@@ -88,7 +89,7 @@ async function remove(
   deps: HttpDeps,
   request: FastifyRequest,
   reply: FastifyReply,
-  target: RemovalTarget,
+  target: BackupTarget,
 ): Promise<Consolidation> {
   const { dry_run: dryRun = false, expected_latest: expectedLatest } = request.query as ContentRemovalQuery;
   const answer = await acceptRemoval(deps, target, { dryRun, expectedLatest }, idempotencyOf(request));

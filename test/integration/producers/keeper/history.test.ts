@@ -1,5 +1,5 @@
+import { addMaintenanceJob } from '../../../../src/db/job/addJob.js';
 import { expect } from 'chai';
-import { insertMaintenance } from '../../../../src/db/job/addMaintenance.js';
 import { recordEvents } from '../../../../src/db/job/events.js';
 import { inTransaction } from '../../../../src/db/transaction.js';
 import type { MaintenanceType } from '../../../../src/entities/index.js';
@@ -26,7 +26,7 @@ describe('Maintenance jobs that ended long ago', () => {
     status = 'completed',
   ) => {
     const { id } = await inTransaction(suite.ds, (tx) =>
-      insertMaintenance(tx, { chainId, type, params: {}, now: new Date() }),
+      addMaintenanceJob(tx, { chainId, type, params: {}, now: new Date() }),
     );
     await suite.ds.query(
       `UPDATE maintenance_jobs SET status = ?, created_at = UTC_TIMESTAMP(3) - INTERVAL ? DAY,
