@@ -1,10 +1,8 @@
 import { type Static, Type } from 'typebox';
+import { SOURCE_FORMATS } from '../shared/sources.js';
 import { closed, oneOf } from './common.js';
 
-export const ImageFormat = oneOf(
-  ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi', 'vpc'],
-  'Format of the image; never guessed.',
-);
+export const ImageFormat = oneOf(SOURCE_FORMATS, 'Format of the image; never guessed.');
 export type ImageFormat = Static<typeof ImageFormat>;
 
 export const NbdSource = closed(
@@ -46,7 +44,7 @@ export const PushSource = closed(
   'An agent writes the disk to an NBD export that a worker opens (docs/push.md).',
 );
 
-/** Where a disk's bytes are read from, or who writes them. */
+/** Where a disk's bytes are read from, or who writes them: the schema of `DiskSource`. */
 export const Source = Type.Union([NbdSource, FileSource, PushSource], {
   description: 'Where the bytes are read from.',
 });

@@ -5,7 +5,7 @@ import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
 import type { Health } from './health.js';
 import { Repository } from './repository.js';
 import { RestorePoint } from './restorePoint.js';
-import type { DiskSource } from './vmDisk.js';
+import type { DiskSource } from '../shared/sources.js';
 
 export type BackupType = 'full' | 'incremental' | 'differential';
 export type RequestedType = BackupType | 'auto';

@@ -52,5 +52,5 @@ export {
 } from './restorePoint.js';
 export { UnservedPool } from './unservedPool.js';
 export { VmContext } from './vmContext.js';
-export { type DiskSource, SOURCE_FORMATS, type SourceFormat, VmDisk } from './vmDisk.js';
+export { VmDisk } from './vmDisk.js';
 export { Webhook } from './webhook.js';

@@ -1,16 +1,7 @@
 import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from './orm.js';
 import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
+import type { DiskSource } from '../shared/sources.js';
 import { VmContext } from './vmContext.js';
-
-/** Formats that a source may be stated to have, in QEMU's names. */
-export const SOURCE_FORMATS = ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi', 'vpc'] as const;
-export type SourceFormat = (typeof SOURCE_FORMATS)[number];
-
-/** Where a disk's bytes are read from, or who pushes them (docs/api.md). */
-export type DiskSource =
-  | { type: 'file'; path: string; format: SourceFormat; force_share?: boolean }
-  | { type: 'nbd'; uri: string; bitmap?: string }
-  | { type: 'push' };
 
 /** A disk of a VM. `diskId` is its name for good, never a position in a list. */
 @Entity('vm_disks')

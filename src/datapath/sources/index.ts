@@ -21,7 +21,14 @@ export async function openSource(
   policy: SourcePolicy,
   options: { signal?: AbortSignal } = {},
 ): Promise<OpenSource> {
-  return spec.type === 'file'
-    ? openFileSource(spec, policy, options.signal)
-    : openNbdSource(spec, policy, options.signal);
+  const open = OPENERS[spec.type] as Opener<SourceSpec>;
+  return open(spec, policy, options.signal);
 }
+
+type Opener<S> = (spec: S, policy: SourcePolicy, signal?: AbortSignal) => Promise<OpenSource>;
+
+/** Every kind of source that is read: one that is not here does not compile. */
+const OPENERS: { [T in SourceSpec['type']]: Opener<Extract<SourceSpec, { type: T }>> } = {
+  file: openFileSource,
+  nbd: openNbdSource,
+};

@@ -3,11 +3,7 @@ import type { StrataError } from '../../shared/errors.js';
 import type { Extent } from '../../shared/extents.js';
 import type { NbdTlsOptions } from '../nbd/index.js';
 
-/** Where a disk's bytes are read from. The format of a file is always stated, never guessed, and one of IMAGE_FORMATS. */
-export type SourceSpec =
-  /** `force_share`: read without QEMU's lock and although others may write, as `qemu-img --force-share` does. */
-  | { type: 'file'; path: string; format: string; force_share?: boolean }
-  | { type: 'nbd'; uri: string; bitmap?: string };
+export type { ReadSource as SourceSpec } from '../../shared/sources.js';
 
 /** What the operator allows, from configuration. */
 export interface SourcePolicy {

@@ -1,6 +1,7 @@
 import { asking } from '../transaction.js';
 import { type DataSource, In } from '../../entities/orm.js';
-import { type DiskSource, VmContext, VmDisk } from '../../entities/index.js';
+import { VmContext, VmDisk } from '../../entities/index.js';
+import type { DiskSource } from '../../shared/sources.js';
 import { parseJson } from '../job/journal.js';
 import { StrataError } from '../../shared/errors.js';
 import { type PageOf, type PageRequest, pageById, select } from '../page.js';

@@ -1,7 +1,8 @@
 import type { BackupCreate, BackupDiskCreate } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import { disksOf, type RegisteredDisk } from '../../db/vm/disks.js';
-import type { DiskSource, PointNote } from '../../entities/index.js';
+import type { PointNote } from '../../entities/index.js';
+import { changesKnownBy, type DiskSource } from '../../shared/sources.js';
 import { StrataError } from '../../shared/errors.js';
 import { type BlockSet, createBlockSet } from '../../shared/blockSet.js';
 import { checkListed } from './checkListed.js';
@@ -130,7 +131,7 @@ function toChosen(
 /** Without a list, a bitmap or an agent there is nothing that begins at a change id: the whole disk is compared. */
 function checkSince(disk: BackupDiskCreate, source: DiskSource | undefined, field: string): void {
   if (disk.since_change_id === undefined || disk.changed_extents || disk.extents_follow) return;
-  if (source?.type === 'push' || (source?.type === 'nbd' && source.bitmap !== undefined)) return;
+  if (source && changesKnownBy(source) !== 'none') return;
   throw new StrataError(
     'invalid_request',
     'since_change_id goes with a change list or a dirty bitmap. Without either the whole disk is compared: leave it out.',

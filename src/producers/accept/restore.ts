@@ -9,11 +9,11 @@ import { allRepositories } from '../../db/repository/repositories.js';
 import type { Health } from '../../entities/index.js';
 import { checkRestorable, type RestoreWish } from '../../services/restore/plan.js';
 import { byId, lineageOf } from '../../services/validation/lineage.js';
+import { checkPathUnder, type PathRules } from '../../shared/pathRules.js';
 import { StrataError } from '../../shared/errors.js';
 import { isUnder } from '../../shared/files.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { acceptOnce } from './once.js';
-import { checkPathUnder, targetPaths } from './diskSource.js';
 
 interface LayerRow {
   id: string;
@@ -22,6 +22,16 @@ interface LayerRow {
   damage_located: number;
   content_wrong_at: Date | null;
 }
+
+/** Room is left for the names of temporary files. */
+const targetPaths = (roots: readonly string[]): PathRules => ({
+  roots,
+  what: 'a restore',
+  setting: 'STRATA_RESTORE_ROOTS',
+  remedy: 'that variable, for all processes',
+  longestPath: 3_500,
+  longestName: 200,
+});
 
 /**
  * Accepts a restore of one backup to a file or block device. Whether the target is free is seen by the worker, whose

@@ -1,6 +1,6 @@
 import type { SourceWarning } from '../../contract/index.js';
 import { type RegisteredSource, registeredSources } from '../../db/vm/vms.js';
-import type { DiskSource } from '../../entities/index.js';
+import type { DiskSource } from '../../shared/sources.js';
 import type { AcceptDeps } from './deps.js';
 
 /** A disk that is being registered or backed up. */

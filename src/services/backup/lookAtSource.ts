@@ -1,7 +1,7 @@
 import { lookAtFile, type SourceDoubt } from '../../datapath/index.js';
-import type { DiskSource } from '../../entities/index.js';
 import { atMost } from '../../shared/abort.js';
 import { isStrataError, StrataError } from '../../shared/errors.js';
+import type { DiskSource } from '../../shared/sources.js';
 
 export type { SourceDoubt } from '../../datapath/index.js';
 

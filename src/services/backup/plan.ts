@@ -6,6 +6,7 @@ import type {
   Tracker,
 } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
+import { changesKnownBy } from '../../shared/sources.js';
 
 /** A completed backup that could be built upon. */
 export interface ParentFacts {
@@ -161,9 +162,8 @@ export function trackerOf({
   has_extents: hasExtents,
   source,
 }: Pick<BackupRequest, 'has_extents' | 'source'>): PlanInput['tracker'] {
-  if (source.type === 'push') return 'push';
-  if (hasExtents) return 'extents';
-  return source.type === 'nbd' && source.bitmap ? 'bitmap' : 'none';
+  const known = changesKnownBy(source);
+  return known !== 'push' && hasExtents ? 'extents' : known;
 }
 
 /** True when `auto` has to take a full because of those before it: every n-th backup, or after n days. */

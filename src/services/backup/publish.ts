@@ -3,13 +3,8 @@ import { basename, join } from 'node:path';
 import { commitBackup, type PublishedBackup } from '../../db/job/commitBackup.js';
 import { TRACKER_LIED } from '../../db/chain/doubt.js';
 import { PUBLISH_STEP, recordStep } from '../../db/job/journal.js';
-import {
-  type BackupRequest,
-  type DiskSource,
-  SOURCE_CORRUPT,
-  SOURCE_SHARED,
-  type Tracker,
-} from '../../entities/index.js';
+import { type BackupRequest, SOURCE_CORRUPT, SOURCE_SHARED, type Tracker } from '../../entities/index.js';
+import type { DiskSource } from '../../shared/sources.js';
 import type { HeldLease } from '../job/holdLease.js';
 import type { Outcome, ServiceDeps } from '../deps.js';
 import { publishFile, syncDirectory, writeDurably } from '../repository/durable.js';

@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
-import { parseNbdUri } from '../../datapath/nbd/index.js';
-import type { DiskSource } from '../../entities/index.js';
 import { atMost } from '../../shared/abort.js';
+import type { DiskSource } from '../../shared/sources.js';
+import { keysOf, pathsOf } from './sourceRules.js';
 import type { Clock } from '../../shared/clock.js';
-import { errnoOf, isStrataError } from '../../shared/errors.js';
+import { errnoOf } from '../../shared/errors.js';
 
 /** All that is looked at for one question: a file system that hangs must not keep an answer for long. */
 const LOOK_MS = 500;
@@ -42,7 +42,7 @@ export function createSourceIdentities(clock: Pick<Clock, 'monotonicMs'>): Sourc
   };
   return {
     of: async (sources) => {
-      const paths = [...new Set(sources.flatMap(pathOf))];
+      const paths = [...new Set(sources.flatMap(pathsOf))];
       const over = new AbortController();
       try {
         await atMost(look(paths, over.signal), LOOK_MS);
@@ -62,36 +62,6 @@ async function identityOf(path: string): Promise<string | undefined> {
     return found.isBlockDevice() ? `device:${found.rdev}` : `inode:${found.dev}:${found.ino}`;
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
-    return undefined;
-  }
-}
-
-function pathOf(source: DiskSource): string[] {
-  if (source.type === 'file') return [source.path];
-  const address = source.type === 'nbd' ? addressOf(source.uri) : undefined;
-  return address?.kind === 'unix' ? [address.socketPath] : [];
-}
-
-function keysOf(source: DiskSource, identity: (path: string) => string | undefined): string[] {
-  if (source.type === 'push') return [];
-  if (source.type === 'file') return present(`path:${source.path}`, identity(source.path));
-  const address = addressOf(source.uri);
-  if (!address) return [`uri:${source.uri}`];
-  const { exportName } = address;
-  if (address.kind === 'tcp') return [`nbd:${address.host.toLowerCase()}:${address.port}/${exportName}`];
-  const socket = identity(address.socketPath);
-  return present(`socket:${address.socketPath}/${exportName}`, socket && `${socket}/${exportName}`);
-}
-
-function present(...keys: (string | undefined)[]): string[] {
-  return keys.filter((key) => key !== undefined);
-}
-
-function addressOf(uri: string): ReturnType<typeof parseNbdUri> | undefined {
-  try {
-    return parseNbdUri(uri);
-  } catch (error) {
-    if (!isStrataError(error)) throw error;
     return undefined;
   }
 }

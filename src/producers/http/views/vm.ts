@@ -1,6 +1,6 @@
 import type { Source, Vm } from '../../../contract/index.js';
 import type { VmWithDisks } from '../../../db/vm/vms.js';
-import type { DiskSource } from '../../../entities/index.js';
+import type { DiskSource } from '../../../shared/sources.js';
 import { iso } from './parts.js';
 
 export function toVm({ vm, disks }: VmWithDisks): Vm {

@@ -1,6 +1,6 @@
 import { stat, symlink, truncate } from 'node:fs/promises';
 import { expect } from 'chai';
-import { openSource } from '../../../../src/datapath/index.js';
+import { openSource, type SourceSpec } from '../../../../src/datapath/index.js';
 import { findSandbox } from '../../../../src/qcow2/index.js';
 import type { StrataError } from '../../../../src/shared/errors.js';
 import { inWorkshop, tool, type Workshop } from '../disks.js';
@@ -36,7 +36,7 @@ describe('A file source whose end is missing', () => {
           ...(sandbox ? { sandbox } : {}),
         };
         const open = async (path: string, format: string) => {
-          const source = await openSource({ type: 'file', path, format }, policy);
+          const source = await openSource({ type: 'file', path, format } as SourceSpec, policy);
           await source.close();
         };
         for (const [format, name, body] of await makeImages(shop)) {

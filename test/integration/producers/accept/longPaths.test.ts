@@ -1,7 +1,7 @@
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { checkSource } from '../../../../src/producers/accept/diskSource.js';
+import { checkSource } from '../../../../src/services/backup/sourceRules.js';
 import { acceptBackup } from '../../../../src/producers/accept/index.js';
 import { makeDisk } from '../../../helpers/disks.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';

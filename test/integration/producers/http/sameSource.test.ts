@@ -2,7 +2,7 @@ import { link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupAccepted, VmRegistered } from '../../../../src/contract/index.js';
-import type { DiskSource } from '../../../../src/entities/index.js';
+import type { DiskSource } from '../../../../src/shared/sources.js';
 import { attachLoop, MAY_ATTACH } from '../../../helpers/loopDevice.js';
 import { runTool } from '../../../helpers/runTool.js';
 import { fits, openApi, type TestApi } from './support.js';

@@ -1,7 +1,8 @@
 import type { BackupCreate } from '../../../../src/contract/index.js';
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
-import { BackupJob, type DiskSource, type RequestedType } from '../../../../src/entities/index.js';
+import { BackupJob, type RequestedType } from '../../../../src/entities/index.js';
+import type { DiskSource } from '../../../../src/shared/sources.js';
 import { acceptBackup, registerVm } from '../../../../src/producers/accept/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';

@@ -2,7 +2,7 @@ import type { BackupCreate, BackupDiskCreate } from '../../../../src/contract/in
 import { symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { DiskSource } from '../../../../src/entities/index.js';
+import type { DiskSource } from '../../../../src/shared/sources.js';
 import { acceptBackup } from '../../../../src/producers/accept/index.js';
 import { isStrataError } from '../../../../src/shared/errors.js';
 import { makeDisk, overwrite } from '../../../helpers/disks.js';

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { BackupJob, type DiskSource, RestoreJob } from '../../../../../src/entities/index.js';
+import { BackupJob, RestoreJob } from '../../../../../src/entities/index.js';
+import type { DiskSource } from '../../../../../src/shared/sources.js';
 import { changeRepository } from '../../../../../src/db/repository/repositories.js';
 import { acceptBackup, acceptRestore, cancel } from '../../../../../src/producers/accept/index.js';
 import { compareImages, type ImageRef } from '../../../../../src/qcow2/index.js';
