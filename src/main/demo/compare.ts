@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import type { ReadSource } from '../../client/index.js';
+import type { DemoSource } from './target.js';
 import { compareImages, type ImageRef } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
 
@@ -21,7 +21,7 @@ export interface Comparison {
  * @throws content_mismatch with the first difference
  */
 export async function compareWithSource(
-  source: ReadSource,
+  source: DemoSource,
   restored: string,
   signal: AbortSignal,
 ): Promise<Comparison> {
@@ -34,7 +34,7 @@ export async function compareWithSource(
   return { message, sha256: ours };
 }
 
-function imageRef(source: ReadSource): ImageRef {
+function imageRef(source: DemoSource): ImageRef {
   if (source.type === 'nbd') return { type: 'nbd', uri: source.uri };
   return { type: 'file', path: source.path, format: source.format };
 }

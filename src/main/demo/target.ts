@@ -8,11 +8,14 @@ import { StrataError, errnoOf } from '../../shared/errors.js';
 import { slug } from '../../shared/names.js';
 import type { Access } from '../control/access.js';
 
+/** The kinds of sources that the demonstration can show. */
+export type DemoSource = Extract<ReadSource, { type: 'file' | 'nbd' }>;
+
 /** What the demonstration backs up. */
 export interface DemoTarget {
   /** Made by the demonstration, which may change it; a disk of the user's is only read. */
   own: boolean;
-  source: ReadSource;
+  source: DemoSource;
   /** The name that the VM gets, and another one for when that is another disk's. */
   vmName: string;
   otherVmName: string;
@@ -22,7 +25,7 @@ export interface DemoTarget {
 
 /** The disk that the demonstration makes for itself. */
 export function demoTarget(path: string): DemoTarget {
-  const source: ReadSource = { type: 'file', path, format: 'raw' };
+  const source: DemoSource = { type: 'file', path, format: 'raw' };
   return { own: true, source, ...namesOf('demo', path), access: { sourceRoots: [], nbdAllow: [] } };
 }
 
@@ -37,6 +40,8 @@ export async function userTarget(text: string, format: string | undefined): Prom
   const path = text.includes('://') ? '' : await readableDisk(text);
   const source = parseSource(text, { format });
   if (source.type === 'nbd') return nbdTarget(source);
+  if (source.type !== 'file')
+    throw missing(`The demonstration reads files, devices and NBD exports, and not ${text}.`);
   if (path.includes(',')) {
     // STRATA_SOURCE_ROOTS is a comma-separated list.
     throw new StrataError('path_not_allowed', `A path with a comma cannot be allowed to the fleet: ${path}.`);
