@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import type { DiskSource } from '../../entities/index.js';
+import type { DiskSource } from '../../shared/sources.js';
 import { parseJson } from '../job/journal.js';
 
 /** A disk of a VM as it is registered, with its chain. */
