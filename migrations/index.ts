@@ -19,6 +19,7 @@ import { AddSizeChanges1796000000140 } from './1796000000140-AddSizeChanges.js';
 import { AddResourceClaims1796000000150 } from './1796000000150-AddResourceClaims.js';
 import { AddUnservedPools1796000000160 } from './1796000000160-AddUnservedPools.js';
 import { AddVmNames1796000000170 } from './1796000000170-AddVmNames.js';
+import { AddRepositoryLines1796100000100 } from './1796100000100-AddRepositoryLines.js';
 
 /** All migrations, oldest first. */
 export const MIGRATIONS = [
@@ -43,4 +44,5 @@ export const MIGRATIONS = [
   AddResourceClaims1796000000150,
   AddUnservedPools1796000000160,
   AddVmNames1796000000170,
+  AddRepositoryLines1796100000100,
 ];

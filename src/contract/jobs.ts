@@ -13,18 +13,19 @@ import {
   WaitingFor,
 } from './common.js';
 
-/** A job of any kind: a backup, a validation, a restore. */
+/** A job of any kind: a backup, a validation, a restore. What belongs to a chain is null where it works on a repository as a whole. */
 export const Job = closed({
   id: Type.String(),
   kind: oneOf(JOB_KINDS),
   type: Type.String({
-    description: 'Backup type, `validate`, `reconcile`, `consolidate`, `synthetic_full` or `restore`.',
+    description:
+      'Backup type, `validate`, `reconcile`, `consolidate`, `synthetic_full`, `rebuild` or `restore`.',
   }),
   status: JobStatus,
-  chain_id: Type.String(),
-  vm_context_id: Type.String(),
-  vm_name: Type.String(),
-  disk_id: DiskId,
+  chain_id: nullable(Type.String({ description: 'Null, as the three below, of a `rebuild`.' })),
+  vm_context_id: nullable(Type.String()),
+  vm_name: nullable(Type.String()),
+  disk_id: nullable(DiskId),
   repository_id: Type.String(),
   attempts: Type.Integer({ minimum: 0 }),
   cancel_requested: Type.Boolean(),
@@ -52,7 +53,7 @@ export type EventsQuery = Static<typeof EventsQuery>;
 export const JobEvent = closed({
   id: Type.String(),
   kind: oneOf(JOB_KINDS),
-  chain_id: Type.String(),
+  chain_id: nullable(Type.String()),
   status: JobStatus,
   cancel_requested: Type.Boolean(),
   progress: nullable(Progress),

@@ -82,11 +82,18 @@ export const RebuiltChain = closed({
 });
 export type RebuiltChain = Static<typeof RebuiltChain>;
 
+/** `result` of a job of type `rebuild`. */
 export const RebuildReport = closed({
   repository_id: Type.String(),
   dry_run: Type.Boolean(),
-  inserted: Type.Integer({ minimum: 0, description: 'Backups that got a row.' }),
-  existing: Type.Integer({ minimum: 0, description: 'Backups whose row is left as it is.' }),
+  inserted: Type.Integer({
+    minimum: 0,
+    description: 'Backups that got a row by this job, or, as a dry run, would.',
+  }),
+  existing: Type.Integer({
+    minimum: 0,
+    description: 'Backups whose row was there before, and is left as it is.',
+  }),
   refused: Type.Integer({ minimum: 0, description: 'Backups that got none.' }),
   chains: Type.Array(RebuiltChain, { description: 'At most 1000.' }),
   problems: Type.Array(RebuildProblem, { description: 'At most 1000.' }),

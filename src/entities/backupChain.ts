@@ -4,20 +4,33 @@ import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
 import type { Health } from './health.js';
 import { VmDisk } from './vmDisk.js';
 
-/** The backups of one disk of one VM context, its FIFO counter, its lease and its fence. */
+/**
+ * The backups of one disk of one VM context, its FIFO counter, its lease and its fence. A row without a disk is the line of a
+ * repository (db/job/line.ts), of which only these last three are used.
+ */
 @Entity('backup_chains')
 @Index('uq_backup_chains_disk', ['vmContextId', 'diskId'], { unique: true })
+@Index('uq_backup_chains_repository', ['repositoryId'], { unique: true })
 @Index('ix_backup_chains_lease_until', ['leaseUntil'])
 @Index('ix_backup_chains_health', ['health', 'id'])
 export class BackupChain {
   @PrimaryColumn({ type: 'varchar', length: 64, ...BINARY_COLLATION })
   id!: string;
 
-  @Column({ name: 'vm_context_id', type: 'varchar', length: 191, ...BINARY_COLLATION })
+  /** NULL, as is `disk_id`, in the line of a repository only, which is never read as a chain. */
+  @Column({ name: 'vm_context_id', type: 'varchar', length: 191, nullable: true, ...BINARY_COLLATION })
   vmContextId!: string;
 
-  @Column({ name: 'disk_id', type: 'int' })
+  @Column({ name: 'disk_id', type: 'int', nullable: true })
   diskId!: number;
+
+  /** Of a line; the repository of a chain is that of its VM. */
+  @Column({ name: 'repository_id', type: 'varchar', length: 64, nullable: true, ...BINARY_COLLATION })
+  repositoryId!: string | null;
+
+  @ManyToOne('Repository', { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'repository_id', foreignKeyConstraintName: 'fk_backup_chains_repository' })
+  repository?: Relation<object>;
 
   @ManyToOne(() => VmDisk, { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
   @JoinColumn([

@@ -29,6 +29,7 @@ export {
   MaintenanceJob,
   type MaintenanceParams,
   type MaintenanceType,
+  type RebuildParams,
   type ValidateParams,
   type ValidationLevel,
 } from './maintenanceJob.js';

@@ -3,7 +3,7 @@ import type { BackupChain } from './backupChain.js';
 import { ChainJob } from './chainJob.js';
 import { BINARY_COLLATION } from './columns.js';
 
-export type MaintenanceType = 'validate' | 'reconcile' | 'consolidate' | 'synthetic_full';
+export type MaintenanceType = 'validate' | 'reconcile' | 'consolidate' | 'synthetic_full' | 'rebuild';
 
 /** What a `consolidate` removes. A list of what to keep would cost the backups that complete before its turn. */
 export interface ConsolidateParams {
@@ -23,10 +23,15 @@ export interface ValidateParams {
   scheduled?: true;
 }
 
-/** What a maintenance job was asked for; a `reconcile` and a `synthetic_full` have nothing to ask. */
-export type MaintenanceParams = ValidateParams | ConsolidateParams | Record<string, never>;
+/** What a `rebuild` was asked for: with `dry_run`, to say what it would do. */
+export interface RebuildParams {
+  dry_run: boolean;
+}
 
-/** Work on a chain that takes no backup. */
+/** What a maintenance job was asked for; a `reconcile` and a `synthetic_full` have nothing to ask. */
+export type MaintenanceParams = ValidateParams | ConsolidateParams | RebuildParams | Record<string, never>;
+
+/** Work on a chain that takes no backup, or, of a `rebuild`, on a repository: then `chain_id` is the repository's line. */
 @Entity('maintenance_jobs')
 @Index('uq_maintenance_jobs_seq', ['chainId', 'seq'], { unique: true })
 @Index('ix_maintenance_jobs_status', ['status', 'createdAt'])

@@ -4,6 +4,7 @@ import type { HeldLease } from '../services/job/holdLease.js';
 import { maintenanceType, type MaintenanceType } from '../services/job/maintenanceType.js';
 import { runConsolidation, runSyntheticFull, settleSwitch } from '../services/consolidation/index.js';
 import type { Outcome, ReportProgress, ServiceDeps } from '../services/deps.js';
+import { runRebuild } from '../services/rebuild/index.js';
 import { runReconcile } from '../services/reconcile/index.js';
 import { runRestore } from '../services/restore/index.js';
 import { runValidation, type ValidationSummary } from '../services/validation/index.js';
@@ -35,6 +36,7 @@ const MAINTENANCE: Record<
   reconcile: runReconcile,
   consolidate: (...args) => runConsolidation(...args),
   synthetic_full: runSyntheticFull,
+  rebuild: runRebuild,
 };
 
 /** Does its work after what a dead worker may have left half switched on the chain: nobody else meets a row that differs from its file. */

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { DataSource } from 'typeorm';
 import { Repository } from '../../src/entities/index.js';
 import type { Strategy } from '../../src/services/consolidation/strategy.js';
-import { runRebuild } from '../../src/services/rebuild/index.js';
+import { rebuildCatalogue } from '../../src/services/rebuild/index.js';
 import { type CloningFileSystem, openCloningFileSystem } from '../helpers/cloningFileSystem.js';
 import type { MergeBench } from '../helpers/mergeBench.js';
 import {
@@ -95,7 +95,7 @@ async function rebuildEach(
     const about = { name: id, type: 'local' as const, pool: 'default', createdAt: new Date() };
     await ds.getRepository(Repository).insert({ id, rootPath: root, ...about });
     const signal = new AbortController().signal;
-    await runRebuild({ ds, repository: { id, rootPath: root }, dryRun: false, signal });
+    await rebuildCatalogue({ ds, repository: { id, rootPath: root }, dryRun: false, signal });
     const rows = await ds.query<{ id: string; status: string }[]>('SELECT id, status FROM backup_jobs');
     const points = rows.filter(({ status }) => status === 'completed').map((row) => row.id);
     expect(points, context).to.include.members(kept.map((backup) => backup.id));

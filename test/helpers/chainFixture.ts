@@ -11,7 +11,7 @@ import { backupFiles, diskDirectory, sidecarsOf } from '../../src/services/repos
 import { type Manifest, serialiseManifest } from '../../src/services/repository/manifest.js';
 import { createMarker } from '../../src/services/repository/marker.js';
 import { type DiskWrite, readWritten, writeLayerIndex } from './chainLayer.js';
-import { insertBackup, insertChain, type Names } from './chainRows.js';
+import { insertBackup, insertChain, insertRepository, type Names } from './chainRows.js';
 import { runTool } from './runTool.js';
 
 export interface ChainStep {
@@ -82,20 +82,27 @@ export const PLAIN_CHAIN: ChainStep[] = [
   { type: 'incremental', writes: [{ offset: 12 * MIB, length: 65536, pattern: 0x41 }] },
 ];
 
-/** Builds a repository of one chain below `baseDir`, with its rows. Every backup has its own instant and file times. */
+/**
+ * Builds a repository of one chain below `baseDir`, with its rows. Every backup has its own instant and file times.
+ * @param beside a chain in whose repository it is built instead
+ */
 export async function buildChain(
   ds: DataSource,
   baseDir: string,
   steps: readonly ChainStep[] = PLAIN_CHAIN,
   virtualSize = 16 * MIB,
+  beside?: Pick<ChainFixture, 'root' | 'repositoryId'>,
 ): Promise<ChainFixture> {
   const id = randomBytes(6).toString('hex');
-  const root = join(baseDir, `repo-${id}`);
-  const names = { repositoryId: `repo_${id}`, vmContextId: `vm-${id}`, chainId: `chn_${id}` };
+  const { root, repositoryId } = beside ?? { root: join(baseDir, `repo-${id}`), repositoryId: `repo_${id}` };
+  const names = { repositoryId, vmContextId: `vm-${id}`, chainId: `chn_${id}` };
   const directory = join(root, diskDirectory(names.vmContextId, 0));
-  await createMarker(root, names.repositoryId, new Date());
+  if (!beside) {
+    await createMarker(root, repositoryId, new Date());
+    await insertRepository(ds, repositoryId, root);
+  }
   await mkdir(directory, { recursive: true });
-  await insertChain(ds, names, root);
+  await insertChain(ds, names);
   const chain: ChainFixture = { root, directory, ...names, backups: [] };
   for (const [index, step] of steps.entries()) {
     const size = step.virtualSize ?? chain.backups.at(-1)?.virtualSize ?? virtualSize;

@@ -11,18 +11,21 @@ import type { Manifest } from '../../src/services/repository/manifest.js';
 
 export type Names = { repositoryId: string; vmContextId: string; chainId: string };
 
-/** A repository with one VM of one disk, and its empty chain. */
-export async function insertChain(ds: DataSource, names: Names, root: string): Promise<void> {
-  const { repositoryId, vmContextId, chainId } = names;
-  const createdAt = new Date();
+export async function insertRepository(ds: DataSource, repositoryId: string, root: string): Promise<void> {
   await ds.getRepository(Repository).insert({
     id: repositoryId,
     name: repositoryId,
     type: 'local',
     rootPath: root,
     pool: 'default',
-    createdAt,
+    createdAt: new Date(),
   });
+}
+
+/** One VM of one disk, and its empty chain. */
+export async function insertChain(ds: DataSource, names: Names): Promise<void> {
+  const { repositoryId, vmContextId, chainId } = names;
+  const createdAt = new Date();
   await ds.getRepository(VmContext).insert({ vmContextId, vmName: vmContextId, repositoryId, createdAt });
   await ds.getRepository(VmDisk).insert({ vmContextId, diskId: 0 });
   await ds.getRepository(BackupChain).insert({ id: chainId, vmContextId, diskId: 0 });

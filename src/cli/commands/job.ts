@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
-import type { Job } from '../../client/index.js';
+import type { Job, RebuildReport } from '../../client/index.js';
 import { action, type CommandContext, type Output } from '../command.js';
 import { failureOf, followJob } from '../followJob.js';
 import { checkId } from '../idArgument.js';
 import type { CliIo } from '../io.js';
 import { renderPlain } from '../render/progressLine.js';
+import { renderRebuild } from '../render/upkeep.js';
 import { renderFields } from '../render/table.js';
 import { formatTime } from '../render/time.js';
 import { waitingField } from '../render/waiting.js';
@@ -30,10 +31,16 @@ async function showJob(context: CommandContext, id: string, options: { follow?: 
   return { json: job, text: renderOne(context, job), failure: failureOf(job) };
 }
 
-/** A validation's report has a drawing of its own. */
+/** The reports of a validation and a rebuild have drawings of their own. */
 function renderOne({ size }: CommandContext, job: Job): string {
-  if (job.type !== 'validate' || job.result === null) return renderJob(job);
-  return `${renderJob({ ...job, result: null })}\n${renderValidation(job, size)}`;
+  const report = drawReport(job, size);
+  return report === undefined ? renderJob(job) : `${renderJob({ ...job, result: null })}\n${report}`;
+}
+
+function drawReport(job: Job, size: CommandContext['size']): string | undefined {
+  if (job.result === null) return undefined;
+  if (job.type === 'rebuild') return renderRebuild(job.result as RebuildReport);
+  return job.type === 'validate' ? renderValidation(job, size) : undefined;
 }
 
 /** Draws a job. */
@@ -41,8 +48,9 @@ export function renderJob(job: Job): string {
   return renderFields([
     ['id', job.id],
     ['kind', `${job.kind} (${job.type})`],
-    ['vm', `${job.vm_name} disk ${job.disk_id}`],
-    ['chain', job.chain_id],
+    ...(job.chain_id === null
+      ? [['repository', job.repository_id] as const]
+      : [['vm', `${job.vm_name} disk ${job.disk_id}`] as const, ['chain', job.chain_id] as const]),
     ['status', job.cancel_requested && job.status === 'running' ? 'running, being cancelled' : job.status],
     // What an attempt that has ended reported last says nothing any more.
     ['progress', job.progress && job.status === 'running' ? renderPlain('', job.progress).trim() : null],

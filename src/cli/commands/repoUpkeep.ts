@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
+import type { RebuildReport } from '../../client/index.js';
 import { action, type CommandContext, type Output } from '../command.js';
+import { failureOf, followJob } from '../followJob.js';
 import type { CliIo } from '../io.js';
 import { findRepository } from '../lookUp.js';
 import { renderRebuild, renderReconcile } from '../render/upkeep.js';
@@ -23,6 +25,7 @@ export function addUpkeepCommands(repo: Command, io: CliIo): void {
       'take backups whose files are there, and which the catalogue does not know, into the catalogue',
     )
     .option('--dry-run', 'say what would be done')
+    .option('--no-wait', 'do not wait for the end of the job')
     .action(action(io, rebuild));
 }
 
@@ -34,10 +37,20 @@ async function reconcile(context: CommandContext, idOrName: string, options: Opt
   return { json: report, text: renderReconcile(report, context.size) };
 }
 
-async function rebuild(context: CommandContext, idOrName: string, options: Options): Promise<Output> {
+async function rebuild(
+  context: CommandContext,
+  idOrName: string,
+  options: Options & { wait: boolean },
+): Promise<Output> {
   const client = await context.client();
   const { signal } = context.io;
-  const { id } = await findRepository(client, idOrName, signal);
-  const report = await client.repositories.rebuild(id, { dry_run: options.dryRun ?? false }, { signal });
-  return { json: report, text: renderRebuild(report) };
+  const { id, name } = await findRepository(client, idOrName, signal);
+  const accepted = await client.repositories.rebuild(id, { dry_run: options.dryRun ?? false }, { signal });
+  const { job_id: jobId } = accepted;
+  if (!options.wait)
+    return { json: accepted, text: `Accepted the rebuild of repository ${name}: ${jobId}.\n` };
+  const job = await followJob(context, client, jobId, `rebuild of ${name}`);
+  const failure = failureOf(job);
+  if (failure || job.result === null) return { json: job, text: '', failure };
+  return { json: job.result, text: renderRebuild(job.result as RebuildReport) };
 }

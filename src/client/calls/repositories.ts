@@ -1,8 +1,8 @@
 import type {
   ChainValidate,
   Consolidation,
+  JobAccepted,
   Page,
-  RebuildReport,
   ReconcileReport,
   ContentRemovalQuery,
   Repository,
@@ -29,8 +29,11 @@ export interface RepositoryCalls {
   remove(id: string, options?: CallOptions): Promise<void>;
   /** Compares catalogue and files; jobs put right what differs, unless it is a dry run. */
   reconcile(id: string, body: RepositoryReconcile, options?: WorkOptions): Promise<ReconcileReport>;
-  /** Takes unknown backups into the catalogue; a second call changes nothing. */
-  rebuild(id: string, body: RepositoryRebuild, options?: CallOptions): Promise<RebuildReport>;
+  /**
+   * Accepts a job that takes unknown backups into the catalogue; a second one changes nothing. Wait for `job_id` with `waitForJob`:
+   * the job's `result` is a RebuildReport.
+   */
+  rebuild(id: string, body: RepositoryRebuild, options?: WorkOptions): Promise<JobAccepted>;
   /** Who holds what in it, and what can come free. */
   space(id: string, options?: CallOptions): Promise<RepositorySpace>;
   /** How its chains are, and which validations are overdue. */
@@ -78,7 +81,7 @@ export function repositoryCalls(transport: Transport): RepositoryCalls {
     },
     rebuild: (id, body, options) => {
       const of = path('repositories', id, 'rebuild');
-      return transport.call({ method: 'POST', path: of, body, timeoutMs: UPKEEP_TIMEOUT_MS }, options);
+      return transport.call({ method: 'POST', path: of, body, idempotencyKey: keyOf(options) }, options);
     },
   };
 }

@@ -24,7 +24,7 @@ export async function listChains(
   filter: ChainFilter,
   page: PageRequest,
 ): Promise<PageOf<ChainFacts>> {
-  const query = ds.getRepository(BackupChain).createQueryBuilder('c');
+  const query = ds.getRepository(BackupChain).createQueryBuilder('c').where('c.vmContextId IS NOT NULL');
   const { vmContextId, repositoryId, health } = filter;
   if (vmContextId !== undefined) query.andWhere('c.vmContextId = :vmContextId', { vmContextId });
   if (health !== undefined) query.andWhere('c.health = :health', { health });

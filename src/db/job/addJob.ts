@@ -11,6 +11,7 @@ import { newId } from '../../shared/ids.js';
 import type { Delivery, JobKind } from '../../shared/jobs.js';
 import { type ChainPlace, placeOfChain } from '../chain/place.js';
 import { KIND_FACTS } from './kinds.js';
+import { isLine, placeOfLine } from './line.js';
 import type { Effect } from './order.js';
 import { type Position, takePosition } from './position.js';
 
@@ -92,6 +93,7 @@ async function addJob(tx: EntityManager, job: NewJob, position?: Position): Prom
 }
 
 export interface NewMaintenance extends JobWishes {
+  /** Or the line of a repository. */
   chainId: string;
   type: MaintenanceType;
   params: MaintenanceParams;
@@ -104,7 +106,7 @@ export async function addMaintenanceJob(
   { chainId, type, params, ...rest }: NewMaintenance,
   position?: Position,
 ): Promise<AddedJob> {
-  const place = await placeOfChain(tx, chainId);
+  const place = await (isLine(chainId) ? placeOfLine : placeOfChain)(tx, chainId);
   const effect = type === 'validate' ? 'reads' : 'changes';
   const own = { type, params: JSON.stringify(params) };
   return addJob(tx, { ...rest, kind: 'maintenance', place, effect, own }, position);

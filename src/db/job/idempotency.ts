@@ -65,7 +65,7 @@ export async function saveAnswer(
 /** `claimed`: by this call. `busy`: by a request that is under way. Else what was answered. */
 export type Held = 'claimed' | 'busy' | Record<string, string>;
 
-/** A claim that is as old belongs to a process that has died: no handler takes so long, but for the rebuild of a catalogue. */
+/** A claim that is as old belongs to a process that has died: no handler takes so long. */
 const CLAIM_SECONDS = 600;
 const CLAIM = JSON.stringify({ claimed: true });
 

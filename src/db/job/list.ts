@@ -12,10 +12,11 @@ export interface JobFacts {
   kind: JobKind;
   type: string;
   status: JobStatus;
+  /** Or the line of its repository; then the three below are null. */
   chainId: string;
-  vmContextId: string;
-  vmName: string;
-  diskId: number;
+  vmContextId: string | null;
+  vmName: string | null;
+  diskId: number | null;
   repositoryId: string;
   attempts: number;
   cancelRequested: boolean;
@@ -36,9 +37,9 @@ interface Row {
   type: string;
   status: JobStatus;
   chain_id: string;
-  vm_context_id: string;
-  vm_name: string;
-  disk_id: number;
+  vm_context_id: string | null;
+  vm_name: string | null;
+  disk_id: number | null;
   repository_id: string;
   attempts: number;
   cancel_requested: number;
@@ -102,7 +103,7 @@ function selectJob(ds: DataSource, kind: JobKind, id: string): Promise<Row[]> {
             j.cancel_requested, j.progress, j.error_code, j.error_detail, j.not_before, j.parked_at, j.created_at, j.started_at, j.completed_at,
             ${OWN_COLUMNS[kind]}
      FROM ${JOB_TABLES[kind]} j JOIN backup_chains c ON c.id = j.chain_id
-     JOIN vm_contexts v ON v.vm_context_id = c.vm_context_id WHERE j.id = ?`,
+     LEFT JOIN vm_contexts v ON v.vm_context_id = c.vm_context_id WHERE j.id = ?`,
     [id],
   );
 }

@@ -2,6 +2,7 @@ import { isOpen, type JobKind, type JobStatus } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
 import type { JobProgress } from '../../entities/index.js';
 import { type AllKinds, KIND_FACTS, type OverKinds } from './kinds.js';
+import { isLine } from './line.js';
 import { WAITING_CODES } from './openJobs.js';
 import { databaseNow } from './changes.js';
 import { lookAtPools } from '../repository/pools.js';
@@ -123,8 +124,8 @@ async function addFront(
   }
 }
 
-function frontText({ id, status, error_code: code, waits, awaits }: FrontRow): string {
-  const before = `Job ${id} of its chain, which`;
+function frontText({ id, chain_id: chainId, status, error_code: code, waits, awaits }: FrontRow): string {
+  const before = `Job ${id} of its ${isLine(chainId) ? 'repository' : 'chain'}, which`;
   if (Number(awaits) === 1) return `${before} waits for its change list.`;
   if (status === 'running') return `${before} runs.`;
   return Number(waits) === 1 && code !== null ? `${before} waits itself [${code}].` : `${before} is next.`;

@@ -4,6 +4,7 @@ import { Repository } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { recordEvents } from '../job/events.js';
 import { JOB_TABLES, OPEN } from '../job/kinds.js';
+import { removeLine } from '../job/line.js';
 import { IS_LAYER } from '../chain/layers.js';
 import {
   affectedRows,
@@ -204,7 +205,7 @@ export async function raiseImmutableDays(ds: DataSource, id: string, days: numbe
  * Removes a repository, the VMs that are registered in it and the history of their jobs, if no backup of it has a file or
  * is going to have one.
  * @returns the repository as it was, so that its marker file can be removed
- * @throws not_found, repository_not_empty
+ * @throws not_found, repository_not_empty; repository_busy while a rebuild of it is open
  */
 export async function deleteRepository(ds: DataSource, id: string): Promise<Repository> {
   return inTransaction(ds, async (tx) => {
@@ -216,6 +217,7 @@ export async function deleteRepository(ds: DataSource, id: string): Promise<Repo
     );
     if (backups.length > 0) throw notEmpty(row);
     try {
+      await removeLine(tx, id);
       await deleteRegistrations(tx, 'repository_id = ?', id);
       await tx.query('DELETE FROM repositories WHERE id = ?', [id]);
     } catch (error) {

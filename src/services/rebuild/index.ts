@@ -1,2 +1,3 @@
 export { type Problem, PROBLEMS, type ProblemCode } from './facts.js';
-export { type RebuiltChain, type RebuildReport, runRebuild } from './run.js';
+export { rebuildCatalogue, type RebuildReport, type RebuiltChain } from './rebuildCatalogue.js';
+export { type RebuildResult, runRebuild } from './run.js';

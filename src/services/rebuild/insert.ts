@@ -22,16 +22,19 @@ const ROWS_AT_ONCE = 200;
 /**
  * Writes the rows of one disk in one transaction; what the catalogue has by then is looked at again under the chain's
  * lock, and left as it is. Rows in other chains that a unique key protects make the whole disk fail.
- * @param missing disks that each restore point lacks, by its id
- * @param held until when backups are protected, by their ids
  */
-export async function insertDisk(
-  ds: DataSource,
-  repositoryId: string,
-  found: FoundDisk,
-  missing: ReadonlyMap<string, number>,
-  held: ReadonlyMap<string, Date>,
-): Promise<DiskPlan> {
+export async function insertDisk(options: {
+  ds: DataSource;
+  repositoryId: string;
+  found: FoundDisk;
+  /** Disks that each restore point lacks, by its id. */
+  missing: ReadonlyMap<string, number>;
+  /** Until when backups are protected, by their ids. */
+  held: ReadonlyMap<string, Date>;
+  /** Writes down, with the rows, how many there are. */
+  note: ((tx: EntityManager, chainId: string, inserted: number) => Promise<void>) | undefined;
+}): Promise<DiskPlan> {
+  const { ds, repositoryId, found, missing, held, note } = options;
   return inTransaction(ds, async (tx) => {
     const before = planDisk(found, await loadExisting(tx, repositoryId, found));
     const { chainId } = before;
@@ -47,6 +50,7 @@ export async function insertDisk(
     await noteSources(tx, plan.insert);
     await settleKnownPoints(tx, plan.insert, existing);
     await advanceChain(tx, chain, found, existing, plan.insert);
+    await note?.(tx, chainId, plan.insert.length);
     return plan;
   });
 }

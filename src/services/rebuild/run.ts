@@ -1,126 +1,119 @@
+import { createHash } from 'node:crypto';
 import type { DataSource } from '../../db/database.js';
-import { abortable, throwIfAborted } from '../../shared/abort.js';
-import { listHolds } from '../repository/holdRecords.js';
-import { adoptHolds } from '../protection/holds.js';
-import { IMMUTABILITY_NAME, readImmutableDays } from '../repository/immutability.js';
-import { adoptImmutableDays } from '../protection/immutability.js';
-import { assertRepository } from '../repository/marker.js';
-import { scanVms } from '../repository/scan.js';
-import { loadExisting } from './existing.js';
-import type { FoundDisk, Problem } from './facts.js';
-import { insertDisk } from './insert.js';
-import { type DiskPlan, planDisk } from './plan.js';
-import { missingDisks } from './points.js';
-import { neighboursOf } from './neighbours.js';
-import { readDisk } from './readDisk.js';
-import { completeDisk } from './withoutManifest.js';
+import { getMaintenanceJob } from '../../db/job/maintenance.js';
+import { insertStep, readSteps } from '../../db/job/journal.js';
+import { completeWithResult } from '../../db/job/settle.js';
+import { getRepository } from '../../db/repository/repositories.js';
+import type { RebuildParams } from '../../entities/index.js';
+import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
+import type { HeldLease } from '../job/holdLease.js';
+import { type Problem, PROBLEMS } from './facts.js';
+import { rebuildCatalogue, type RebuildReport, type RebuiltChain } from './rebuildCatalogue.js';
 
-/** What a rebuild did, or, as a dry run, would do with one disk. */
-export interface RebuiltChain {
-  chain_id: string;
-  vm_context_id: string;
-  vm_name: string;
-  disk_id: number;
-  /** Backups that got a row, had one, and were refused. */
+/** The `result` of a job. */
+export interface RebuildResult {
+  repository_id: string;
+  dry_run: boolean;
+  /** Backups that got a row by this job, in whichever of its attempts; that had one before it; that got none. */
   inserted: number;
   existing: number;
   refused: number;
-}
-
-export interface RebuildReport {
-  inserted: number;
-  existing: number;
+  /** The first of them; the counts tell of all. */
   chains: RebuiltChain[];
-  problems: Problem[];
+  problems: (Problem & { message: string })[];
 }
 
-export interface RebuildOptions {
-  ds: DataSource;
-  repository: { id: string; rootPath: string };
-  dryRun: boolean;
-  signal: AbortSignal;
-}
+const MOST_LISTED = 1000;
+/** Journal: rows that one transaction has written to one chain. */
+const TAKEN_IN = 'taken_in:';
 
 /**
- * Rebuilds the catalogue from the files (invariant 9): manifests become VMs, disks, chains, restore points and
- * completed backups under their own ids, in one transaction a chain. Rows that exist are left as they are, but for
- * protections that the repository says last longer; no file is touched, and a second run inserts nothing.
- * What has been inserted when a run is interrupted stays; the next run adds the rest.
- * @throws repository_unavailable, repository_marker_foreign, database_unavailable
+ * Rebuilds the catalogue of a repository, under the lease of the repository's line (docs/decisions/0023-rebuild-is-a-job.md).
+ *
+ * Steps, and what a kill after each leaves:
+ *  1. a VM's directory is listed, its manifests and images looked at    nothing
+ *  2. the rows of a disk, with what the journal says of them: one       a chain as the files tell it, or none; the next attempt
+ *     transaction under the chain's lock                                finds the rows and goes on behind them
+ *  3. protections and `immutable_days` of the repository                the same; to take them over again changes nothing
+ *  4. fenced commit: the result                                         all of it
+ * A worker that has lost the lease and does not know writes nothing that the next attempt would not write: what a chain lacks is
+ * seen under that chain's lock.
+ * @throws repository_unavailable, repository_marker_foreign, lease_lost, database_unavailable
  */
-export async function runRebuild(options: RebuildOptions): Promise<RebuildReport> {
-  const { repository, signal } = options;
-  const { id: repositoryId, rootPath: root } = repository;
-  const report: RebuildReport = { inserted: 0, existing: 0, chains: [], problems: [] };
-  await abortable(assertRepository(root, repositoryId), signal);
-  const { held, invalid } = await abortable(listHolds(root), signal);
-  for (const file of invalid)
-    report.problems.push({ file, backup_id: null, severity: 'warning', reason: 'hold_invalid' });
-  if ((await abortable(readImmutableDays(root, repositoryId), signal)) === 'invalid') {
-    report.problems.push({
-      file: IMMUTABILITY_NAME,
-      backup_id: null,
-      severity: 'warning',
-      reason: 'immutability_invalid',
-    });
-  }
-  for await (const vm of scanVms(root, repositoryId, { signal })) {
-    const read: FoundDisk[] = [];
-    for (const disk of vm.disks) read.push(await readDisk({ root, repositoryId, disk, signal }));
-    const disks: FoundDisk[] = [];
-    for (const found of read) disks.push(await complete(options, found, read));
-    // Nothing is concluded from files that were missing in a repository which went away meanwhile.
-    await assertRepository(root, repositoryId);
-    const missing = missingDisks(disks);
-    for (const found of disks) {
-      throwIfAborted(signal);
-      addTo(report, found, await rebuildDisk(options, found, missing, held));
-    }
-  }
-  // Rows that were there may be those of an older copy: what is held stays held.
-  if (!options.dryRun) {
-    await adoptHolds(options, [...held.keys()]);
-    await adoptImmutableDays(options);
-  }
-  return report;
-}
-
-/** With the images that have no manifest of their own, as far as files and catalogue tell what they are. */
-async function complete(
-  { ds, repository, signal }: RebuildOptions,
-  found: FoundDisk,
-  disks: readonly FoundDisk[],
-): Promise<FoundDisk> {
-  const existing = await loadExisting(ds, repository.id, found);
-  const neighbours = await neighboursOf(ds, found, disks);
-  const { id: repositoryId, rootPath: root } = repository;
-  return completeDisk({ root, repositoryId, found, existing, neighbours, signal });
-}
-
-async function rebuildDisk(
-  { ds, repository, dryRun }: RebuildOptions,
-  found: FoundDisk,
-  missing: ReadonlyMap<string, number>,
-  held: ReadonlyMap<string, Date>,
-): Promise<DiskPlan> {
-  const plan = planDisk(found, await loadExisting(ds, repository.id, found));
-  return dryRun || plan.insert.length === 0 ? plan : insertDisk(ds, repository.id, found, missing, held);
-}
-
-function addTo(report: RebuildReport, found: FoundDisk, plan: DiskPlan): void {
-  const problems = [...found.problems, ...plan.problems];
-  const vmName = found.backups.at(-1)?.manifest.vm_name;
-  report.inserted += plan.insert.length;
-  report.existing += plan.existing;
-  report.problems.push(...problems);
-  if (plan.chainId === undefined || vmName === undefined) return;
-  report.chains.push({
-    chain_id: plan.chainId,
-    vm_context_id: found.vmContextId,
-    vm_name: vmName,
-    disk_id: found.diskId,
-    inserted: plan.insert.length,
-    existing: plan.existing,
-    refused: problems.filter(({ severity }) => severity === 'refused').length,
+export async function runRebuild(
+  deps: Pick<ServiceDeps, 'ds'>,
+  held: HeldLease,
+  jobId: string,
+  report: ReportProgress,
+): Promise<Outcome & { result: RebuildResult }> {
+  const { ds } = deps;
+  const { lease, signal } = held;
+  const job = await getMaintenanceJob(ds, jobId);
+  // The worker gives a job to the service of its type.
+  const { dry_run: dryRun } = job.params as RebuildParams;
+  const repository = await getRepository(ds, lease.repositoryId);
+  const onProgress = (bytes: number) => report({ phase: 'rebuilding', bytes_done: bytes, bytes_total: null });
+  onProgress(0);
+  const found = await rebuildCatalogue({
+    ds,
+    repository,
+    dryRun,
+    signal,
+    job: {
+      assertHeld: () => held.assertHeld(),
+      note: (tx, chainId, inserted) =>
+        insertStep(tx, lease, stepOf(chainId), 'done', { chain_id: chainId, inserted }),
+      onProgress,
+    },
   });
+  const whole = withEarlier(found, await takenInBefore(ds, jobId, lease.fence));
+  const result = toResult({ repository_id: repository.id, dry_run: dryRun }, whole);
+  return { next: await completeWithResult(ds, lease, { ...result }), result };
+}
+
+/** The ids of chains come from manifests, and may be longer than the name of a step. */
+function stepOf(chainId: string): string {
+  return `${TAKEN_IN}${createHash('sha256').update(chainId).digest('hex').slice(0, 20)}`;
+}
+
+/** Rows that attempts of the job before this one have written, by their chain. */
+async function takenInBefore(ds: DataSource, jobId: string, fence: number): Promise<Map<string, number>> {
+  const taken = new Map<string, number>();
+  for (const { step, fence: of, data } of await readSteps(ds, jobId)) {
+    if (!step.startsWith(TAKEN_IN) || of === fence) continue;
+    const { chain_id: chainId, inserted } = data as { chain_id: string; inserted: number };
+    taken.set(chainId, (taken.get(chainId) ?? 0) + inserted);
+  }
+  return taken;
+}
+
+/** What an earlier attempt has inserted has existed for this one, and was inserted by the job. Pure. */
+export function withEarlier(report: RebuildReport, before: ReadonlyMap<string, number>): RebuildReport {
+  const ofJob = ({ chain_id, existing }: RebuiltChain) => Math.min(before.get(chain_id) ?? 0, existing);
+  const moved = report.chains.reduce((sum, chain) => sum + ofJob(chain), 0);
+  return {
+    ...report,
+    inserted: report.inserted + moved,
+    existing: report.existing - moved,
+    chains: report.chains.map((chain) => {
+      const own = ofJob(chain);
+      return { ...chain, inserted: chain.inserted + own, existing: chain.existing - own };
+    }),
+  };
+}
+
+function toResult(
+  about: Pick<RebuildResult, 'repository_id' | 'dry_run'>,
+  { inserted, existing, chains, problems }: RebuildReport,
+): RebuildResult {
+  return {
+    ...about,
+    inserted,
+    existing,
+    refused: problems.filter(({ severity }) => severity === 'refused').length,
+    chains: chains.slice(0, MOST_LISTED),
+    problems: problems
+      .slice(0, MOST_LISTED)
+      .map((problem) => ({ ...problem, message: PROBLEMS[problem.reason] })),
+  };
 }

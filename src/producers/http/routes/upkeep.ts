@@ -1,27 +1,22 @@
 import {
-  RebuildReport,
+  JobAccepted,
   ReconcileReport,
   RepositoryParams,
   RepositoryRebuild,
   RepositoryReconcile,
 } from '../../../contract/index.js';
-import { getRepository } from '../../../db/repository/repositories.js';
-import { runRebuild } from '../../../services/rebuild/index.js';
 import { withDeadline } from '../../../shared/abort.js';
-import { acceptReconcile } from '../../accept/index.js';
+import { acceptRebuild, acceptReconcile } from '../../accept/index.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
-import { toRebuildReport, toReconcileReport } from '../views/upkeep.js';
+import { toReconcileReport } from '../views/upkeep.js';
 
 const tags = ['repositories'];
 const PATH = `${API_PREFIX}/repositories/:id`;
-/**
- * Both look at every name of a repository, which a slow network file system takes long for. Node.js's fetch waits 300 s
- * for an answer; a rebuild that is cut off goes on where it was when it is called again.
- */
+/** A comparison looks at every name of a repository, which a slow network file system takes long for; Node.js's fetch waits 300 s. */
 const DEADLINE_MS = 280_000;
 
-/** Keeping catalogue and files in line. This host must have the repository mounted. */
+/** Keeping catalogue and files in line. To compare them, this host must have the repository mounted. */
 export function upkeepRoutes(app: Api, deps: HttpDeps): void {
   app.post(
     `${PATH}/reconcile`,
@@ -52,20 +47,18 @@ export function upkeepRoutes(app: Api, deps: HttpDeps): void {
         tags,
         summary: 'Rebuild the catalogue from the files',
         description:
-          'Takes in every backup that has a valid manifest and an image. Rows that exist are left as they are, and no file is touched.',
+          'Takes in every backup that has a valid manifest and an image. Rows that exist are left as they are, and no file is touched. A job of a maintenance worker does it, also where it is a dry run: its `result` is the report. While such a job is open, it is the answer to further requests.',
         params: RepositoryParams,
         body: RepositoryRebuild,
-        response: { 200: RebuildReport },
+        response: { 202: JobAccepted },
       },
-      config: { access: 'admin' },
+      config: { access: 'admin', ownKey: true },
     },
-    async ({ params, body }) => {
-      const repository = await getRepository(deps.ds, params.id);
-      const dryRun = body.dry_run ?? false;
-      const report = await withinDeadline('The rebuild', (signal) =>
-        runRebuild({ ds: deps.ds, repository, dryRun, signal }),
-      );
-      return toRebuildReport({ repository_id: repository.id, dry_run: dryRun }, report);
+    async (request, reply) => {
+      const wanted = { repositoryId: request.params.id, dryRun: request.body.dry_run ?? false };
+      const accepted = await acceptRebuild(deps, wanted, idempotencyOf(request));
+      reply.header('location', `${API_PREFIX}/jobs/${accepted.job_id}`);
+      return reply.code(202).send(accepted);
     },
   );
 }

@@ -1,5 +1,6 @@
 import type { Job, JobEvent } from '../../../contract/index.js';
 import type { JobState } from '../../../db/job/changes.js';
+import { isLine } from '../../../db/job/line.js';
 import type { JobFacts } from '../../../db/job/list.js';
 import { iso, toJobError, toProgress } from './parts.js';
 
@@ -9,7 +10,7 @@ export function toJob(facts: JobFacts): Job {
     kind: facts.kind,
     type: facts.type,
     status: facts.status,
-    chain_id: facts.chainId,
+    chain_id: chainOf(facts),
     vm_context_id: facts.vmContextId,
     vm_name: facts.vmName,
     disk_id: facts.diskId,
@@ -29,10 +30,15 @@ export function toJobEvent(state: Omit<JobState, 'seq' | 'delivery'>): JobEvent 
   return {
     id: state.id,
     kind: state.kind,
-    chain_id: state.chainId,
+    chain_id: chainOf(state),
     status: state.status,
     cancel_requested: state.cancelRequested,
     progress: toProgress(state.progress),
     error: toJobError(state.errorCode, state.errorDetail),
   };
+}
+
+/** The line of a repository is no chain. */
+function chainOf({ chainId }: { chainId: string }): string | null {
+  return isLine(chainId) ? null : chainId;
 }

@@ -6,7 +6,7 @@ import { readSteps } from '../../../../src/db/job/journal.js';
 import { BackupChain, BackupJob, type RequestedType, RestorePoint } from '../../../../src/entities/index.js';
 import { acceptBackup, acceptRestore } from '../../../../src/producers/accept/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
-import { runRebuild } from '../../../../src/services/rebuild/index.js';
+import { rebuildCatalogue } from '../../../../src/services/rebuild/index.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
 import { startNbdkit } from '../../../helpers/nbdServers.js';
@@ -188,7 +188,7 @@ describe('The audit of a tracker', () => {
     await ds.query('DELETE FROM restore_points WHERE vm_context_id = ?', [vmContextId]);
     const repository = { id: fleet.repositoryId, rootPath: fleet.repositoryRoot };
     const { signal } = new AbortController();
-    await runRebuild({ ds, repository, dryRun: false, signal });
+    await rebuildCatalogue({ ds, repository, dryRun: false, signal });
     expect(await row(tracked.id)).to.deep.include({ tracker: 'extents' });
     expect((await row(tracked.id)).doubtedAt).to.be.instanceOf(Date);
     expect((await row(full.id)).doubtedAt).to.equal(null);

@@ -5,7 +5,7 @@ import type { BackupType } from '../../../../src/entities/index.js';
 import { parseManifest, serialiseManifest } from '../../../../src/services/repository/manifest.js';
 import { expireQuarantine } from '../../../../src/services/repository/quarantined.js';
 import { quarantineFile } from '../../../../src/services/repository/quarantine.js';
-import { runRebuild } from '../../../../src/services/rebuild/index.js';
+import { rebuildCatalogue } from '../../../../src/services/rebuild/index.js';
 import { buildChain, type ChainFixture, type ChainStep } from '../../../helpers/chainFixture.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
 import { ageFiles, forgetNewest } from '../../../helpers/olderCatalogue.js';
@@ -107,7 +107,7 @@ describe('Whatever becomes of sidecars, and however old the catalogue is', funct
       const context = `STRATA_SIDECAR_SEED=${SEED + round}: ${done.join(', ')}`;
       const repository = { id: chain.repositoryId, rootPath: chain.root };
       const keep = () => reconcile(suite.ds, chain);
-      const rebuild = () => runRebuild({ ds: suite.ds, repository, dryRun: false, signal });
+      const rebuild = () => rebuildCatalogue({ ds: suite.ds, repository, dryRun: false, signal });
       const wait = () =>
         expireQuarantine(repository, { now: new Date(Date.now() + MONTHS_MS), days: 30, signal });
       for (const [name, step] of Object.entries({

@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { RebuildReport, ReconcileReport } from '../../../../src/contract/index.js';
+import { Job, JobAccepted, RebuildReport, ReconcileReport } from '../../../../src/contract/index.js';
 import { BackupJob, MaintenanceJob } from '../../../../src/entities/index.js';
 import { acceptBackup } from '../../../../src/producers/accept/index.js';
 import { createReconciler } from '../../../../src/producers/keeper/reconcile.js';
@@ -99,13 +99,21 @@ describe('Reconciling and rebuilding by the API and the keeper', () => {
     const { ds } = api.fleet.suite;
     await ds.query('UPDATE backup_chains SET latest_backup_id = NULL, full_backup_id = NULL');
     await ds.query('DELETE FROM backup_jobs');
-    const planned = await api.call('POST', `${base}/rebuild`, { body: { dry_run: true } });
-    expect(planned.status, planned.text).to.equal(200);
-    fits(RebuildReport, planned.body);
-    expect(planned.body).to.include({ inserted: 1, dry_run: true });
+    const rebuild = async (body: object) => {
+      const accepted = await api.call('POST', `${base}/rebuild`, { body });
+      expect(accepted.status, accepted.text).to.equal(202);
+      fits(JobAccepted, accepted.body);
+      const { job_id } = accepted.body;
+      expect(accepted.headers['location']).to.equal(`/api/v1/jobs/${job_id}`);
+      expect((await api.fleet.ended(job_id)).status).to.equal('completed');
+      const job = await api.call('GET', `jobs/${job_id}`);
+      fits(Job, job.body);
+      fits(RebuildReport, job.body.result);
+      return job.body.result as RebuildReport;
+    };
+    expect(await rebuild({ dry_run: true })).to.include({ inserted: 1, dry_run: true });
     expect(await ds.getRepository(BackupJob).count()).to.equal(0);
-    const done = await api.call('POST', `${base}/rebuild`, { body: {} });
-    expect(done.body).to.include({ inserted: 1, refused: 0 });
+    expect(await rebuild({})).to.include({ inserted: 1, refused: 0, dry_run: false });
     await rm(image);
     const { body } = await api.call('POST', `${base}/reconcile`, { body: {} });
     expect(body.counts.mark_damaged).to.equal(1);
@@ -118,10 +126,10 @@ describe('Reconciling and rebuilding by the API and the keeper', () => {
     isProblem(await api.call('POST', `${base}/reconcile`, { as: 'operator', body: {} }), 403, 'forbidden');
     isProblem(await api.call('POST', `${base}/rebuild`, { as: 'operator', body: {} }), 403, 'forbidden');
     isProblem(await api.call('POST', 'repositories/repo_0/reconcile', { body: {} }), 404, 'not_found');
+    isProblem(await api.call('POST', 'repositories/repo_0/rebuild', { body: {} }), 404, 'not_found');
     isProblem(await api.call('POST', `${base}/rebuild`, { body: { dryRun: true } }), 400, 'invalid_request');
     await api.fleet.stopWorking();
     await rm(join(api.fleet.repositoryRoot, '.strata-repository.json'));
     isProblem(await api.call('POST', `${base}/reconcile`, { body: {} }), 503, 'repository_unavailable');
-    isProblem(await api.call('POST', `${base}/rebuild`, { body: {} }), 503, 'repository_unavailable');
   });
 });

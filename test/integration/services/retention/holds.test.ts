@@ -5,7 +5,7 @@ import { BackupJob } from '../../../../src/entities/index.js';
 import { settleHolds, reconcileHolds } from '../../../../src/services/protection/holds.js';
 import { HOLDS_NAME, readHold } from '../../../../src/services/repository/holdRecords.js';
 import { MARKER_NAME } from '../../../../src/services/repository/marker.js';
-import { runRebuild } from '../../../../src/services/rebuild/index.js';
+import { rebuildCatalogue } from '../../../../src/services/rebuild/index.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';
 import { isProblem, openApi, type TestApi } from '../../producers/http/support.js';
 
@@ -58,7 +58,7 @@ describe('Protections', function () {
     await protect(first, UNTIL);
     expect(await recordOf(first)).to.deep.equal(new Date(UNTIL));
     await forget();
-    const { inserted, problems } = await runRebuild({ ...place(), dryRun: false });
+    const { inserted, problems } = await rebuildCatalogue({ ...place(), dryRun: false });
     expect([inserted, problems]).to.deep.equal([ids.length, []]);
     expect(await untilOf(first)).to.deep.equal(new Date(UNTIL));
     expect(await untilOf(second)).to.equal(null);
@@ -85,7 +85,7 @@ describe('Protections', function () {
     await writeFile(record(second), '{"format":"strata-hold"}');
     const file = join(HOLDS_NAME, `${second}.json`);
     expect((await reconcileHolds(place(), new Date())).invalid).to.deep.equal([file]);
-    const { problems } = await runRebuild({ ...place(), dryRun: true });
+    const { problems } = await rebuildCatalogue({ ...place(), dryRun: true });
     expect(problems).to.deep.equal([{ file, backup_id: null, severity: 'warning', reason: 'hold_invalid' }]);
     await protect(second, UNTIL);
     expect(await recordOf(second)).to.deep.equal(new Date(UNTIL));

@@ -6,7 +6,7 @@ import { registerRepository } from '../../../../src/producers/accept/index.js';
 import { IMMUTABILITY_NAME, readImmutableDays } from '../../../../src/services/repository/immutability.js';
 import { adoptImmutableDays, recordImmutableDays } from '../../../../src/services/protection/immutability.js';
 import { MARKER_NAME } from '../../../../src/services/repository/marker.js';
-import { runRebuild } from '../../../../src/services/rebuild/index.js';
+import { rebuildCatalogue } from '../../../../src/services/rebuild/index.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';
 import { isProblem, openApi, type TestApi } from '../../producers/http/support.js';
@@ -75,7 +75,7 @@ describe('The immutable days of a repository', function () {
     expect(await inRepository()).to.equal(9);
     await loseDatabase();
     expect(await adopt()).to.include({ id, immutableDays: 9 });
-    const { inserted, problems } = await runRebuild({ ...place(), dryRun: false });
+    const { inserted, problems } = await rebuildCatalogue({ ...place(), dryRun: false });
     expect([inserted, problems]).to.deep.equal([2, []]);
     for (const backup of backups)
       isProblem(await api.call('DELETE', `backups/${backup}`), 409, 'backup_in_use');
@@ -90,7 +90,7 @@ describe('The immutable days of a repository', function () {
     await older();
     expect(await adoptImmutableDays(place())).to.equal(9);
     await older();
-    await runRebuild({ ...place(), dryRun: false });
+    await rebuildCatalogue({ ...place(), dryRun: false });
     expect(await inCatalogue()).to.equal(9);
     expect(await adoptImmutableDays(place())).to.equal(undefined);
   });
@@ -121,7 +121,7 @@ describe('The immutable days of a repository', function () {
     await recordImmutableDays(place());
     expect(await inRepository()).to.equal(4);
     await writeFile(record, '{"format":"strata-immutability","immutable_days":0}');
-    const { problems } = await runRebuild({ ...place(), dryRun: true });
+    const { problems } = await rebuildCatalogue({ ...place(), dryRun: true });
     expect(problems.map(({ reason, file }) => [reason, file])).to.deep.equal([
       ['immutability_invalid', IMMUTABILITY_NAME],
     ]);

@@ -1,0 +1,12 @@
+// Rebuilds a catalogue in a process of its own, which is killed somewhere: see test/crash/killedRebuild.test.ts.
+import { openDatabase } from '../../src/db/dataSource.js';
+import { runRebuild } from '../../src/services/rebuild/index.js';
+import { hold } from './chainJobs.js';
+
+const [socketPath, user, name, jobId] = process.argv.slice(2);
+if (!socketPath || !user || !name || !jobId) throw new Error('Arguments are missing.');
+
+const ds = await openDatabase({ address: { socketPath, user, name } });
+const held = await hold(ds, 'maintenance', jobId);
+await runRebuild({ ds }, held, jobId, () => undefined);
+await ds.destroy();
