@@ -9,22 +9,8 @@ export NO_UPDATE_NOTIFIER=1 npm_config_update_notifier=false
 # Seconds without progress after which a mocha process is ended: its watchdog cleans up behind it.
 deadline=${STRATA_TEST_DEADLINE_SECONDS:-600}
 
-finish() { # passed, failed
-  echo "$1 passed, $2 failed"
-  [[ "$2" == 0 ]]
-  exit
-}
-
-stage() { # title, command...
-  local title=$1 started=$SECONDS
-  shift
-  echo "== $title"
-  if ! "$@"; then
-    echo "== $title FAILED after $((SECONDS - started)) s"
-    finish 0 1
-  fi
-  echo "== $title: $((SECONDS - started)) s"
-}
+# shellcheck source=scripts/stages.sh
+source scripts/stages.sh
 
 # Without a parser for TypeScript, dependency-cruiser looks at no file and finds all of them in order.
 # shellcheck disable=SC2317 # called by `stage`
@@ -37,12 +23,6 @@ check_imports() {
     echo 'dependency-cruiser read no module: it has no parser for TypeScript (see: depcruise --info).'
     return 1
   fi
-}
-
-# shellcheck disable=SC2317 # called by `stage`
-check_scripts() {
-  local file
-  for file in scripts/*.sh .ci/run; do bash -n "$file" || return; done
 }
 
 stage 'set-up' bash scripts/setup.sh --test

@@ -1,12 +1,13 @@
 import { expect } from 'chai';
 import { MIGRATIONS } from '../../../migrations/index.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../helpers/openSuite.js';
+import { readSchema } from '../../helpers/schemaCopy.js';
 import { addVm } from '../../helpers/rows.js';
 
 describe('The schema', () => {
   let suite: DatabaseSuite;
   before(async () => {
-    suite = await openDatabaseSuite();
+    suite = await openDatabaseSuite(undefined, { byMigrations: true });
   });
   after(() => suite.close());
 
@@ -22,6 +23,21 @@ describe('The schema', () => {
   it('has no drift against the entities after the migrations', async () => {
     const { upQueries } = await suite.ds.driver.createSchemaBuilder().log();
     expect(upQueries.map(({ query }) => query)).to.deep.equal([]);
+  });
+
+  it('is the same in the copies of it that other tests work on', async () => {
+    const copy = await openDatabaseSuite();
+    try {
+      const [made, copied] = await Promise.all(
+        [suite, copy].map(({ databaseSocketPath, databaseName }) =>
+          readSchema(databaseSocketPath, databaseName),
+        ),
+      );
+      expect(copied).to.equal(made);
+      expect(await copy.ds.runMigrations()).to.deep.equal([]);
+    } finally {
+      await copy.close();
+    }
   });
 
   it('is left alone by a second run of the migrations', async () => {
