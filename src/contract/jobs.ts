@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { JOB_KINDS } from '../shared/jobs.js';
+import { JOB_KINDS, MAINTENANCE_TYPES } from '../shared/jobs.js';
 import {
   closed,
   DiskId,
@@ -18,8 +18,7 @@ export const Job = closed({
   id: Type.String(),
   kind: oneOf(JOB_KINDS),
   type: Type.String({
-    description:
-      'Backup type, `validate`, `reconcile`, `consolidate`, `synthetic_full`, `rebuild` or `restore`.',
+    description: `Backup type, ${MAINTENANCE_TYPES.map((type) => `\`${type}\``).join(', ')} or \`restore\`.`,
   }),
   status: JobStatus,
   chain_id: nullable(Type.String({ description: 'Null, as the three below, of a `rebuild`.' })),

@@ -24,15 +24,15 @@ export {
   type StoredRange,
 } from './layerProof.js';
 export { LeaderLease } from './leaderLease.js';
-export {
-  type ConsolidateParams,
-  MaintenanceJob,
-  type MaintenanceParams,
-  type MaintenanceType,
-  type RebuildParams,
-  type ValidateParams,
-  type ValidationLevel,
-} from './maintenanceJob.js';
+export { MaintenanceJob } from './maintenanceJob.js';
+export type {
+  ConsolidateParams,
+  MaintenanceParams,
+  MaintenanceType,
+  RebuildParams,
+  ValidateParams,
+  ValidationLevel,
+} from '../shared/jobs.js';
 export { OutboxEvent, type OutboxState } from './outboxEvent.js';
 export { type KeepColumn, Policy } from './policy.js';
 export { PolicyMember } from './policyMember.js';

@@ -12,9 +12,9 @@ import {
   acceptBackup,
   acceptConsolidation,
   acceptRemoval,
-  acceptSyntheticFull,
   acceptValidation,
 } from '../../src/producers/accept/index.js';
+import { acceptSyntheticFull } from '../../src/producers/accept/syntheticFull.js';
 import { createConsolidator } from '../../src/producers/keeper/consolidate.js';
 import { retain } from '../../src/producers/keeper/retention.js';
 import { compareImages } from '../../src/qcow2/index.js';

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import type { StrataClient } from '../../client/index.js';
+import type { StrataClient, SyntheticFullPlan } from '../../client/index.js';
 import { action, collect, type CommandContext, type Output } from '../command.js';
 import { parseDiskId } from '../diskSpec.js';
 import { failureOf, followJob } from '../followJob.js';
 import type { CliIo } from '../io.js';
 import { findVm } from '../lookUp.js';
-import { renderConsolidation, renderSyntheticFull } from '../render/consolidation.js';
+import { renderConsolidation } from '../render/consolidation.js';
 import { finishRemoval } from '../removal.js';
 
 interface Options {
@@ -80,4 +80,16 @@ async function syntheticFull(context: CommandContext, chainId: string, options: 
   if (!options.wait) return { json: accepted, text: `Accepted ${accepted.job_id}.\n` };
   const job = await followJob(context, client, accepted.job_id, `synthetic full of ${chainId}`);
   return { json: job, text: '', failure: failureOf(job) };
+}
+
+/** Draws what a synthetic full would do. */
+function renderSyntheticFull(
+  { backup_id: id, reads, bytes }: SyntheticFullPlan,
+  size: (bytes: number) => string,
+): string {
+  const what =
+    reads.length === 0
+      ? `${id} is a full already: there is nothing to do.`
+      : `${id} becomes a full, of up to ${size(bytes)}. Read are it and ${reads.join(', ')}, which stay.`;
+  return `${what}\nThis was a dry run: nothing was changed.\n`;
 }

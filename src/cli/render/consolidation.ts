@@ -1,9 +1,4 @@
-import type {
-  Consolidation,
-  ConsolidationRefusal,
-  ConsolidationStep,
-  SyntheticFullPlan,
-} from '../../client/index.js';
+import type { Consolidation, ConsolidationRefusal, ConsolidationStep } from '../../client/index.js';
 import { renderTable } from './table.js';
 
 /** Draws what is removed and merged, what stays and why. */
@@ -45,16 +40,4 @@ export function renderConsolidation(
       ? ''
       : `${disks} retired${dry_run ? ' then' : ''}: nothing backs them up until the VM is registered again (strata vm add).\n`;
   return `${table}${left}${notBackedUp}${dry_run ? 'This was a dry run: nothing was changed.\n' : accepted}`;
-}
-
-/** Draws what a synthetic full would do. */
-export function renderSyntheticFull(
-  { backup_id: id, reads, bytes }: SyntheticFullPlan,
-  size: (bytes: number) => string,
-): string {
-  const what =
-    reads.length === 0
-      ? `${id} is a full already: there is nothing to do.`
-      : `${id} becomes a full, of up to ${size(bytes)}. Read are it and ${reads.join(', ')}, which stay.`;
-  return `${what}\nThis was a dry run: nothing was changed.\n`;
 }

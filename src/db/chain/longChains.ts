@@ -1,4 +1,4 @@
-import { OPEN } from '../job/kinds.js';
+import { MERGING, OPEN } from '../job/kinds.js';
 import type { DataSource } from 'typeorm';
 import { select } from '../page.js';
 
@@ -9,7 +9,7 @@ const MOST_CHAINS = 200;
 const CHAINS_A_ROUND = 500;
 
 const AT_REST = `NOT EXISTS (
-    SELECT 1 FROM maintenance_jobs m WHERE m.chain_id = c.id AND m.type IN ('consolidate', 'synthetic_full')
+    SELECT 1 FROM maintenance_jobs m WHERE m.chain_id = c.id AND m.type IN ${MERGING}
       AND (m.status IN ${OPEN}
         OR (m.status IN ('failed', 'cancelled') AND m.completed_at > UTC_TIMESTAMP(3) - INTERVAL ${REST_HOURS} HOUR)))`;
 

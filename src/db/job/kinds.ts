@@ -1,5 +1,5 @@
 import type { IdPrefix } from '../../shared/ids.js';
-import { JOB_KINDS, type JobKind, OPEN_STATES } from '../../shared/jobs.js';
+import { JOB_KINDS, type JobKind, MERGING_TYPES, OPEN_STATES } from '../../shared/jobs.js';
 
 /** What the database has to know of a kind of job, beside the columns and the FIFO that all kinds share. */
 export interface KindFacts {
@@ -59,8 +59,13 @@ export function kindOfJob(id: string): JobKind | undefined {
   return JOB_KINDS.find((kind) => KIND_FACTS[kind].prefix === prefix);
 }
 
+const listed = (texts: readonly string[]) => `(${texts.map((text) => `'${text}'`).join(', ')})`;
+
 /** For a statement: `status IN ${OPEN}` is a job that has not ended. */
-export const OPEN = `(${OPEN_STATES.map((state) => `'${state}'`).join(', ')})`;
+export const OPEN = listed(OPEN_STATES);
+
+/** For a statement: `type IN ${MERGING}` is a maintenance job that merges or replaces files of its chain. */
+export const MERGING = listed(MERGING_TYPES);
 
 /** No job waits longer than this for its next try, in milliseconds. */
 export const LONGEST_DELAY_MS = 600_000;

@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { MaintenanceJob, type MaintenanceType } from '../../entities/index.js';
 import type { OpenState } from '../../shared/jobs.js';
-import { OPEN } from './kinds.js';
+import { MERGING, OPEN } from './kinds.js';
 import { StrataError } from '../../shared/errors.js';
 import { asking } from '../transaction.js';
 
@@ -30,7 +30,7 @@ export async function isMergeOpen(tx: EntityManager, chainIds: readonly string[]
   if (chainIds.length === 0) return false;
   const rows = await tx.query<unknown[]>(
     `SELECT 1 FROM maintenance_jobs
-     WHERE chain_id IN (?) AND type IN ('consolidate', 'synthetic_full') AND status IN ${OPEN} LIMIT 1`,
+     WHERE chain_id IN (?) AND type IN ${MERGING} AND status IN ${OPEN} LIMIT 1`,
     [chainIds],
   );
   return rows.length > 0;

@@ -7,7 +7,6 @@ export { acceptRepositoryChange } from './repositoryChange.js';
 export { acceptRebuild } from './rebuild.js';
 export { acceptReconcile, type ReconcileAnswer } from './reconcile.js';
 export { acceptRestore } from './restore.js';
-export { acceptSyntheticFull, dryRunSyntheticFull } from './syntheticFull.js';
 export { acceptValidation } from './validation.js';
 export { acceptValidations } from './validations.js';
 export { type Backlog, createBacklog } from './backlog.js';

@@ -27,6 +27,16 @@ const folded = (files: string[], own: RegExp, name: string) =>
   [...new Set(files.map((file) => (own.test(file) ? name : file)))].toSorted();
 
 describe('The lists of files for a change', () => {
+  it('have the files that name one kind of job, eight at most', async () => {
+    // That the keeper asks for it by itself is this kind's own; the room of a verb is one entry.
+    const named = await filesThat(
+      (text, file) => /synthetic_?full/i.test(text) && !file.startsWith('src/producers/keeper/'),
+    );
+    const expected = folded(named, /^src\/services\/consolidation\//, 'src/services/consolidation');
+    expect(await listed('### A new kind of job')).to.deep.equal(expected);
+    expect(expected.length).to.be.at.most(8);
+  });
+
   it('have the files that tell two kinds of sources or more apart, six at most', async () => {
     const kinds = ['file', 'nbd', 'push'];
     // As a value, or as the key of a record. Images of the tools have kinds of their own; the demonstration is not part of the product.

@@ -19,12 +19,8 @@ import {
   listChains,
 } from '../../../db/chain/chains.js';
 import { resolveRepository } from '../../../db/repository/repositories.js';
-import {
-  acceptConsolidation,
-  acceptSyntheticFull,
-  acceptValidation,
-  dryRunSyntheticFull,
-} from '../../accept/index.js';
+import { acceptConsolidation, acceptValidation } from '../../accept/index.js';
+import { acceptSyntheticFull, dryRunSyntheticFull } from '../../accept/syntheticFull.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
