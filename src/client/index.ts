@@ -1,17 +1,23 @@
 // The typed client of Strata's API, exported by the package as `strata/client`. Needs Node 20 and nothing else.
-import type { Job, Page } from '../contract/index.js';
+import type { Healthz, Job, Page, Readyz } from '../contract/index.js';
 import { type BackupCalls, backupCalls } from './calls/backups.js';
 import { type ChainCalls, chainCalls, type RestorePointCalls, restorePointCalls } from './calls/chains.js';
 import { type JobCalls, jobCalls } from './calls/jobs.js';
 import { type PolicyCalls, policyCalls } from './calls/policies.js';
 import { type RepositoryCalls, repositoryCalls } from './calls/repositories.js';
 import { type RestoreCalls, restoreCalls } from './calls/restores.js';
-import { type SystemCalls, systemCalls } from './calls/system.js';
 import { type TokenCalls, tokenCalls } from './calls/tokens.js';
 import { type VmCalls, vmCalls } from './calls/vms.js';
 import { type WebhookCalls, webhookCalls } from './calls/webhooks.js';
-import { type ClientOptions, createTransport } from './transport.js';
+import { type ClientOptions, createTransport, type CallOptions, type Transport } from './transport.js';
 import { type WaitOptions, waitForJob } from './waitForJob.js';
+
+interface SystemCalls {
+  /** The API's process lives. */
+  healthz(options?: CallOptions): Promise<Healthz>;
+  /** The API reaches its database and Redis. @throws database_unavailable, queue_unavailable */
+  readyz(options?: CallOptions): Promise<Readyz>;
+}
 
 export interface StrataClient extends SystemCalls {
   repositories: RepositoryCalls;
@@ -50,6 +56,13 @@ export function createClient(options: ClientOptions): StrataClient {
     tokens: tokenCalls(transport),
     webhooks: webhookCalls(transport),
     waitForJob: (id, wait) => waitForJob((look) => jobs.get(id, look), transport.clock, wait),
+  };
+}
+
+function systemCalls(transport: Transport): SystemCalls {
+  return {
+    healthz: (options) => transport.call({ method: 'GET', path: '/healthz', atRoot: true }, options),
+    readyz: (options) => transport.call({ method: 'GET', path: '/readyz', atRoot: true }, options),
   };
 }
 

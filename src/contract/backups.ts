@@ -227,3 +227,10 @@ export const BackupQuery = closed({
   backup_type: Type.Optional(BackupType),
 });
 export type BackupQuery = Static<typeof BackupQuery>;
+
+export const Protection = closed({
+  protected_until: nullable(
+    Type.String({ format: 'date-time', description: 'Not to be removed before; null: no longer protected.' }),
+  ),
+});
+export type Protection = Static<typeof Protection>;

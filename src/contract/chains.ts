@@ -14,6 +14,8 @@ import {
   RepositoryRef,
   Time,
   VmContextId,
+  UpstreamId,
+  VmName,
 } from './common.js';
 
 /** One backup as a link of its chain. */
@@ -92,3 +94,25 @@ export type ValidationLevel = Static<typeof ValidationLevel>;
 
 export const ChainValidate = closed({ level: ValidationLevel });
 export type ChainValidate = Static<typeof ChainValidate>;
+
+export const ChangeIdQuery = closed({
+  vm_name: VmName,
+  repository_id: RepositoryRef,
+  disk_id: DiskId,
+  upstream_id: Type.Optional(UpstreamId),
+  backup_type: Type.Optional(
+    oneOf(
+      ['incremental', 'differential'],
+      'Of the latest backup, or of the full that a differential stands on. Default: incremental.',
+    ),
+  ),
+});
+export type ChangeIdQuery = Static<typeof ChangeIdQuery>;
+
+export const ChangeIdAnswer = closed({
+  vm_name: Type.String(),
+  disk_id: DiskId,
+  change_id: nullable(Type.String({ description: 'Null when there is none: take a full.' })),
+  backup_id: nullable(Type.String({ description: 'The completed backup that it belongs to.' })),
+});
+export type ChangeIdAnswer = Static<typeof ChangeIdAnswer>;

@@ -1,3 +1,4 @@
+// One file for each noun of the API; all are imported through the index.
 import { type Static, Type } from 'typebox';
 import { closed } from './common.js';
 

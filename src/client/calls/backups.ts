@@ -6,18 +6,17 @@ import type {
   CancelResult,
   ChangeIdAnswer,
   ChangeIdQuery,
+  Consolidation,
   Extent,
   ExtentsAccepted,
-  Consolidation,
-  Protection,
-  RemovalQuery,
   Page,
+  Protection,
   PushAnswer,
   PushComplete,
   PushFail,
   PushProgress,
+  RemovalQuery,
 } from '../../contract/index.js';
-import { extentLines } from '../extentLines.js';
 import { type CallOptions, path, type Transport } from '../transport.js';
 import { keyOf, type WorkOptions } from './options.js';
 
@@ -115,4 +114,24 @@ function agentCalls(transport: Transport): Pick<BackupCalls, 'complete' | 'progr
         options,
       );
   return { complete: say('complete'), progress: say('progress'), fail: say('fail') };
+}
+
+const LINES_PER_PIECE = 4096;
+
+/** A change list as the API takes it: a line each, and one at the end that says how many there were. */
+async function* extentLines(
+  extents: Iterable<Extent> | AsyncIterable<Extent>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const encoder = new TextEncoder();
+  let lines: string[] = [];
+  let count = 0;
+  for await (const { offset, length } of extents) {
+    lines.push(`${offset} ${length}\n`);
+    count++;
+    if (lines.length < LINES_PER_PIECE) continue;
+    yield encoder.encode(lines.join(''));
+    lines = [];
+  }
+  lines.push(`end ${count}\n`);
+  yield encoder.encode(lines.join(''));
 }

@@ -1,3 +1,4 @@
+// One file for each noun of the API; the index puts their calls together.
 import type { Page, Restore, RestoreAccepted, RestoreCreate, RestoreQuery } from '../../contract/index.js';
 import { type CallOptions, path, type Transport } from '../transport.js';
 import { keyOf, type WorkOptions } from './options.js';

@@ -1,3 +1,4 @@
+// One file for each noun of the API; the index puts their calls together.
 import type { Page, Token, TokenCreate, TokenCreated } from '../../contract/index.js';
 import { type CallOptions, path, type Transport } from '../transport.js';
 import { listOf, type PageRequest } from './options.js';

@@ -6,7 +6,6 @@ import { escapeInvisibleJson } from '../../shared/invisible.js';
 import { requireTokens } from './auth.js';
 import { showQueues } from './board.js';
 import type { Api, HttpDeps } from './deps.js';
-import { drainOnClose } from './drain.js';
 import { refuseOtherMethods } from './methods.js';
 import { answerOncePerKey } from './oncePerKey.js';
 import { describeApi } from './openapi.js';
@@ -127,4 +126,22 @@ function answerGarbage(error: Error & { code?: string }, socket: Socket): void {
 
 function newRequestId(): string {
   return `req_${randomBytes(10).toString('hex')}`;
+}
+
+const SWEEP_MS = 100;
+
+/**
+ * Lets a closing server come to its end: what is under way is answered, but no connection is kept for a further request.
+ * Node (20) ends the idle connections when the closing begins, and waits for those that become idle later until their
+ * clients let go, which may be minutes.
+ */
+function drainOnClose(app: Api): void {
+  let sweep: NodeJS.Timeout | undefined;
+  app.addHook('preClose', async () => {
+    sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    if (sweep) reply.header('connection', 'close');
+  });
+  app.addHook('onClose', async () => clearInterval(sweep));
 }

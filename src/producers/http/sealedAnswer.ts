@@ -1,3 +1,4 @@
+// Apart from its caller: encryption is read and reviewed for itself.
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 
 /** What a request was answered. */

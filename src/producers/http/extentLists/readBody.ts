@@ -1,3 +1,4 @@
+// The entry of this folder: the route knows nothing of how a list is read.
 import type { Readable } from 'node:stream';
 import { EXTENTS_BODY_LIMIT } from '../../../contract/index.js';
 import { StrataError } from '../../../shared/errors.js';

@@ -24,8 +24,7 @@ import { acceptSyntheticFull, dryRunSyntheticFull } from '../../accept/synthetic
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
-import { toChainBackup } from '../views/backup.js';
-import { toChainSummary } from '../views/chain.js';
+import { toChainBackup, toChainSummary } from '../views/chain.js';
 import { toConsolidation } from '../views/consolidation.js';
 
 const tags = ['chains'];

@@ -15,7 +15,7 @@ import {
 } from '../../../db/repository/repositories.js';
 import { lookAtPools } from '../../../db/repository/pools.js';
 import type { Repository as RepositoryRow } from '../../../entities/index.js';
-import { removeMarker } from '../marker.js';
+import { removeMarker } from '../../../services/repository/marker.js';
 import { checkSimpleName } from '../../../shared/names.js';
 import { acceptRepositoryChange, adoptRepository, registerRepository } from '../../accept/index.js';
 import { pageRequest, toPage } from '../cursor.js';

@@ -6,7 +6,7 @@ import { countQuarantine } from '../../../services/repository/quarantined.js';
 import { withDeadline } from '../../../shared/abort.js';
 import { isStrataError } from '../../../shared/errors.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
-import { toSpace } from '../views/space.js';
+import { toSpace } from '../views/repository.js';
 
 const MOST_CHAINS = 1000;
 const DEADLINE_MS = 20_000;

@@ -9,7 +9,7 @@ import { withDeadline } from '../../../shared/abort.js';
 import { acceptRebuild, acceptReconcile } from '../../accept/index.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
-import { toReconcileReport } from '../views/upkeep.js';
+import { toReconcileReport } from '../views/repository.js';
 
 const tags = ['repositories'];
 const PATH = `${API_PREFIX}/repositories/:id`;

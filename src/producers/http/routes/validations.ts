@@ -11,7 +11,7 @@ import { StrataError } from '../../../shared/errors.js';
 import { acceptValidations } from '../../accept/index.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
 import { idempotencyOf } from '../idempotency.js';
-import { toRepositoryValidation } from '../views/validation.js';
+import { toRepositoryValidation } from '../views/repository.js';
 
 const response = { 202: ValidationsAccepted };
 const config = { access: 'operator', ownKey: true } as const;

@@ -1,4 +1,4 @@
-import type { Backup, ChainBackup, NbdExport } from '../../../contract/index.js';
+import type { Backup, NbdExport } from '../../../contract/index.js';
 import type { NamedBackup } from '../../../db/chain/backups.js';
 import type { BackupJob } from '../../../entities/index.js';
 import type { OpenExport } from '../../accept/index.js';
@@ -49,28 +49,7 @@ export function toNbdExport({ openedAt, ...offer }: OpenExport): NbdExport {
   return { ...offer, opened_at: openedAt.toISOString() };
 }
 
-export function toChainBackup(backup: BackupJob): ChainBackup {
-  return {
-    id: backup.id,
-    restore_point_id: backup.restorePointId,
-    parent_backup_id: backup.parentBackupId,
-    backup_type: backup.backupType,
-    demoted_reason: backup.demotedReason,
-    status: backup.status,
-    health: healthOf(backup),
-    created_at: backup.createdAt.toISOString(),
-    completed_at: iso(backup.completedAt),
-    virtual_size: backup.virtualSize,
-    size_bytes: backup.sizeBytes,
-    bytes_transferred: backup.bytesTransferred,
-    content_id: backup.contentId,
-    change_id: backup.changeId,
-    repository_path: backup.repositoryPath,
-    error_code: backup.errorCode,
-  };
-}
-
 /** A backup whose content a restore has proved wrong is damaged, whatever a check of its structure says. */
-function healthOf(backup: Pick<BackupJob, 'health' | 'contentWrongAt'>): BackupJob['health'] {
+export function healthOf(backup: Pick<BackupJob, 'health' | 'contentWrongAt'>): BackupJob['health'] {
   return backup.contentWrongAt === null ? backup.health : 'damaged';
 }

@@ -1,5 +1,7 @@
-import type { ChainSummary, LeaseState } from '../../../contract/index.js';
+import type { ChainBackup, ChainSummary, LeaseState } from '../../../contract/index.js';
 import type { ChainFacts } from '../../../db/chain/chains.js';
+import type { BackupJob } from '../../../entities/index.js';
+import { healthOf } from './backup.js';
 import { iso } from './parts.js';
 
 export function toChainSummary(facts: ChainFacts): ChainSummary {
@@ -29,5 +31,26 @@ function toLease({ chain, leaseLive }: ChainFacts): LeaseState | null {
     job_id: chain.leaseJobId,
     until: chain.leaseUntil.toISOString(),
     live: leaseLive,
+  };
+}
+
+export function toChainBackup(backup: BackupJob): ChainBackup {
+  return {
+    id: backup.id,
+    restore_point_id: backup.restorePointId,
+    parent_backup_id: backup.parentBackupId,
+    backup_type: backup.backupType,
+    demoted_reason: backup.demotedReason,
+    status: backup.status,
+    health: healthOf(backup),
+    created_at: backup.createdAt.toISOString(),
+    completed_at: iso(backup.completedAt),
+    virtual_size: backup.virtualSize,
+    size_bytes: backup.sizeBytes,
+    bytes_transferred: backup.bytesTransferred,
+    content_id: backup.contentId,
+    change_id: backup.changeId,
+    repository_path: backup.repositoryPath,
+    error_code: backup.errorCode,
   };
 }

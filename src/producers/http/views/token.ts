@@ -1,3 +1,4 @@
+// One view for each noun of the API: wire names begin here.
 import type { Token } from '../../../contract/index.js';
 import type { ApiToken } from '../../../entities/index.js';
 import { iso } from './parts.js';

@@ -1,3 +1,4 @@
+// One view for each noun of the API: wire names begin here.
 import type { Webhook as WebhookView, WebhookDelivery } from '../../../contract/index.js';
 import type { OutboxEvent, Webhook } from '../../../entities/index.js';
 import { iso } from './parts.js';
