@@ -94,8 +94,6 @@ export const DeadlineSeconds = Type.Integer({
     'A job that has not ended so long after its first attempt began fails with `deadline_exceeded`. Waiting for its turn does not count; pauses between attempts do. Default: STRATA_JOB_DEADLINE_MS.',
 });
 
-/** Of a call without parameters: one that it does not know must not be ignored. */
-export const NoQuery = closed({});
 /** Nothing, or an empty object: a call without a body. */
 export const NoBody = nullable(closed({}));
 

@@ -55,10 +55,15 @@ export async function listBackups(
 
 /** @throws not_found */
 export async function getBackup(ds: DataSource, id: string): Promise<NamedBackup> {
-  const backup = await asking(() => ds.getRepository(BackupJob).findOneBy({ id }));
+  const backup = await findBackup(ds, id);
   const [found] = backup ? await withNames(ds, [backup]) : [];
   if (!found) throw new StrataError('not_found', `There is no backup ${id}.`);
   return found;
+}
+
+/** @returns null where there is no such backup @throws database_unavailable */
+export async function findBackup(ds: DataSource, id: string): Promise<BackupJob | null> {
+  return asking(() => ds.getRepository(BackupJob).findOneBy({ id }));
 }
 
 /** The backups of a restore point, in the order of disks. */

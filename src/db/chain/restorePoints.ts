@@ -26,9 +26,14 @@ export async function listRestorePoints(
   return { rows: await withNames(ds, rows), next };
 }
 
+/** @returns null where there is no such restore point @throws database_unavailable */
+export async function findRestorePoint(ds: DataSource, id: string): Promise<RestorePoint | null> {
+  return asking(() => ds.getRepository(RestorePoint).findOneBy({ id }));
+}
+
 /** @throws not_found */
 export async function getRestorePoint(ds: DataSource, id: string): Promise<NamedPoint> {
-  const point = await asking(() => ds.getRepository(RestorePoint).findOneBy({ id }));
+  const point = await findRestorePoint(ds, id);
   const [found] = point ? await withNames(ds, [point]) : [];
   if (!found) throw new StrataError('not_found', `There is no restore point ${id}.`);
   return found;

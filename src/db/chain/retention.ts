@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
 import type { KeepColumn } from '../../entities/index.js';
+import { StrataError } from '../../shared/errors.js';
 import { recordEvents } from '../job/events.js';
 import { parseJson } from '../job/journal.js';
 import { affectedRows, inTransaction } from '../transaction.js';
@@ -24,6 +25,21 @@ export async function vmsToRetain(ds: DataSource, everyMs: number, limit: number
     [everyMs * 1000, limit],
   );
   return rows.map((row) => ({ ...row, keep: parseJson<KeepColumn>(row.keep) }));
+}
+
+/** For how many days the repository of a VM keeps everything, and the database's clock. @throws not_found, database_unavailable */
+export async function immutabilityOfVm(
+  ds: DataSource,
+  vmContextId: string,
+): Promise<{ immutableDays: number; now: Date }> {
+  const [row] = await select<{ immutableDays: number; now: Date }>(
+    ds,
+    `SELECT r.immutable_days AS immutableDays, UTC_TIMESTAMP(3) AS now FROM vm_contexts v
+     JOIN repositories r ON r.id = v.repository_id WHERE v.vm_context_id = ?`,
+    [vmContextId],
+  );
+  if (!row) throw new StrataError('not_found', `There is no VM ${vmContextId}.`);
+  return row;
 }
 
 export async function noteRetained(ds: DataSource, vmContextId: string): Promise<void> {

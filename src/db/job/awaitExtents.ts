@@ -1,5 +1,6 @@
 import { type Delivery, type JobStatus } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
+import { BackupExtents } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { affectedRows, asking, expectOneRow, inTransaction } from '../transaction.js';
 import { closeJob } from './close.js';
@@ -62,6 +63,15 @@ export async function addExtentsPart(
     place.part,
     pairs,
   ]);
+}
+
+/** @returns undefined behind the last part @throws database_unavailable */
+export async function readExtentsPart(
+  ds: DataSource,
+  place: { backupId: string; upload: string; part: number },
+): Promise<Buffer | undefined> {
+  const row = await asking(() => ds.getRepository(BackupExtents).findOneBy(place));
+  return row?.pairs;
 }
 
 /** Removes the parts of an upload that is not wanted. What a crash leaves goes with the end of the job. */

@@ -1,6 +1,7 @@
 import { StrataError } from '../../shared/errors.js';
 import { recordEvents } from '../job/events.js';
-import { affectedRows } from '../transaction.js';
+import { affectedRows, asking } from '../transaction.js';
+import { VmContext } from '../../entities/index.js';
 import type { DataSource, EntityManager } from '../database.js';
 
 /** How an upstream names a VM. */
@@ -80,4 +81,9 @@ export async function renameContext(
   if (affectedRows(result) !== 1) return false;
   await recordEvents(tx, [{ type: 'vm.renamed', subjectId: vmContextId }]);
   return true;
+}
+
+/** @returns null where there is no such VM @throws database_unavailable */
+export async function findContext(ds: DataSource, vmContextId: string): Promise<VmContext | null> {
+  return asking(() => ds.getRepository(VmContext).findOneBy({ vmContextId }));
 }

@@ -30,6 +30,7 @@ import { vmRoutes } from './routes/vms.js';
 import { webhookRoutes } from './routes/webhooks.js';
 import { addSecurityHeaders, securityHeaders } from './securityHeaders.js';
 import { createTokenCache } from './tokenCache.js';
+import { refuseUnknownQueries } from './unknownQueries.js';
 import { compileValidator } from './validation.js';
 
 export type { Api, HttpDeps } from './deps.js';
@@ -52,6 +53,7 @@ export function createHttpServer(deps: HttpDeps): Api {
   addSecurityHeaders(app);
   requireTokens(app, tokens);
   refuseOtherMethods(app);
+  refuseUnknownQueries(app);
   answerOncePerKey(app, deps);
   describeApi(app);
   showQueues(app, deps);

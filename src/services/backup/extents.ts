@@ -1,6 +1,6 @@
 import type { DataSource } from '../../db/database.js';
-import { asking } from '../../db/transaction.js';
-import { type BackupJob, BackupExtents } from '../../entities/index.js';
+import { readExtentsPart } from '../../db/job/awaitExtents.js';
+import type { BackupJob } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE, checkExtent, type Extent } from '../../shared/extents.js';
 
@@ -16,9 +16,8 @@ export async function* listedExtents(
 ): AsyncGenerator<Extent, void, undefined> {
   if (upload === null) throw new StrataError('internal', `The change list of ${backupId} is not there.`);
   for (let part = 0; ; part++) {
-    const row = await asking(() => ds.getRepository(BackupExtents).findOneBy({ backupId, upload, part }));
-    if (!row) return;
-    const { pairs } = row;
+    const pairs = await readExtentsPart(ds, { backupId, upload, part });
+    if (!pairs) return;
     for (let at = 0; at < pairs.length; at += BYTES_PER_PAIR) {
       yield {
         offset: Number(pairs.readBigUInt64LE(at)),

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { markMerging } from '../../db/chain/layers.js';
-import { asking } from '../../db/transaction.js';
-import { BackupJob } from '../../entities/index.js';
+import { findBackup } from '../../db/chain/backups.js';
 import { backingNameOf } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../job/holdLease.js';
@@ -28,7 +27,7 @@ export async function settleSwitch(
   if (id === undefined) return;
   const place = await loadPlace(deps.ds, chainId);
   await assertRepository(place.root, place.repository.id);
-  const row = await asking(() => deps.ds.getRepository(BackupJob).findOneBy({ id }));
+  const row = await findBackup(deps.ds, id);
   const path = row?.repositoryPath;
   if (!row || !path)
     throw new StrataError('wrong_state', `Backup ${id}, whose file was being switched, has none.`);

@@ -1,134 +1,23 @@
-import { JOB_KINDS, type JobStatus } from '../../shared/jobs.js';
+// Between the files and the database: what the manifests of a disk name is asked for before and again under the chain's lock.
+import { type ExistingDisk, readExisting } from '../../db/chain/existing.js';
 import type { DataSource, EntityManager } from '../../db/database.js';
-import { JOB_TABLES, OPEN } from '../../db/job/kinds.js';
-import { asDatabaseError } from '../../db/transaction.js';
-import type { Health } from '../../entities/index.js';
-import type { ExistingDisk, ExistingRow, FoundDisk } from './facts.js';
-
-/** Ids in one statement; keeps it far below the server's packet limit. */
-const IDS_AT_ONCE = 500;
-
-interface Row {
-  id: string;
-  chain_id: string;
-  seq: string;
-  status: JobStatus;
-  repository_path: string | null;
-  parent_backup_id: string | null;
-  successor_of: string | null;
-  health: Health;
-  size_bytes: string | null;
-  removed: number;
-}
-
-const COLUMNS = `id, chain_id, seq, status, repository_path, parent_backup_id, successor_of, health, size_bytes,
-  (file_removed_at IS NOT NULL) AS removed`;
+import type { FoundDisk } from './facts.js';
 
 /** Reads what the catalogue knows of a disk, in a transaction or without one. @throws database_unavailable */
 export async function loadExisting(
   db: DataSource | EntityManager,
   repositoryId: string,
-  found: FoundDisk,
-): Promise<ExistingDisk> {
-  try {
-    const chain = await loadChain(db, found);
-    const ids = found.backups.map(({ manifest }) => manifest.backup_id);
-    const rows = new Map<string, ExistingRow>();
-    const keep = (some: Row[]) => {
-      for (const row of some) rows.set(row.id, toExisting(row));
-    };
-    if (chain)
-      keep(await db.query<Row[]>(`SELECT ${COLUMNS} FROM backup_jobs WHERE chain_id = ?`, [chain.id]));
-    for (const some of pieces(ids))
-      keep(await db.query<Row[]>(`SELECT ${COLUMNS} FROM backup_jobs WHERE id IN (?)`, [some]));
-    return {
-      chainId: chain?.id,
-      vmTaken: await isVmTaken(db, repositoryId, found),
-      chainTaken: await isChainTaken(db, found),
-      busy: chain !== undefined && (Number(chain.live) === 1 || (await hasOpenJobs(db, chain.id))),
-      rows: [...rows.values()],
-      points: await loadPoints(db, found),
-    };
-  } catch (error) {
-    throw asDatabaseError(error);
-  }
-}
-
-async function loadChain(db: DataSource | EntityManager, { vmContextId, diskId }: FoundDisk) {
-  const rows = await db.query<{ id: string; live: number }[]>(
-    `SELECT id, (lease_until IS NOT NULL AND lease_until > UTC_TIMESTAMP(3)) AS live FROM backup_chains
-     WHERE vm_context_id = ? AND disk_id = ?`,
-    [vmContextId, diskId],
-  );
-  return rows[0];
-}
-
-/** True where the VM's place is somebody else's: its id in another repository, or its name under another id. */
-async function isVmTaken(
-  db: DataSource | EntityManager,
-  repositoryId: string,
-  { vmContextId, backups }: FoundDisk,
-): Promise<boolean> {
-  const manifest = backups.at(-1)?.manifest;
-  const rows = await db.query<{ vm_context_id: string; repository_id: string }[]>(
-    `SELECT vm_context_id, repository_id FROM vm_contexts
-     WHERE vm_context_id = ? OR (repository_id = ? AND vm_name = ? AND upstream_id = ?)`,
-    [vmContextId, repositoryId, manifest?.vm_name ?? '', manifest?.upstream_id ?? ''],
-  );
-  return rows.some((row) => row.vm_context_id !== vmContextId || row.repository_id !== repositoryId);
-}
-
-async function isChainTaken(
-  db: DataSource | EntityManager,
   { vmContextId, diskId, backups }: FoundDisk,
-): Promise<boolean> {
-  const rows = await db.query<unknown[]>(
-    'SELECT 1 FROM backup_chains WHERE id = ? AND NOT (vm_context_id = ? AND disk_id = ?)',
-    [backups.at(-1)?.manifest.chain_id ?? '', vmContextId, diskId],
-  );
-  return rows.length > 0;
-}
-
-async function hasOpenJobs(db: DataSource | EntityManager, chainId: string): Promise<boolean> {
-  const parts = JOB_KINDS.map(
-    (kind) => `SELECT 1 FROM ${JOB_TABLES[kind]} WHERE chain_id = ? AND status IN ${OPEN}`,
-  );
-  const rows = await db.query<unknown[]>(
-    `${parts.join(' UNION ALL ')} LIMIT 1`,
-    JOB_KINDS.map(() => chainId),
-  );
-  return rows.length > 0;
-}
-
-async function loadPoints(db: DataSource | EntityManager, found: FoundDisk): Promise<Map<string, string>> {
-  const points = new Map<string, string>();
-  for (const ids of pieces(found.backups.map(({ manifest }) => manifest.restore_point_id))) {
-    const rows = await db.query<{ id: string; vm_context_id: string }[]>(
-      'SELECT id, vm_context_id FROM restore_points WHERE id IN (?)',
-      [ids],
-    );
-    for (const { id, vm_context_id } of rows) points.set(id, vm_context_id);
-  }
-  return points;
-}
-
-function pieces(ids: readonly string[]): string[][] {
-  return Array.from({ length: Math.ceil(ids.length / IDS_AT_ONCE) }, (_, i) =>
-    ids.slice(i * IDS_AT_ONCE, (i + 1) * IDS_AT_ONCE),
-  );
-}
-
-function toExisting(row: Row): ExistingRow {
-  return {
-    id: row.id,
-    chainId: row.chain_id,
-    seq: Number(row.seq),
-    status: row.status,
-    path: row.repository_path,
-    parentBackupId: row.parent_backup_id,
-    successorOf: row.successor_of,
-    removed: Number(row.removed) === 1,
-    health: row.health,
-    sizeBytes: Number(row.size_bytes ?? 0),
-  };
+): Promise<ExistingDisk> {
+  const last = backups.at(-1)?.manifest;
+  return readExisting(db, {
+    repositoryId,
+    vmContextId,
+    diskId,
+    vmName: last?.vm_name ?? '',
+    upstreamId: last?.upstream_id ?? '',
+    chainId: last?.chain_id ?? '',
+    backupIds: backups.map(({ manifest }) => manifest.backup_id),
+    restorePointIds: backups.map(({ manifest }) => manifest.restore_point_id),
+  });
 }

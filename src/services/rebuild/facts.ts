@@ -1,5 +1,4 @@
-import { type JobStatus } from '../../shared/jobs.js';
-import type { Health } from '../../entities/index.js';
+import type { ExistingDisk } from '../../db/chain/existing.js';
 import type { Manifest } from '../repository/manifest.js';
 
 /** A backup as its files tell it. */
@@ -82,36 +81,7 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
-/** A backup that the catalogue has already, in whatever chain. */
-export interface ExistingRow {
-  id: string;
-  chainId: string;
-  seq: number;
-  status: JobStatus;
-  path: string | null;
-  parentBackupId: string | null;
-  successorOf: string | null;
-  /** An expired backup without files. */
-  removed: boolean;
-  health: Health;
-  sizeBytes: number;
-}
-
-/** What the catalogue knows of a disk. */
-export interface ExistingDisk {
-  /** The chain of the VM's disk, if there is one. */
-  chainId: string | undefined;
-  /** The VM's name, or its id, is somebody else's. */
-  vmTaken: boolean;
-  /** The id of the chain is that of another disk's. */
-  chainTaken: boolean;
-  /** A lease is live, or a job is open. */
-  busy: boolean;
-  /** The rows of the chain, and those whose ids the files name. */
-  rows: ExistingRow[];
-  /** Restore points that the files name, with the VM that they belong to. */
-  points: ReadonlyMap<string, string>;
-}
+export type { ExistingDisk, ExistingRow } from '../../db/chain/existing.js';
 
 /** Nothing of the disk is known. */
 export const NOTHING_EXISTS: ExistingDisk = {

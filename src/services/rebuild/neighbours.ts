@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { DataSource } from '../../db/database.js';
-import { select } from '../../db/page.js';
+import { findContext } from '../../db/vm/vmContexts.js';
 import { secondsOfName } from '../repository/layout.js';
 import type { FoundDisk } from './facts.js';
 import type { Neighbours } from './reconstruct.js';
@@ -28,15 +28,11 @@ export async function neighboursOf(
     points.set(second, { id, createdAt });
   }
   for (const second of ambiguous) points.delete(second);
-  const [row] = await select<{ name: string; upstreamId: string }>(
-    ds,
-    'SELECT vm_name AS name, upstream_id AS upstreamId FROM vm_contexts WHERE vm_context_id = ?',
-    [found.vmContextId],
-  );
+  const known = await findContext(ds, found.vmContextId);
   const last = (found.backups.at(-1) ?? others.at(-1))?.manifest;
   return {
-    vmName: row?.name ?? last?.vm_name ?? '',
-    upstreamId: row?.upstreamId ?? last?.upstream_id ?? '',
+    vmName: known?.vmName ?? last?.vm_name ?? '',
+    upstreamId: known?.upstreamId ?? last?.upstream_id ?? '',
     points,
   };
 }

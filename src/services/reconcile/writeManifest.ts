@@ -1,7 +1,9 @@
-import { asking } from '../../db/transaction.js';
+import { findBackup } from '../../db/chain/backups.js';
+import { findRestorePoint } from '../../db/chain/restorePoints.js';
+import { findContext } from '../../db/vm/vmContexts.js';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { BackupJob, RestorePoint, VmContext } from '../../entities/index.js';
+import type { BackupJob } from '../../entities/index.js';
 import { imageInfo } from '../../qcow2/index.js';
 import { isStrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../job/holdLease.js';
@@ -34,11 +36,10 @@ export interface WriteManifest {
 export async function writeManifest({ deps, held, repository, backupId }: WriteManifest): Promise<boolean> {
   const { root } = repository;
   const { ds } = deps;
-  const row = await asking(() => ds.getRepository(BackupJob).findOneBy({ id: backupId }));
+  const row = await findBackup(ds, backupId);
   if (!row?.repositoryPath) return false;
   const parentId = row.parentBackupId;
-  const parent =
-    parentId === null ? null : await asking(() => ds.getRepository(BackupJob).findOneBy({ id: parentId }));
+  const parent = parentId === null ? null : await findBackup(ds, parentId);
   if (!(await isAsRecorded(root, row, parent?.repositoryPath ?? null, held.signal))) return false;
   const manifest = await describe(deps, row, parent?.repositoryPath ?? null, {
     root,
@@ -92,8 +93,8 @@ async function describe(
   { root, fence }: { root: string; fence: number },
 ): Promise<Manifest | undefined> {
   const { repositoryPath, backupType, virtualSize, contentId, expiredAt } = row;
-  const point = await asking(() => ds.getRepository(RestorePoint).findOneBy({ id: row.restorePointId }));
-  const vm = await asking(() => ds.getRepository(VmContext).findOneBy({ vmContextId: row.vmContextId }));
+  const point = await findRestorePoint(ds, row.restorePointId);
+  const vm = await findContext(ds, row.vmContextId);
   if (!point || !vm || !repositoryPath || !backupType || virtualSize === null || contentId === null)
     return undefined;
   const path = join(root, repositoryPath);

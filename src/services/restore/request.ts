@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import type { DataSource } from '../../db/database.js';
 import { readReach } from '../../db/chain/layerProofs.js';
-import { asDatabaseError } from '../../db/transaction.js';
-import { BackupJob, Repository, type RestoreFormat, RestoreJob } from '../../entities/index.js';
+import { findBackup } from '../../db/chain/backups.js';
+import { getRestore } from '../../db/job/restores.js';
+import { getRepository } from '../../db/repository/repositories.js';
+import type { RestoreFormat } from '../../entities/index.js';
 import { chainInfo } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { isRecordedChain } from '../repository/recordedChain.js';
@@ -61,17 +63,10 @@ export async function loadRequest(ds: DataSource, jobId: string): Promise<Restor
 }
 
 async function loadRows(ds: DataSource, jobId: string) {
-  try {
-    const job = await ds.getRepository(RestoreJob).findOneBy({ id: jobId });
-    const backup = job && (await ds.getRepository(BackupJob).findOneBy({ id: job.backupId }));
-    const repository = backup && (await ds.getRepository(Repository).findOneBy({ id: backup.repositoryId }));
-    if (!job || !backup || !repository) {
-      throw new StrataError('not_found', `There is no restore job ${jobId}, or its backup is gone.`);
-    }
-    return { job, backup, repository };
-  } catch (error) {
-    throw asDatabaseError(error);
-  }
+  const job = await getRestore(ds, jobId);
+  const backup = await findBackup(ds, job.backupId);
+  if (!backup) throw new StrataError('not_found', `The backup of restore ${jobId} is gone.`);
+  return { job, backup, repository: await getRepository(ds, backup.repositoryId) };
 }
 
 /**

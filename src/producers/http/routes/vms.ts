@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { NoQuery, Vm, VmPage, VmParams, VmPut, VmQuery, VmRegistered } from '../../../contract/index.js';
+import { Vm, VmPage, VmParams, VmPut, VmQuery, VmRegistered } from '../../../contract/index.js';
 import { deleteVm } from '../../../db/vm/registrations.js';
 import { getVm, listVms } from '../../../db/vm/vms.js';
 import { resolveRepository } from '../../../db/repository/repositories.js';
@@ -64,7 +64,6 @@ function removeRoute(app: Api, deps: HttpDeps): void {
           'Refused with `vm_in_use` while it has restore points, open jobs or a policy. The history of its jobs goes with it.',
         params: VmParams,
         // Once this path removed backups, with a dry run: whoever asks for one must not have the VM forgotten.
-        querystring: NoQuery,
         response: { 204: Type.Null() },
       },
       config: { access: 'admin' },
