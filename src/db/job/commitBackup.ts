@@ -1,8 +1,8 @@
+import { addVerification } from './openValidation.js';
 import { type Delivery } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { BackupType, PointNoteCode, Tracker, VerifyBackup } from '../../entities/index.js';
 import { affectedRows, inTransaction } from '../transaction.js';
-import { addVerification } from './addVerification.js';
 import { closeJob } from './close.js';
 import { addPointNote, noteLie, TRACKER_LIED } from '../chain/doubt.js';
 import { type ChainLease, leaseLost } from './lease.js';

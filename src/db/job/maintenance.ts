@@ -3,7 +3,7 @@ import { MaintenanceJob, type MaintenanceType } from '../../entities/index.js';
 import type { OpenState } from '../../shared/jobs.js';
 import { MERGING, OPEN } from './kinds.js';
 import { StrataError } from '../../shared/errors.js';
-import { asking } from '../transaction.js';
+import { affectedRows, asking, inTransaction } from '../transaction.js';
 
 /** @throws not_found, database_unavailable */
 export async function getMaintenanceJob(ds: DataSource, id: string): Promise<MaintenanceJob> {
@@ -34,4 +34,34 @@ export async function isMergeOpen(tx: EntityManager, chainIds: readonly string[]
     [chainIds],
   );
   return rows.length > 0;
+}
+
+/**
+ * Forgets maintenance jobs that ended so many days ago, with their journals. A job stays that something still needs: the last
+ * one of its type on its chain (what a chain's last validation found is read there), a job of a chain whose file is being switched, and
+ * a job of which a webhook is still to be told.
+ * @param limit jobs that go at once
+ * @returns how many went
+ */
+export async function forgetMaintenance(ds: DataSource, days: number, limit: number): Promise<number> {
+  return inTransaction(ds, async (tx) => {
+    const rows = await tx.query<{ id: string }[]>(
+      `SELECT m.id FROM maintenance_jobs m JOIN backup_chains c ON c.id = m.chain_id
+       WHERE m.status IN ('completed', 'failed', 'cancelled') AND m.created_at < UTC_TIMESTAMP(3) - INTERVAL ? DAY
+         AND m.completed_at < UTC_TIMESTAMP(3) - INTERVAL ? DAY AND c.merging_backup_id IS NULL
+         AND EXISTS (SELECT 1 FROM maintenance_jobs n WHERE n.chain_id = m.chain_id AND n.type = m.type AND n.seq > m.seq
+                       AND n.status IN ('completed', 'failed', 'cancelled'))
+         AND m.id NOT IN (SELECT o.subject_id FROM outbox_events o WHERE o.body IS NULL)
+       LIMIT ?`,
+      [days, days, limit],
+    );
+    if (rows.length === 0) return 0;
+    const ids = rows.map(({ id }) => id);
+    await tx.query('DELETE FROM job_steps WHERE job_id IN (?)', [ids]);
+    const gone: unknown = await tx.query(
+      `DELETE FROM maintenance_jobs WHERE id IN (?) AND status IN ('completed', 'failed', 'cancelled')`,
+      [ids],
+    );
+    return affectedRows(gone);
+  });
 }

@@ -1,6 +1,10 @@
 import { OPEN } from './kinds.js';
 import { type JobStatus } from '../../shared/jobs.js';
 import type { EntityManager } from 'typeorm';
+import type { VerifyBackup } from '../../entities/index.js';
+import { systemClock } from '../../shared/clock.js';
+import type { Delivery } from '../../shared/jobs.js';
+import { addMaintenanceJob, UNASKED_PRIORITY } from './addJob.js';
 import type { ValidateParams } from '../../entities/index.js';
 import { parseJson } from './journal.js';
 
@@ -52,4 +56,26 @@ export function covers(open: Omit<OpenValidation, 'id'>, wanted: ValidateParams)
   if (open.params.level === 'quick') return false;
   if (wanted.unread_only) return open.status !== 'running';
   return !open.params.unread_only && !open.limited;
+}
+
+const PARAMS: Record<VerifyBackup, ValidateParams> = {
+  after: { level: 'quick' },
+  after_deep: { level: 'deep', unread_only: true },
+};
+
+/**
+ * Queues the validation that a backup has asked for, behind all that waits for the chain, in the transaction that commits the
+ * backup: either both are there or neither. One that waits already, for an earlier backup, will see this one, too. The chain's
+ * row must be locked.
+ * @returns the delivery that is owed after the commit, where nothing is in front of it
+ */
+export async function addVerification(
+  tx: EntityManager,
+  chainId: string,
+  verify: VerifyBackup,
+): Promise<Delivery | undefined> {
+  const params = PARAMS[verify];
+  if (await findOpenValidation(tx, chainId, params)) return undefined;
+  const job = { chainId, type: 'validate', params, priority: UNASKED_PRIORITY } as const;
+  return (await addMaintenanceJob(tx, { ...job, now: systemClock.now() })).delivery;
 }

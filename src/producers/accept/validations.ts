@@ -1,10 +1,10 @@
 import type { Delivery } from '../../shared/jobs.js';
-import type { ValidationsAccepted } from '../../contract/index.js';
+import type { ValidationsAccepted, JobAccepted } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import { findOpenValidation } from '../../db/job/openValidation.js';
 import { lockChain } from '../../db/job/position.js';
 import { type ChainOfTarget, type ChainOwner, chainsOf } from '../../db/chain/targets.js';
-import type { ValidateParams } from '../../entities/index.js';
+import type { ValidateParams, ValidationLevel } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { addMaintenance } from './addMaintenance.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
@@ -80,4 +80,26 @@ async function addAll(
 
 function placeOf({ chainId, vmContextId, vmName, diskId }: ChainOfTarget): Place {
   return { chain_id: chainId, vm_context_id: vmContextId, vm_name: vmName, disk_id: diskId };
+}
+
+/**
+ * Accepts a validation of a chain; it takes its turn in the chain's FIFO.
+ * @throws not_found when there is no such chain
+ */
+export async function acceptValidation(
+  deps: AcceptDeps,
+  request: { chainId: string; level: ValidationLevel },
+  idempotency?: Idempotency,
+): Promise<JobAccepted> {
+  return acceptOnce(deps, idempotency, async (tx) => {
+    const deliveries: Delivery[] = [];
+    const { chainId, level } = request;
+    const answer = await addMaintenance(
+      tx,
+      deps,
+      { chainId, type: 'validate', params: { level } },
+      deliveries,
+    );
+    return { answer, deliveries };
+  });
 }

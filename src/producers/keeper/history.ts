@@ -1,4 +1,4 @@
-import { forgetMaintenance } from '../../db/job/history.js';
+import { forgetMaintenance } from '../../db/job/maintenance.js';
 import type { AcceptDeps } from '../accept/deps.js';
 
 /** How often it looks: nobody waits for it. */

@@ -1,5 +1,7 @@
+import { createHmac } from 'node:crypto';
 import type { DataSource } from '../../db/database.js';
 import {
+  type AttemptResult,
   type DueDelivery,
   dueDeliveries,
   fixBody,
@@ -11,10 +13,7 @@ import type { Logger } from '../../observability/logger.js';
 import type { Metrics } from '../../observability/metrics.js';
 import type { Clock } from '../../shared/clock.js';
 import { type BackgroundChore, inBackground } from '../keeper/inBackground.js';
-import { pauseAfter } from './backoff.js';
 import { describe } from './describe.js';
-import { post } from './post.js';
-import { signatureOf } from './signature.js';
 
 export interface NotifierOptions {
   /** How long a receiver may take to answer. */
@@ -107,4 +106,66 @@ async function send(
   };
   deps.log.warn(facts, last ? 'a webhook was given up' : 'a webhook did not take an event');
   return result.status === null ? pause : undefined;
+}
+
+interface Post {
+  url: string;
+  headers: Record<string, string>;
+  body: string;
+  timeoutMs: number;
+  signal: AbortSignal;
+}
+
+/**
+ * One attempt: a POST that any 2xx answers. Redirects are not followed, because what is signed for one address is not
+ * handed to another; the answer's body is thrown away.
+ * @returns never throws for the receiver's trouble: `error` tells it. An answer's `status` is there even so.
+ */
+async function post({ url, headers, body, timeoutMs, signal }: Post): Promise<AttemptResult> {
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'user-agent': 'strata', ...headers },
+      body,
+      redirect: 'manual',
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    });
+    await response.body?.cancel();
+    const { status } = response;
+    return { status, error: response.ok ? null : `It answered ${status}.` };
+  } catch (error) {
+    return { status: null, error: reasonOf(error) };
+  }
+}
+
+/** `fetch` hides the reason in the cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  return cause instanceof Error ? `${error.message}: ${cause.message || cause.name}` : error.message;
+}
+
+/**
+ * Value of the header `strata-signature`: `t=<seconds since 1970>,v1=<hex>`, where v1 is the HMAC-SHA-256 of
+ * `<t>.<body>` under the webhook's secret. The time is signed so that a receiver can refuse an old recording.
+ */
+function signatureOf(secret: string, body: string, now: Date): string {
+  const seconds = Math.floor(now.getTime() / 1000);
+  const mac = createHmac('sha256', secret).update(`${seconds}.${body}`).digest('hex');
+  return `t=${seconds},v1=${mac}`;
+}
+
+const FIRST_MS = 5_000;
+/** A receiver that is back after a long time waits at most for this. */
+const LONGEST_MS = 600_000;
+/** Receivers that come back are not met by everything in one instant. */
+const SPREAD = 0.2;
+
+/**
+ * Pause after the n-th failed attempt: 5 s, doubled each time, up to 10 min, give or take a fifth.
+ * @param random from 0 up to 1
+ */
+function pauseAfter(attempts: number, random: number): number {
+  const pause = Math.min(FIRST_MS * 2 ** Math.min(attempts - 1, 20), LONGEST_MS);
+  return Math.round(pause * (1 - SPREAD + 2 * SPREAD * random));
 }

@@ -1,12 +1,16 @@
 import { Worker } from '../../queue/bullmq.js';
-import { scheduledPolicies } from '../../db/policy/policies.js';
+import { scheduledPolicies, tellOfPolicy } from '../../db/policy/policies.js';
 import { queuePrefix } from '../../queue/catalogue.js';
 import type { Redis } from '../../queue/connection.js';
-import { createScheduleSet, SCHEDULE_QUEUE, scheduleSettings } from '../../queue/schedules.js';
+import {
+  createScheduleSet,
+  type Scheduled,
+  SCHEDULE_QUEUE,
+  scheduleSettings,
+} from '../../queue/schedules.js';
 import type { AcceptDeps } from '../accept/deps.js';
-import { nextTimeOfStored } from './cron.js';
+import { nextTimeOfStored, refusalOf } from './cron.js';
 import { runPolicies } from './runPolicies.js';
-import { tellRefusedSchedules } from './tellRefused.js';
 
 export interface SchedulesOptions {
   /** A connection of its own for the worker. */
@@ -46,5 +50,24 @@ export function startSchedules(deps: AcceptDeps, { redis, redisPrefix }: Schedul
       await worker.close();
       await schedules.close();
     },
+  };
+}
+
+/**
+ * Tells of policies whose schedule was taken once and would be refused today: they go on as they were read then, and
+ * somebody has to write them anew. In the log once for each process, to the webhooks once until it is forgotten there.
+ */
+export function tellRefusedSchedules(
+  deps: Pick<AcceptDeps, 'ds' | 'log'>,
+): (policies: readonly Scheduled[]) => Promise<void> {
+  const logged = new Map<string, string>();
+  return async (policies) => {
+    for (const { id, schedule } of policies) {
+      const problem = refusalOf(schedule);
+      if (problem === undefined || logged.get(id) === schedule) continue;
+      await tellOfPolicy(deps.ds, id, 'policy.schedule_refused');
+      logged.set(id, schedule);
+      deps.log.warn({ policyId: id, schedule, problem }, 'a schedule is to be written anew');
+    }
   };
 }

@@ -1,8 +1,7 @@
 import { type Delivery, type JobKind } from '../../shared/jobs.js';
 import { acquireLease, type JobTerms } from '../../db/job/acquire.js';
 import type { ChainLease } from '../../db/job/lease.js';
-import { endUnsuccessfully, releaseAgain } from '../../db/job/settle.js';
-import { yieldChain } from '../../db/job/yieldChain.js';
+import { endUnsuccessfully, releaseAgain, yieldChain } from '../../db/job/settle.js';
 import { unpark } from '../../db/job/slots.js';
 import { getRepository } from '../../db/repository/repositories.js';
 import { withDeadline } from '../../shared/abort.js';

@@ -3,8 +3,7 @@ import { expect } from 'chai';
 import { commitBackup } from '../../../src/db/job/commitBackup.js';
 import { acquireLease } from '../../../src/db/job/acquire.js';
 import type { ChainLease } from '../../../src/db/job/lease.js';
-import { cancelJob, endUnsuccessfully, releaseAgain } from '../../../src/db/job/settle.js';
-import { yieldChain } from '../../../src/db/job/yieldChain.js';
+import { cancelJob, endUnsuccessfully, releaseAgain, yieldChain } from '../../../src/db/job/settle.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../helpers/openSuite.js';
 import { addVm, publishedFull } from '../../helpers/rows.js';
 

@@ -1,8 +1,8 @@
+import { tellRefusedSchedules } from '../../../../src/producers/schedules/startSchedules.js';
 import { expect } from 'chai';
 import { Policy, type PolicyRun } from '../../../../src/contract/index.js';
 import { nextTimeOfStored } from '../../../../src/producers/schedules/cron.js';
 import { runPolicies } from '../../../../src/producers/schedules/runPolicies.js';
-import { tellRefusedSchedules } from '../../../../src/producers/schedules/tellRefused.js';
 import { connectRedis } from '../../../../src/queue/connection.js';
 import { createScheduleSet } from '../../../../src/queue/schedules.js';
 import { isProblem, openApi, type TestApi } from '../http/support.js';
