@@ -66,6 +66,16 @@ async function noSuchDisk(ds: DataSource, vmContextId: string, diskId: number): 
   return new StrataError('not_found', `VM ${vmContextId} has no disk ${diskId}; it has ${others}.`);
 }
 
+/** The newest restore point of a chain; null where it has none. @throws database_unavailable */
+export async function latestBackupOf(ds: DataSource, chainId: string): Promise<string | null> {
+  const [row] = await select<{ latest: string | null }>(
+    ds,
+    'SELECT latest_backup_id AS latest FROM backup_chains WHERE id = ?',
+    [chainId],
+  );
+  return row?.latest ?? null;
+}
+
 /** Every backup of a chain, whatever became of it, in the order in which they were accepted. */
 export async function backupsOfChain(ds: DataSource, chainId: string): Promise<BackupJob[]> {
   return asking(() => ds.getRepository(BackupJob).find({ where: { chainId }, order: { seq: 'ASC' } }));

@@ -1,4 +1,4 @@
-import { JOB_KINDS, type JobKind, type JobStatus } from '../../shared/jobs.js';
+import { JOB_KINDS, type JobKind, type JobStatus, JOB_STATES } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
 import type { JobProgress } from '../../entities/index.js';
 import { parseJson } from './journal.js';
@@ -47,14 +47,15 @@ export function readHeads(ds: DataSource): Promise<JobState[]> {
   return readStates(ds, `j.status IN ('released', 'running')`, []);
 }
 
+/** States of jobs that were accepted not long ago, for a statement. */
+const YOUNG = JOB_STATES.filter((state) => state !== 'expired')
+  .map((state) => `'${state}'`)
+  .join(', ');
+
 /** The jobs that were accepted at `since` or later, by the database's clock. */
 export function readCreatedSince(ds: DataSource, since: Date): Promise<JobState[]> {
   // All states are named so that the index on (status, created_at) serves the range.
-  return readStates(
-    ds,
-    `j.status IN ('queued', 'released', 'running', 'completed', 'failed', 'cancelled') AND j.created_at >= ?`,
-    [since],
-  );
+  return readStates(ds, `j.status IN (${YOUNG}) AND j.created_at >= ?`, [since]);
 }
 
 /** A piece of a chain's FIFO: positions `first` to `last`, both included. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { getMaintenanceJob } from '../../db/job/maintenance.js';
 import { completeWithResult } from '../../db/job/settle.js';
-import { select } from '../../db/page.js';
+import { latestBackupOf } from '../../db/chain/chains.js';
 import { StrataError } from '../../shared/errors.js';
 import { removeDeadPartials } from '../repository/partials.js';
 import type { HeldLease } from '../job/holdLease.js';
@@ -42,13 +42,9 @@ export async function runSyntheticFull(
   const directory = join(place.root, place.directory);
   await removeDeadPartials(directory, held.lease.fence, held.signal);
   await assertWritable(directory, held.lease.fence);
-  const rows = await select<{ latest: string | null }>(
-    deps.ds,
-    'SELECT latest_backup_id AS latest FROM backup_chains WHERE id = ?',
-    [job.chainId],
-  );
+  const latest = await latestBackupOf(deps.ds, job.chainId);
   const layers = await loadLayers(deps.ds, job.chainId);
-  const [top, ...below] = planSyntheticFull(layers, job.chainId, rows[0]?.latest ?? null);
+  const [top, ...below] = planSyntheticFull(layers, job.chainId, latest);
   if (below.length > 0) {
     const progress = createProgress(report, worthOf([top, ...below]));
     const work: Work = { deps, held, progress, place };

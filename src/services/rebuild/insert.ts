@@ -1,10 +1,15 @@
 import type { DataSource, EntityManager } from '../../db/database.js';
 import { addPointNote, doubtBefore, TRACKER_LIED } from '../../db/chain/doubt.js';
+import {
+  addRebuiltBackups,
+  addRebuiltPlace,
+  addRebuiltPoint,
+  writeRebuiltHead,
+} from '../../db/chain/rebuilt.js';
 import { SOURCE_CORRUPT, SOURCE_SHARED } from '../../entities/index.js';
 import { lockChain } from '../../db/job/position.js';
 import { settleRestorePointOf } from '../../db/chain/settlePoint.js';
 import { inTransaction } from '../../db/transaction.js';
-import { BackupJob } from '../../entities/index.js';
 import { worst } from '../validation/findings.js';
 import { loadExisting } from './existing.js';
 import type { ExistingDisk, FoundDisk } from './facts.js';
@@ -16,8 +21,6 @@ import { type DiskPlan, isLink, planDisk, type RebuiltBackup } from './plan.js';
  * names and its fence must never be given out again.
  */
 export const FENCE_MARGIN = 1_000_000;
-/** Rows in one statement. */
-const ROWS_AT_ONCE = 200;
 
 /**
  * Writes the rows of one disk in one transaction; what the catalogue has by then is looked at again under the chain's
@@ -45,7 +48,10 @@ export async function insertDisk(options: {
     const plan = planDisk(found, existing);
     if (plan.insert.length === 0) return plan;
     await insertPoints(tx, plan.insert, existing, missing);
-    await insertBackups(tx, plan.insert, held);
+    await addRebuiltBackups(
+      tx,
+      plan.insert.map((backup) => toRow(backup, held.get(backup.manifest.backup_id))),
+    );
     await doubtAgain(tx, chainId, plan.insert);
     await noteSources(tx, plan.insert);
     await settleKnownPoints(tx, plan.insert, existing);
@@ -65,20 +71,16 @@ async function insertPlace(
   const first = backups[0]?.manifest;
   const last = backups.at(-1)?.manifest;
   if (!first || !last) return;
-  await tx.query(
-    `INSERT IGNORE INTO vm_contexts (vm_context_id, vm_name, upstream_id, repository_id, created_at) VALUES (?, ?, ?, ?, ?)`,
-    [vmContextId, last.vm_name, last.upstream_id, repositoryId, new Date(first.created_at)],
-  );
-  await tx.query('INSERT IGNORE INTO vm_disks (vm_context_id, disk_id, virtual_size) VALUES (?, ?, ?)', [
+  await addRebuiltPlace(tx, {
+    repositoryId,
     vmContextId,
+    vmName: last.vm_name,
+    upstreamId: last.upstream_id,
     diskId,
-    last.virtual_size,
-  ]);
-  await tx.query('INSERT IGNORE INTO backup_chains (id, vm_context_id, disk_id) VALUES (?, ?, ?)', [
+    virtualSize: last.virtual_size,
     chainId,
-    vmContextId,
-    diskId,
-  ]);
+    createdAt: new Date(first.created_at),
+  });
 }
 
 async function insertPoints(
@@ -89,21 +91,15 @@ async function insertPoints(
 ): Promise<void> {
   for (const { manifest } of backups) {
     if (existing.points.has(manifest.restore_point_id)) continue;
-    const lacks = missing.get(manifest.restore_point_id) ?? 0;
-    await tx.query(
-      `INSERT IGNORE INTO restore_points (id, vm_context_id, repository_id, type, status, missing_disks, created_at, completed_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-      [
-        manifest.restore_point_id,
-        manifest.vm_context_id,
-        manifest.repository_id,
-        manifest.requested_type,
-        lacks > 0 ? 'completed_with_warnings' : 'completed',
-        lacks,
-        new Date(manifest.created_at),
-        new Date(manifest.file_mtime_ms),
-      ],
-    );
+    await addRebuiltPoint(tx, {
+      id: manifest.restore_point_id,
+      vmContextId: manifest.vm_context_id,
+      repositoryId: manifest.repository_id,
+      type: manifest.requested_type,
+      missingDisks: missing.get(manifest.restore_point_id) ?? 0,
+      createdAt: new Date(manifest.created_at),
+      completedAt: new Date(manifest.file_mtime_ms),
+    });
   }
 }
 
@@ -140,16 +136,6 @@ async function settleKnownPoints(
     const known = existing.points.has(manifest.restore_point_id);
     if (known || manifest.expired_at !== undefined) await settleRestorePointOf(tx, manifest.backup_id);
   }
-}
-
-async function insertBackups(
-  tx: EntityManager,
-  backups: readonly RebuiltBackup[],
-  held: ReadonlyMap<string, Date>,
-): Promise<void> {
-  const rows = backups.map((backup) => toRow(backup, held.get(backup.manifest.backup_id)));
-  for (let from = 0; from < rows.length; from += ROWS_AT_ONCE)
-    await tx.insert(BackupJob, rows.slice(from, from + ROWS_AT_ONCE));
 }
 
 function toRow({ manifest, path, health }: RebuiltBackup, heldUntil: Date | undefined) {
@@ -210,25 +196,15 @@ async function advanceChain(
   let full = latest;
   while (full?.parentBackupId) full = byId.get(full.parentBackupId);
   const fullSeq = (full ?? latest)?.seq ?? 0;
-  const fence = Math.max(Number(chain.fence), found.highestFence) + FENCE_MARGIN;
-  await tx.query(
-    `UPDATE backup_chains SET latest_backup_id = ?, full_backup_id = ?, total_backups = ?, total_size_bytes = ?,
-            backups_since_full = ?, full_at = (SELECT b.created_at FROM backup_jobs b WHERE b.id = ?),
-            last_seq = GREATEST(last_seq, ?), fence = ?, committed = ?, health = ?,
-            merging_backup_id = COALESCE(?, merging_backup_id) WHERE id = ?`,
-    [
-      latest?.id ?? null,
-      (full ?? latest)?.id ?? null,
-      points.length,
-      links.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-      points.filter(({ seq }) => seq > fullSeq).length,
-      (full ?? latest)?.id ?? null,
-      links.at(-1)?.seq ?? 0,
-      fence,
-      fence,
-      worst(points.map(({ health }) => health)),
-      inserted.find(({ halfSwitched }) => halfSwitched)?.manifest.backup_id ?? null,
-      chain.id,
-    ],
-  );
+  await writeRebuiltHead(tx, chain.id, {
+    latestBackupId: latest?.id ?? null,
+    fullBackupId: (full ?? latest)?.id ?? null,
+    points: points.length,
+    sinceFull: points.filter(({ seq }) => seq > fullSeq).length,
+    bytes: links.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    lastSeq: links.at(-1)?.seq ?? 0,
+    fence: Math.max(Number(chain.fence), found.highestFence) + FENCE_MARGIN,
+    health: worst(points.map(({ health }) => health)),
+    mergingBackupId: inserted.find(({ halfSwitched }) => halfSwitched)?.manifest.backup_id ?? null,
+  });
 }

@@ -1,6 +1,7 @@
 import { type JobStatus } from '../../shared/jobs.js';
 import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { statesOf } from '../../db/chain/compared.js';
 import type { DataSource } from '../../db/database.js';
 import { abortable, throwIfAborted } from '../../shared/abort.js';
 import { errnoOf, StrataError } from '../../shared/errors.js';
@@ -24,7 +25,6 @@ import {
   loadLayers,
   loadOpenFiles,
   loadPublished,
-  loadStates,
 } from './catalogue.js';
 import { withManifests } from './collectManifests.js';
 import type { BackupFact, DirectoryFacts, ManifestFact, UnknownFile } from './facts.js';
@@ -143,7 +143,7 @@ async function lookAtStrangers(options: CollectOptions, names: readonly string[]
     }
     found.push(file);
   });
-  const states = await loadStates(
+  const states = await statesOf(
     options.ds,
     [...manifests.values()].map((manifest) => manifest.backup_id),
   );

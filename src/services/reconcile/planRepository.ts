@@ -5,7 +5,7 @@ import { listNames } from '../repository/scan.js';
 import { diskDirectory } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import { readAllImages } from '../repository/standing/index.js';
-import { loadDisksWithBackups } from './catalogue.js';
+import { disksWithBackups } from '../../db/chain/compared.js';
 import { collectDirectory } from './collect.js';
 import type { Action, DirectoryFacts, PlanClock, ReasonCode } from './facts.js';
 import { planDirectory } from './plan.js';
@@ -57,7 +57,7 @@ export async function planRepository(options: PlanOptions): Promise<RepositoryPl
       countRestorable(plan.restorable, facts, actions);
     }
   }
-  for (const disk of await loadDisksWithBackups(ds, repositoryId)) {
+  for (const disk of await disksWithBackups(ds, repositoryId)) {
     throwIfAborted(signal);
     const directory = diskDirectory(disk.vmContextId, disk.diskId);
     if (seen.has(directory)) continue;

@@ -45,6 +45,13 @@ describe('SQL', () => {
     const files = db.filter((path) => SQL.test(withoutComments(readFileSync(join('src', path), 'utf8'))));
     expect(files.length).to.be.above(30);
   });
+
+  it('takes the open states from one list', () => {
+    const spelled = sources.filter((path) =>
+      /'queued',\s*'released',\s*'running'/.test(readFileSync(join('src', path), 'utf8')),
+    );
+    expect(spelled).to.deep.equal([join('shared', 'jobs.ts')]);
+  });
 });
 
 function withoutComments(text: string): string {
