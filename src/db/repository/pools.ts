@@ -24,7 +24,7 @@ export async function lookAtPools(ds: DataSource): Promise<UnservedKinds> {
 /** What a pool lacks, and whom that concerns. */
 export interface PoolFacts {
   id: string;
-  unserved_kinds: JobKind[];
+  unservedKinds: JobKind[];
   /** Names. */
   repositories: string[];
 }
@@ -36,7 +36,7 @@ export async function poolFacts(ds: DataSource, pool: string): Promise<PoolFacts
     [pool],
   );
   const unserved = await lookAtPools(ds);
-  return { id: pool, unserved_kinds: unserved(pool), repositories: rows.map(({ name }) => name) };
+  return { id: pool, unservedKinds: unserved(pool), repositories: rows.map(({ name }) => name) };
 }
 
 /** Pools of enabled repositories for which jobs of some kind would wait for ever. */

@@ -1,7 +1,7 @@
+import type { VmDiskPut } from '../../contract/index.js';
 import { type SourceRules, checkSource } from '../../services/backup/sourceRules.js';
 import { refuseTooLarge } from '../../shared/diskSize.js';
 import { StrataError } from '../../shared/errors.js';
-import type { DiskSource } from '../../shared/sources.js';
 
 /** Disk sizes are multiples of 512 bytes: QCOW2 and every hypervisor count in sectors. @throws size_not_aligned, source_too_large */
 export function checkVirtualSize(bytes: number, field: string): void {
@@ -18,11 +18,7 @@ export function checkVirtualSize(bytes: number, field: string): void {
 }
 
 /** What every list of disks says of one. */
-interface ListedDisk {
-  disk_id: number;
-  source?: DiskSource;
-  virtual_size?: number;
-}
+type ListedDisk = Pick<VmDiskPut, 'disk_id' | 'source' | 'virtual_size'>;
 
 /** Checks what every list of disks has: each disk once, with a source and a size that may be. */
 export function checkDisks(deps: { settings: SourceRules }, disks: readonly ListedDisk[]): void {

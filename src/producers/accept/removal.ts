@@ -19,11 +19,14 @@ import { acceptOnce } from './once.js';
 /** What is going to happen to one chain, before it is put into words. */
 export interface ChainPlan extends Omit<ChainConsolidation, keyof MergePlan>, MergePlan {}
 
+/** Absent in answers that an older version has saved. */
+type Latest = 'latest_backup_id';
+
 /** The answer before it is put into words. */
-export interface RemovalAnswer extends Omit<Consolidation, 'chains' | 'latest_backup_id'> {
+export interface RemovalAnswer
+  extends Omit<Consolidation, 'chains' | Latest>,
+    Partial<Pick<Consolidation, Latest>> {
   chains: ChainPlan[];
-  /** Absent in answers that an older version has saved. */
-  latest_backup_id?: Consolidation['latest_backup_id'];
 }
 
 /** Chains that one request makes jobs for: they are all locked at once. */

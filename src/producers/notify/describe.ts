@@ -14,7 +14,7 @@ import { escapeInvisibleJson } from '../../shared/invisible.js';
 import { toBackup } from '../http/views/backup.js';
 import { toJob } from '../http/views/job.js';
 import { toPolicy, toPolicyRunWithVms } from '../http/views/policy.js';
-import { toRepository } from '../http/views/repository.js';
+import { toPool, toRepository } from '../http/views/repository.js';
 import { toRestore } from '../http/views/restore.js';
 import { toRestorePoint } from '../http/views/restorePoint.js';
 import { toVm } from '../http/views/vm.js';
@@ -65,7 +65,7 @@ async function subject(ds: DataSource, kind: string, id: string): Promise<object
     case 'repository':
       return toRepository(await getRepository(ds, id));
     case 'pool':
-      return poolFacts(ds, id);
+      return toPool(await poolFacts(ds, id));
     default:
       return { id };
   }

@@ -68,10 +68,9 @@ function readingRoutes(app: Api, deps: HttpDeps): void {
     },
     async ({ query }) => {
       const unserved = await lookAtPools(deps.ds);
-      return toPage(await listRepositories(deps.ds, pageRequest(query, 'id')), (row) => ({
-        ...toRepository(row),
-        unserved_kinds: unserved(row.pool),
-      }));
+      return toPage(await listRepositories(deps.ds, pageRequest(query, 'id')), (row) =>
+        toRepository(row, unserved(row.pool)),
+      );
     },
   );
   app.get(
@@ -105,7 +104,7 @@ function adoptRoute(app: Api, deps: HttpDeps): void {
 /** A repository, and what of its jobs nobody would work on. */
 async function served(deps: HttpDeps, row: RepositoryRow): Promise<Repository> {
   const unserved = await lookAtPools(deps.ds);
-  return { ...toRepository(row), unserved_kinds: unserved(row.pool) };
+  return toRepository(row, unserved(row.pool));
 }
 
 function changingRoutes(app: Api, deps: HttpDeps): void {

@@ -5,13 +5,16 @@ import type {
   RepositoryValidation,
 } from '../../../contract/index.js';
 import type { Repository } from '../../../entities/index.js';
+import type { PoolFacts } from '../../../db/repository/pools.js';
+import type { JobKind } from '../../../shared/jobs.js';
 import { iso } from './parts.js';
 import type { spaceOfChains } from '../../../db/repository/space.js';
 import { REASONS } from '../../../services/reconcile/index.js';
 import type { ReconcileAnswer } from '../../accept/index.js';
 import type { CadencePlan } from '../../../services/validation/index.js';
 
-export function toRepository(row: Repository): RepositoryView {
+/** @param unserved kinds of jobs that no live worker takes from the pool; left out of events */
+export function toRepository(row: Repository, unserved?: JobKind[]): RepositoryView {
   return {
     id: row.id,
     name: row.name,
@@ -32,6 +35,7 @@ export function toRepository(row: Repository): RepositoryView {
     available_bytes: row.availableBytes,
     capacity_read_at: iso(row.capacityReadAt),
     created_at: row.createdAt.toISOString(),
+    ...(unserved ? { unserved_kinds: unserved } : {}),
   };
 }
 
@@ -109,4 +113,9 @@ export function toRepositoryValidation(facts: {
 
 function toDue(plan: CadencePlan | null): RepositoryValidation['quick'] {
   return plan && { overdue_chains: plan.overdue, oldest_seconds: plan.oldestMs / 1000 };
+}
+
+/** What the events of a pool tell of it. */
+export function toPool({ id, unservedKinds, repositories }: PoolFacts) {
+  return { id, unserved_kinds: unservedKinds, repositories };
 }
