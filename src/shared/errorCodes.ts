@@ -106,7 +106,11 @@ export const ERRORS = {
   repository_file_in_use: waiting('A file of the repository is locked by another program.', 409),
   repository_marker_foreign: input('The directory belongs to another repository.', 422),
   repository_still_there: refused('The repository is still at its old path: there would be two copies.'),
-  repository_busy: { ...refused('Jobs of the repository are running.'), exit: 7, outcome: 'retry' },
+  repository_busy: {
+    ...refused('Jobs of the repository are running or waiting.'),
+    exit: 7,
+    outcome: 'retry',
+  },
   file_exists: refused('The target file exists already.'),
   file_missing: failure('A file of the repository is missing.'),
   no_space: waiting('The file system has no room.', 507),

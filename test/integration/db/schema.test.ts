@@ -1,5 +1,8 @@
 import { expect } from 'chai';
 import { MIGRATIONS } from '../../../migrations/index.js';
+import { addMaintenanceJob } from '../../../src/db/job/addJob.js';
+import { openLine } from '../../../src/db/job/line.js';
+import { inTransaction } from '../../../src/db/transaction.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../helpers/openSuite.js';
 import { readSchema } from '../../helpers/schemaCopy.js';
 import { addVm } from '../../helpers/rows.js';
@@ -44,7 +47,14 @@ describe('The schema', () => {
     expect(await suite.ds.runMigrations()).to.deep.equal([]);
   });
 
-  it('can be taken down and built again', async () => {
+  it('can be taken down and built again, the line of a repository with its job included', async () => {
+    await suite.ds.query(
+      `INSERT INTO repositories (id, name, type, root_path, pool, created_at) VALUES ('repo_1', 'lined', 'local', '/lined', 'default', UTC_TIMESTAMP(3))`,
+    );
+    await inTransaction(suite.ds, async (tx) => {
+      const chainId = await openLine(tx, 'repo_1');
+      await addMaintenanceJob(tx, { chainId, type: 'rebuild', params: { dry_run: true }, now: new Date() });
+    });
     for (const _ of MIGRATIONS) await suite.ds.undoLastMigration();
     expect(await suite.ds.query<unknown[]>("SHOW TABLES LIKE 'backup_jobs'")).to.deep.equal([]);
     expect(await suite.ds.runMigrations()).to.have.length(MIGRATIONS.length);

@@ -129,7 +129,7 @@ function changingRoutes(app: Api, deps: HttpDeps): void {
         tags,
         summary: 'Remove a repository',
         description:
-          'Refused while it holds backups. Its directory is left as it is, but for the marker file.',
+          'Refused while it holds backups, and with `repository_busy` while a rebuild of it is open. Its directory is left as it is, but for the marker file.',
         params: RepositoryParams,
         response: { 204: Type.Null() },
       },
