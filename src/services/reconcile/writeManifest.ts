@@ -3,7 +3,7 @@ import { findRestorePoint } from '../../db/chain/restorePoints.js';
 import { findContext } from '../../db/vm/vmContexts.js';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { BackupJob } from '../../entities/index.js';
+import { type BackupJob, type PointNoteCode, SOURCE_CORRUPT, SOURCE_SHARED } from '../../entities/index.js';
 import { imageInfo } from '../../qcow2/index.js';
 import { isStrataError } from '../../shared/errors.js';
 import type { HeldLease } from '../job/holdLease.js';
@@ -99,6 +99,8 @@ async function describe(
     return undefined;
   const path = join(root, repositoryPath);
   const image = await stat(path);
+  const said = (what: PointNoteCode) =>
+    point.notes?.some(({ disk_id, code }) => disk_id === row.diskId && code === what);
   return {
     format: 'strata-manifest',
     version: 1,
@@ -120,6 +122,8 @@ async function describe(
     change_id: row.changeId,
     tracker: row.tracker,
     audit: null,
+    ...(said(SOURCE_SHARED) ? { source_shared: true } : {}),
+    ...(said(SOURCE_CORRUPT) ? { source_corrupt: true } : {}),
     file: basename(repositoryPath),
     file_length: image.size,
     file_mtime_ms: Math.floor(image.mtimeMs),

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,7 +9,8 @@ import { findDaemons } from '../../../src/main/pm2/processes.js';
 import type { SystemStatus } from '../../../src/main/status.js';
 import { codeOf } from '../../helpers/codeOf.js';
 import { runTool } from '../../helpers/runTool.js';
-import { type Ended, runMain } from './system.js';
+import { type Ended, runMain, sha256 } from './system.js';
+import { expectUnserved } from './unserved.js';
 
 const MIB = 1024 * 1024;
 
@@ -148,6 +148,10 @@ describe('the whole system, from the command line', function () {
     expect(backups[0]).to.include({ max_bytes_per_second: 64 * MIB, deadline_seconds: 600 });
   });
 
+  it('is not well in `status` while nobody serves the pool of an enabled repository, although everything runs', async () => {
+    await expectUnserved(strata, join(root, 'far'));
+  });
+
   it('shows progress as plain lines without escape sequences when nobody watches a terminal', async () => {
     const { code, out, err } = await strata('backup', 'web 01', '--wait');
     expect(code).to.equal(0);
@@ -243,8 +247,4 @@ function occupy(port: number): Promise<Server> {
     server.once('error', () => resolve(server));
     server.listen(port, '127.0.0.1', () => resolve(server));
   });
-}
-
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 
 export interface Ended {
@@ -29,4 +30,8 @@ export function runMain(
     child.once('error', reject);
     child.once('close', (code) => resolve({ ...ended, code }));
   });
+}
+
+export function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }

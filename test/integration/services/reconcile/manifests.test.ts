@@ -55,6 +55,38 @@ describe('Manifests beside a living catalogue', function () {
     expect(kept).to.have.length(3);
   });
 
+  it('say again what the catalogue notes against the source of a backup', async () => {
+    const chain = await buildChain(suite.ds, suite.tempDir);
+    const [shared, corrupt, other] = [1, 2, 3].map((n) => nthBackup(chain, n));
+    if (!shared || !corrupt || !other) throw new Error('A chain of three.');
+    const note = (id: string, notes: object[]) =>
+      suite.ds.query(
+        `UPDATE restore_points SET notes = ?
+          WHERE id = (SELECT restore_point_id FROM backup_jobs WHERE id = ?)`,
+        [JSON.stringify(notes), id],
+      );
+    await note(shared.id, [{ disk_id: 0, code: 'source_shared' }]);
+    await note(corrupt.id, [
+      { disk_id: 0, code: 'disk_grown' },
+      { disk_id: 0, code: 'source_corrupt' },
+    ]);
+    // Of another disk of the same point.
+    await note(other.id, [{ disk_id: 7, code: 'source_corrupt' }]);
+    for (const { manifest } of [shared, corrupt, other]) await rm(manifest);
+    await reconcile(suite.ds, chain);
+    const sources = await Promise.all(
+      [1, 2, 3].map(async (n) => {
+        const { source_shared: isShared, source_corrupt: isCorrupt } = await said(chain, n);
+        return [isShared, isCorrupt];
+      }),
+    );
+    expect(sources).to.deep.equal([
+      [true, undefined],
+      [undefined, true],
+      [undefined, undefined],
+    ]);
+  });
+
   it('are not written anew beside an image that QEMU finds broken: its length of today is not that of its backup', async () => {
     const chain = await buildChain(suite.ds, suite.tempDir);
     const { image, manifest } = nthBackup(chain, 4);
