@@ -16,6 +16,8 @@ const HINTS: Partial<Record<ErrorCode, string | ((error: StrataError) => string 
   nbd_not_allowed: 'Allow the server with: strata up --allow-nbd HOST:PORT (or STRATA_NBD_ALLOW).',
   source_references_other_file: 'Flatten the image first: qemu-img convert -O qcow2 IMAGE FLAT.qcow2.',
   chain_broken: 'Take a full: strata backup VM --type full, or allow it with --on-broken-chain full.',
+  lineage_broken:
+    'The catalogue was changed by hand. Take a full, and rebuild the catalogue from the repository: strata repo rebuild.',
   change_id_mismatch: 'Take a full, or leave --since-change-id away to compare with the latest backup.',
   repository_unavailable: 'Mount the file system of the repository; the job goes on by itself.',
   no_space: 'Free some space in the repository; the job goes on by itself.',

@@ -85,6 +85,7 @@ export const ERRORS = {
   push_ports_exhausted: waiting("All ports of the worker's host for exports are in use."),
   // Chains
   chain_broken: refused('The chain has no usable parent for an incremental backup.'),
+  lineage_broken: refused('What the catalogue says of the chain does not lead to a full.'),
   change_id_mismatch: refused('The change list does not belong to the latest backup of the chain.'),
   tracker_lied: failure('The tracker left changes out; the whole disk is compared instead.'),
   backup_damaged: refused('The backup is damaged.'),

@@ -16,3 +16,8 @@ export function changesKnownBy(source: DiskSource): 'push' | 'bitmap' | 'none' {
   if (source.type === 'push') return 'push';
   return source.type === 'nbd' && source.bitmap !== undefined ? 'bitmap' : 'none';
 }
+
+/** A worker can read the disk itself, and not only take what an agent writes. */
+export function isRead(source: DiskSource): source is ReadSource {
+  return source.type !== 'push';
+}

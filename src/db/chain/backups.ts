@@ -3,8 +3,7 @@ import { type JobStatus } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
 import { BackupJob, type BackupType } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { NOTHING, type PageOf, type PageRequest, pageByTime, select } from '../page.js';
-import { locateContext, type NamedVm } from '../vm/vmContexts.js';
+import { NOTHING, type PageOf, type PageRequest, pageByTime } from '../page.js';
 import { contextsNamed, vmNames } from '../vm/vms.js';
 
 export interface NamedBackup {
@@ -72,39 +71,6 @@ export async function backupsOfPoint(ds: DataSource, restorePointId: string): Pr
     ds.getRepository(BackupJob).find({ where: { restorePointId }, order: { diskId: 'ASC' } }),
   );
   return withNames(ds, rows);
-}
-
-export interface LatestChangeId {
-  changeId: string;
-  backupId: string;
-}
-
-/**
- * The change id of the backup that the next one would stand on: the chain's latest, or, for a differential, the segment's
- * full. Undefined when there is none or anything in the segment is damaged (invariant 5): then the next backup of the disk
- * is a full.
- */
-export async function parentChangeId(
-  ds: DataSource,
-  disk: NamedVm & { diskId: number },
-  type: Exclude<BackupType, 'full'>,
-): Promise<LatestChangeId | undefined> {
-  // By the same rule as the backup that is asked for next: a VM that was renamed goes on.
-  const context = await asking(() => locateContext(ds, disk));
-  if (!context) return undefined;
-  const column = type === 'differential' ? 'full_backup_id' : 'latest_backup_id';
-  const rows = await select<{ id: string; change_id: string | null }>(
-    ds,
-    `SELECT b.id, b.change_id FROM backup_chains c
-     JOIN backup_jobs f ON f.id = c.full_backup_id
-     JOIN backup_jobs b ON b.id = c.${column} AND b.status = 'completed'
-     WHERE c.vm_context_id = ? AND c.disk_id = ?
-       AND NOT EXISTS (SELECT 1 FROM backup_jobs d WHERE d.chain_id = c.id AND d.status = 'completed'
-         AND d.seq BETWEEN f.seq AND b.seq AND (d.health = 'damaged' OR d.content_wrong_at IS NOT NULL))`,
-    [context.vmContextId, disk.diskId],
-  );
-  const row = rows[0];
-  return row && row.change_id !== null ? { changeId: row.change_id, backupId: row.id } : undefined;
 }
 
 async function withNames(ds: DataSource, backups: readonly BackupJob[]): Promise<NamedBackup[]> {

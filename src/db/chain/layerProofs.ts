@@ -11,9 +11,12 @@ import { fencedChange } from '../job/fenced.js';
 import type { ChainLease } from '../job/lease.js';
 
 /** What deep validations know of the backups of a chain, by backup id. */
-export async function readProofs(ds: DataSource, chainId: string): Promise<Map<string, LayerProof>> {
+export async function readProofs(
+  db: Pick<EntityManager, 'getRepository'>,
+  chainId: string,
+): Promise<Map<string, LayerProof>> {
   const proofs = await asking(() =>
-    ds
+    db
       .getRepository(LayerProof)
       .createQueryBuilder('p')
       .innerJoin(BackupJob, 'b', 'b.id = p.backupId')

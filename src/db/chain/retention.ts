@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
-import type { KeepColumn } from '../../entities/index.js';
+import type { KeepColumn, RestorePointStatus } from '../../entities/index.js';
+import type { JobStatus } from '../../shared/jobs.js';
 import { StrataError } from '../../shared/errors.js';
 import { recordEvents } from '../job/events.js';
 import { parseJson } from '../job/journal.js';
@@ -88,4 +89,28 @@ export async function noteSpace(
     }
     return changed;
   });
+}
+
+/** A restore point of a VM, and one of its backups; a point without any has one such row. */
+export interface DiskOfPoint {
+  id: string;
+  createdAt: Date;
+  status: RestorePointStatus;
+  missingDisks: number;
+  backupId: string | null;
+  chainId: string | null;
+  diskId: number | null;
+  jobStatus: JobStatus | null;
+  protectedUntil: Date | null;
+}
+
+/** All restore points of a VM with their backups, whatever became of them. @throws database_unavailable */
+export async function pointsOfVm(ds: DataSource, vmContextId: string): Promise<DiskOfPoint[]> {
+  return select<DiskOfPoint>(
+    ds,
+    `SELECT p.id, p.created_at AS createdAt, p.status, p.missing_disks AS missingDisks, b.id AS backupId,
+            b.chain_id AS chainId, b.disk_id AS diskId, b.status AS jobStatus, b.protected_until AS protectedUntil
+     FROM restore_points p LEFT JOIN backup_jobs b ON b.restore_point_id = p.id WHERE p.vm_context_id = ?`,
+    [vmContextId],
+  );
 }

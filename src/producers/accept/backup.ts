@@ -96,7 +96,11 @@ async function writeIntents(
       restorePointId,
       disk,
     );
-    const prediction = await predictDemotion(tx, body, disk, backupsInFront);
+    const prediction = await predictDemotion(
+      tx,
+      { body, disk, request: requestOf(body, disk), restorePointId },
+      backupsInFront,
+    );
     const still = stillToCome(disk);
     answer.disk_results.push({ disk_id: disk.diskId, backup_id: id, status, ...prediction, ...still });
     if (delivery) accepted.deliveries.push(delivery);

@@ -4,8 +4,8 @@ import type { EntityManager } from '../../db/database.js';
 import { backupsOf, type BackupTarget, nameOfTarget } from '../../db/chain/targets.js';
 import { presentDisks, retireDisks } from '../../db/vm/disks.js';
 import { lockChain } from '../../db/job/position.js';
+import { loadLayers } from '../../services/chain/index.js';
 import {
-  loadLayers,
   type MergePlan,
   planRemoval,
   type Refusal,
@@ -92,7 +92,7 @@ export async function acceptConsolidation(
   const { chainId, keep, dryRun, expectedLatest } = request;
   return acceptOnce(deps, dryRun ? undefined : idempotency, async (tx) => {
     await lockChain(tx, chainId);
-    const points = (await loadLayers(tx, chainId)).filter(({ status }) => status === 'completed');
+    const points = (await loadLayers(tx, chainId)).filter(({ expired }) => !expired);
     keep?.forEach((id, index) => {
       if (points.some((point) => point.id === id)) return;
       throw new StrataError('invalid_request', `${id} is no completed backup of chain ${chainId}.`, {

@@ -1,27 +1,17 @@
 import { type JobStatus } from '../../shared/jobs.js';
 import type { RestoreAccepted, RestoreCreate } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
-import { IS_LAYER } from '../../db/chain/layers.js';
 import { placeOfBackup } from '../../db/chain/place.js';
 import { addRestoreJob } from '../../db/job/addJob.js';
 import { readReach } from '../../db/chain/layerProofs.js';
 import { allRepositories } from '../../db/repository/repositories.js';
-import type { Health } from '../../entities/index.js';
 import { checkRestorable, type RestoreWish } from '../../services/restore/plan.js';
-import { byId, lineageOf } from '../../services/validation/lineage.js';
+import { byId, lineageOf, loadLayers } from '../../services/chain/index.js';
 import { checkPathUnder, type PathRules } from '../../shared/pathRules.js';
 import { StrataError } from '../../shared/errors.js';
 import { isUnder } from '../../shared/files.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { acceptOnce } from './once.js';
-
-interface LayerRow {
-  id: string;
-  parent_backup_id: string | null;
-  health: Health;
-  damage_located: number;
-  content_wrong_at: Date | null;
-}
 
 /** Room is left for the names of temporary files. */
 const targetPaths = (roots: readonly string[]): PathRules => ({
@@ -87,17 +77,7 @@ async function assertRestorable(
   id: string,
   wish: RestoreWish,
 ): Promise<void> {
-  const rows = await tx.query<LayerRow[]>(
-    `SELECT id, parent_backup_id, health, damage_located, content_wrong_at FROM backup_jobs WHERE chain_id = ? AND ${IS_LAYER}`,
-    [chainId],
-  );
-  const links = rows.map((row) => ({
-    id: row.id,
-    parentBackupId: row.parent_backup_id,
-    health: row.health,
-    damageLocated: Number(row.damage_located) === 1,
-    contentWrongAt: row.content_wrong_at,
-  }));
+  const layers = byId(await loadLayers(tx, chainId));
   const reach = await readReach(tx, id);
-  checkRestorable({ id, status, ...lineageOf(byId(links), id), reach }, wish);
+  checkRestorable({ id, status, ...lineageOf(layers, id), reach }, wish);
 }

@@ -14,7 +14,7 @@ import {
   partialFiles,
 } from '../repository/layout.js';
 import type { BackupContext } from './context.js';
-import type { BackupPlan } from './plan.js';
+import type { BackupPlan } from '../chain/index.js';
 import { publish } from './publish.js';
 import { noteOutOfRoom, writtenBytes } from './room.js';
 import { verifyNew } from './verifyNew.js';

@@ -5,7 +5,7 @@ import { BLOCK_SIZE } from '../../shared/extents.js';
 import type { HeldLease } from '../job/holdLease.js';
 import type { AuditSettings, ServiceDeps } from '../deps.js';
 import type { BackupContext } from './context.js';
-import type { BackupPlan } from './plan.js';
+import type { BackupPlan } from '../chain/index.js';
 
 /** Step of the journal that says that the tracker was caught: further attempts of the job need not ask it. */
 const LIE_STEP = 'tracker_lied';

@@ -8,7 +8,7 @@ import { isRecordedChain } from '../repository/recordedChain.js';
 import { lockedFileOf } from '../repository/lockedFile.js';
 import { assertRepository } from '../repository/marker.js';
 import type { BackupContext } from './context.js';
-import type { BackupPlan } from './plan.js';
+import type { BackupPlan } from '../chain/index.js';
 import { digestPaths, layersOf } from './transfer.js';
 
 /** Errors that say that what the increment stands on is broken, not the disk and not the new file. */

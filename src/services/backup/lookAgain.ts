@@ -1,3 +1,4 @@
+import { healthOf, isLocated } from '../chain/index.js';
 import { quickLook } from '../validation/quickLook.js';
 import type { Attempt } from './attempt.js';
 import { type BackupContext, loadContext } from './context.js';
@@ -16,7 +17,7 @@ export async function lookAgain({
   report,
 }: Omit<Attempt, 'virtualSize'>): Promise<BackupContext> {
   const { job, lineage, lineageBroken, repository } = context;
-  const isOpen = lineage.some(({ health, damageLocated }) => health === 'suspect' && !damageLocated);
+  const isOpen = lineage.some((layer) => healthOf(layer) === 'suspect' && !isLocated(layer));
   if (!isOpen || job.requestedType === 'full' || lineageBroken) return context;
   await quickLook(deps, held, repository.id, report);
   return loadContext(deps.ds, job.id);

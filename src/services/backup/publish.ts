@@ -14,7 +14,7 @@ import { assertRepository } from '../repository/marker.js';
 import { type Audit, type Manifest, serialiseManifest } from '../repository/manifest.js';
 import { storedBytes } from '../repository/storedBytes.js';
 import type { BackupContext } from './context.js';
-import { type BackupPlan, trackerOf } from './plan.js';
+import { type BackupPlan, trackerOf } from '../chain/index.js';
 
 export interface PublishInput {
   deps: ServiceDeps;

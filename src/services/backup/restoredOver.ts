@@ -3,7 +3,7 @@ import { type OpenSource, storageIds } from '../../datapath/index.js';
 import { restoredPathsSince } from '../../db/job/restores.js';
 import { errnoOf } from '../../shared/errors.js';
 import type { Attempt } from './attempt.js';
-import type { BackupPlan } from './plan.js';
+import type { BackupPlan } from '../chain/index.js';
 
 /**
  * True when a restore has written to the disk since the instant of the parent, completed or not. It writes to a file or

@@ -13,9 +13,9 @@ import { createImage } from '../../qcow2/index.js';
 import type { Extent } from '../../shared/extents.js';
 import { randomPart } from '../../shared/ids.js';
 import { auditBlocks, type SeededAudit } from './audit.js';
-import type { BackupContext, Layer } from './context.js';
+import type { BackupContext } from './context.js';
 import { extentsToCopy, listedExtents } from './extents.js';
-import type { BackupPlan } from './plan.js';
+import type { BackupPlan, Layer } from '../chain/index.js';
 
 /** 130 bits: nobody knows beforehand which blocks will be looked at. */
 const SEED_LENGTH = 26;

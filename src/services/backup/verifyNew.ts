@@ -7,7 +7,7 @@ import { isRecordedChain } from '../repository/recordedChain.js';
 import { syncFile } from '../repository/durable.js';
 import type { BackupFiles } from '../repository/layout.js';
 import type { BackupContext } from './context.js';
-import type { BackupPlan } from './plan.js';
+import type { BackupPlan } from '../chain/index.js';
 import { digestPaths, layersOf } from './transfer.js';
 
 export interface VerifyNew {

@@ -1,4 +1,5 @@
 import { basename, join } from 'node:path';
+import type { Layer } from '../chain/index.js';
 import { copyFileWhole, copyOut, underLimit } from '../../datapath/index.js';
 import { commitImage, createImage } from '../../qcow2/index.js';
 import { both } from '../../shared/both.js';
@@ -6,7 +7,6 @@ import { StrataError } from '../../shared/errors.js';
 import { recordCapacity } from '../job/recordCapacity.js';
 import { tryClone } from '../repository/clone.js';
 import { addName, allocatedBytes, removeFiles, syncFile } from '../repository/durable.js';
-import type { LayerFact } from './facts.js';
 import { worthOf } from './progress.js';
 import { pickStrategy, type Strategy } from './strategy.js';
 import type { Work } from './work.js';
@@ -19,9 +19,9 @@ export interface BuiltImage {
 }
 
 export interface Run {
-  top: LayerFact;
+  top: Layer;
   /** Topmost first; the last one is the base. */
-  run: readonly [LayerFact, ...LayerFact[]];
+  run: readonly [Layer, ...Layer[]];
 }
 
 /**
@@ -37,7 +37,7 @@ export async function buildMerged(
   forced?: Strategy,
 ): Promise<BuiltImage> {
   const { root } = work.place;
-  const pathOf = (layer: LayerFact) => join(root, layer.path);
+  const pathOf = (layer: Layer) => join(root, layer.path);
   const base = run.at(-1) ?? run[0];
   const onShare = work.progress.begin('merging', worthOf([top, ...run]) / 2);
   const overlay = overlayOf(target, work.held.lease.fence);
@@ -85,7 +85,7 @@ export function overlayOf(target: string, fence: number): string {
 /** Makes the private base where there is one, and says how. */
 async function prepareBase(
   { deps, place, held }: Work,
-  base: LayerFact,
+  base: Layer,
   target: string,
   forced: Strategy | undefined,
 ): Promise<Strategy> {
@@ -115,11 +115,7 @@ async function prepareBase(
  * Writes a file that stands alone with the content of a backup and all below it.
  * @throws wrong_state when the room that it may take is not there: a job that waits would keep the disk's backups waiting
  */
-export async function buildAlone(
-  work: Work,
-  lineage: readonly LayerFact[],
-  target: string,
-): Promise<BuiltImage> {
+export async function buildAlone(work: Work, lineage: readonly Layer[], target: string): Promise<BuiltImage> {
   const { deps, place, held } = work;
   const [top] = lineage;
   if (!top) throw new RangeError('A backup is the first layer of its lineage.');

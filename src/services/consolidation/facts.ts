@@ -1,32 +1,9 @@
-import type { BackupType, Health } from '../../entities/index.js';
+import type { Layer } from '../chain/index.js';
 
-/** A file of a chain: a restore point, or an expired backup whose file is still there. */
-export interface LayerFact {
-  id: string;
-  seq: number;
-  parentId: string | null;
-  type: BackupType;
-  status: 'completed' | 'expired';
-  health: Health;
-  /** A restore or a merge has read content that is not what was written. */
-  contentWrong: boolean;
-  /** Not to be removed yet: `protected_until`, or the repository's `immutable_days`. */
-  protected: boolean;
-  /** A restore of it is waiting or running. */
-  inUse: boolean;
-  /** Images in its directory that the catalogue does not know and that stand on it. */
-  strangers: number;
-  /** Bytes that its file takes. */
-  sizeBytes: number;
-  virtualSize: number;
-  contentId: string;
-  /** Image, relative to the repository's root. */
-  path: string;
-}
-
-/** Nothing speaks against its own file or its content. */
-export function isSound({ health, contentWrong }: LayerFact): boolean {
-  return health === 'ok' && !contentWrong;
+/** A layer, and what its directory says of it. */
+export interface PlannedLayer extends Layer {
+  /** Images in its directory that the catalogue does not know and that stand on it; absent where nobody has looked. */
+  strangers?: number;
 }
 
 /** Why a backup that is not to be kept stays, with what it means. Codes are never renamed: scripts match on them. */

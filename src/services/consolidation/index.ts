@@ -1,5 +1,4 @@
 export { type MergePlan, type PlanStep, type Refusal, REFUSALS } from './facts.js';
-export { loadLayers } from './loadLayers.js';
 export { removedBy } from './plan.js';
 export { planRemoval, refusalError, runConsolidation } from './run.js';
 export { settleSwitch } from './settle.js';

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
+import type { Layer } from '../chain/index.js';
 import { contentId, mergeIndexes } from '../../datapath/index.js';
 import { both } from '../../shared/both.js';
 import { asStrataError } from '../../shared/errors.js';
 import { removePartials } from '../repository/durable.js';
 import { partialFiles, sidecarsOf } from '../repository/layout.js';
 import { type BuiltImage, buildAlone, buildMerged, overlayOf, type Run } from './build.js';
-import type { LayerFact } from './facts.js';
 import { readOwnManifest } from './manifests.js';
 import { worthOf } from './progress.js';
 import { proveMerged } from './prove.js';
@@ -18,7 +18,7 @@ export type Note = (step: 'merged' | 'proved' | 'switched', data: Record<string,
 
 export interface MergeInput extends Run {
   /** What the run stands on, topmost first. */
-  below: readonly LayerFact[];
+  below: readonly Layer[];
   /** A strategy instead of the one that fits. */
   forced?: Strategy;
 }
@@ -35,7 +35,7 @@ export async function mergeRun(work: Work, input: MergeInput, note: Note): Promi
 /** Replaces a backup's file by one that stands alone; what it stood on stays as it is. */
 export async function standAlone(
   work: Work,
-  lineage: readonly [LayerFact, ...LayerFact[]],
+  lineage: readonly [Layer, ...Layer[]],
   note: Note,
 ): Promise<Strategy> {
   const [top] = lineage;
@@ -45,11 +45,11 @@ export async function standAlone(
 }
 
 interface Replacement {
-  top: LayerFact;
+  top: Layer;
   /** The layers that become one, topmost first, and what that one stands on. */
-  merged: readonly LayerFact[];
-  below: readonly LayerFact[];
-  type: LayerFact['type'];
+  merged: readonly Layer[];
+  below: readonly Layer[];
+  type: Layer['type'];
 }
 
 async function replaceFile(
@@ -105,6 +105,6 @@ async function buildIndex(
   return contentId({ layers: [target, ...indexesOf(root, below)], virtualSizeBytes, signal });
 }
 
-function indexesOf(root: string, layers: readonly LayerFact[]): string[] {
+function indexesOf(root: string, layers: readonly Layer[]): string[] {
   return layers.map(({ path }) => join(root, sidecarsOf(path).digests));
 }

@@ -1,9 +1,9 @@
-import { isSound, type LayerFact, type MergePlan, type PlanStep, type RefusalCode } from './facts.js';
-import { lineage } from './lineage.js';
+import { assertNoCircle, byId, lineageOf, restsOnSound } from '../chain/index.js';
+import { type PlannedLayer, type MergePlan, type PlanStep, type RefusalCode } from './facts.js';
 
 interface Standing {
-  byId: ReadonlyMap<string, LayerFact>;
-  children: ReadonlyMap<string, readonly LayerFact[]>;
+  byId: ReadonlyMap<string, PlannedLayer>;
+  children: ReadonlyMap<string, readonly PlannedLayer[]>;
   /** Backups whose files stay. */
   stay: Set<string>;
   /** Backups on which nothing stands in the end. */
@@ -17,12 +17,13 @@ interface Standing {
  * that step ended.
  * @param layers every layer of a chain
  * @param keep ids of restore points; an expired backup is never kept
+ * @throws lineage_broken where the parents of any layer go in a circle
  */
-export function planMerges(layers: readonly LayerFact[], keep: ReadonlySet<string>): MergePlan {
+export function planMerges(layers: readonly PlannedLayer[], keep: ReadonlySet<string>): MergePlan {
   const standing = standingOf(layers);
   const { stay, removed, refused } = standing;
   for (const layer of layers) {
-    if (layer.status === 'expired') continue;
+    if (layer.expired) continue;
     if (keep.has(layer.id)) stay.add(layer.id);
     else if (layer.protected) refuse(standing, layer, 'protected');
     else if (layer.inUse) refuse(standing, layer, 'in_use');
@@ -32,7 +33,7 @@ export function planMerges(layers: readonly LayerFact[], keep: ReadonlySet<strin
   for (const layer of newestFirst) {
     if (stay.has(layer.id)) continue;
     const above = standingOn(standing, layer.id).length;
-    if (layer.strangers > 0) refuse(standing, layer, 'stranger');
+    if ((layer.strangers ?? 0) > 0) refuse(standing, layer, 'stranger');
     else if (above === 0) removed.add(layer.id);
     else if (above > 1) refuse(standing, layer, 'fan_out');
   }
@@ -45,44 +46,45 @@ export function planMerges(layers: readonly LayerFact[], keep: ReadonlySet<strin
   };
 }
 
-function standingOf(layers: readonly LayerFact[]): Standing {
-  const children = new Map<string, LayerFact[]>();
+function standingOf(layers: readonly PlannedLayer[]): Standing {
+  const children = new Map<string, PlannedLayer[]>();
   for (const layer of layers) {
     if (layer.parentId !== null)
       children.set(layer.parentId, [...(children.get(layer.parentId) ?? []), layer]);
   }
-  const byId = new Map(layers.map((layer) => [layer.id, layer]));
-  return { byId, children, stay: new Set(), removed: new Set(), refused: new Map() };
+  const known = byId(layers);
+  assertNoCircle(known);
+  return { byId: known, children, stay: new Set(), removed: new Set(), refused: new Map() };
 }
 
-function refuse({ stay, refused }: Standing, { id }: LayerFact, reason: RefusalCode): void {
+function refuse({ stay, refused }: Standing, { id }: PlannedLayer, reason: RefusalCode): void {
   stay.add(id);
   refused.set(id, reason);
 }
 
 /** What will stand on a backup when the leaves are gone. */
-function standingOn({ children, removed }: Standing, id: string): LayerFact[] {
+function standingOn({ children, removed }: Standing, id: string): PlannedLayer[] {
   return (children.get(id) ?? []).filter((child) => !removed.has(child.id));
 }
 
 /** A merge needs a sound top and all below it: it would otherwise prove nothing, or bake the damage in. */
-function refuseUnhealthy(standing: Standing, newestFirst: readonly LayerFact[]): void {
+function refuseUnhealthy(standing: Standing, newestFirst: readonly PlannedLayer[]): void {
   for (const top of newestFirst) {
     if (!standing.stay.has(top.id)) continue;
     const run = runBelow(standing, top);
-    if (run.length === 0 || lineage(standing.byId, top.id).every(isSound)) continue;
+    if (run.length === 0 || restsOnSound(lineageOf(standing.byId, top.id))) continue;
     for (const layer of run) refuse(standing, layer, 'damaged');
   }
 }
 
 /** What lies between a backup that stays and the next one below it that does, topmost first. */
-function runBelow(standing: Standing, top: LayerFact): LayerFact[] {
-  const [, ...below] = lineage(standing.byId, top.id);
+function runBelow(standing: Standing, top: PlannedLayer): PlannedLayer[] {
+  const [, ...below] = lineageOf(standing.byId, top.id).layers;
   const end = below.findIndex(({ id }) => standing.stay.has(id));
   return end === -1 ? below : below.slice(0, end);
 }
 
-function mergeInto(standing: Standing, top: LayerFact): PlanStep[] {
+function mergeInto(standing: Standing, top: PlannedLayer): PlanStep[] {
   const run = runBelow(standing, top);
   const base = run.at(-1);
   if (!base) return [];
@@ -99,16 +101,16 @@ function mergeInto(standing: Standing, top: LayerFact): PlanStep[] {
 }
 
 /** The merged file holds at least what the largest of the files holds: all else may be doubled in it, and come free. */
-function comesFree(files: readonly LayerFact[]): number {
+function comesFree(files: readonly PlannedLayer[]): number {
   const sizes = files.map(({ sizeBytes }) => sizeBytes);
   return sizes.reduce((sum, size) => sum + size, 0) - Math.max(...sizes);
 }
 
-function removal({ id, status, sizeBytes }: LayerFact): PlanStep {
+function removal({ id, expired, sizeBytes }: PlannedLayer): PlanStep {
   return {
     action: 'remove',
     backup_id: id,
-    reason: status === 'expired' ? 'expired' : 'not_kept',
+    reason: expired ? 'expired' : 'not_kept',
     bytes: sizeBytes,
   };
 }

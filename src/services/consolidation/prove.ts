@@ -1,4 +1,5 @@
 import { basename, join } from 'node:path';
+import type { Layer } from '../chain/index.js';
 import { createHashPool, proveLayer } from '../../datapath/index.js';
 import { chainInfo, checkImage, type CheckResult, repairLeaks } from '../../qcow2/index.js';
 import { both } from '../../shared/both.js';
@@ -8,18 +9,17 @@ import { isRecordedChain } from '../repository/recordedChain.js';
 import { syncFile } from '../repository/durable.js';
 import { isPointRight, targetUnreliable } from '../repository/readPoint.js';
 import { noteContent } from '../../db/chain/health.js';
-import type { LayerFact } from './facts.js';
 import type { Work } from './work.js';
 
 export interface Merged {
-  top: LayerFact;
+  top: Layer;
   /** Absolute paths of the merged image and its index, flushed. */
   image: string;
   digests: string;
   /** The content id by that index and those below. */
   byIndex: string;
   /** What the merged image stands on, topmost first. */
-  below: readonly LayerFact[];
+  below: readonly Layer[];
 }
 
 /**
@@ -120,7 +120,7 @@ function assertChain(
  * not what the disk gives back.
  * @throws target_unreliable
  */
-async function blame({ deps, held, place }: Work, top: LayerFact, image: string): Promise<void> {
+async function blame({ deps, held, place }: Work, top: Layer, image: string): Promise<void> {
   const point = { ...top, image: join(place.root, top.path) };
   const { signal, rate } = held;
   const isRight = await isPointRight(point, { signal, rate, scratchDir: deps.scratchDir });

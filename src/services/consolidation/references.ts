@@ -7,7 +7,7 @@ import {
   readImages,
   readSetAside,
 } from '../repository/standing/index.js';
-import type { LayerFact } from './facts.js';
+import type { PlannedLayer } from './facts.js';
 
 /** The images of a directory, and those that were set aside from it and are brought back, with what each stands on. */
 export interface References {
@@ -40,7 +40,7 @@ async function setAsideFrom(root: string, directory: string, signal: AbortSignal
 }
 
 /** The layers, with the images that the catalogue does not know and that stand on them. Temporary files are left out. Pure. */
-export function withStrangers(layers: readonly LayerFact[], { images }: References): LayerFact[] {
+export function withStrangers(layers: readonly PlannedLayer[], { images }: References): PlannedLayer[] {
   const known = new Set(layers.map(({ path }) => path));
   const strangers = images.filter(({ path }) => !known.has(path) && !basename(path).startsWith('.'));
   return layers.map((layer) => {

@@ -1,10 +1,9 @@
 import { join } from 'node:path';
-import { noteFilesRemoved } from '../../db/chain/layers.js';
+import { type Layer, noteFilesRemoved } from '../chain/index.js';
 import { removeFiles, syncDirectory } from '../repository/durable.js';
 import { sidecarsOf } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import { assertFootingKnown, assertNothingStandsOn } from '../repository/standing/index.js';
-import type { LayerFact } from './facts.js';
 import { readReferences } from './references.js';
 import type { Work } from './work.js';
 
@@ -14,7 +13,7 @@ import type { Work } from './work.js';
  * @param layers newest first
  * @throws chain_broken when an image that stays refers to one of them, image_unreadable when one may; then nothing is removed
  */
-export async function removeLayers(work: Work, layers: readonly LayerFact[]): Promise<void> {
+export async function removeLayers(work: Work, layers: readonly Layer[]): Promise<void> {
   if (layers.length === 0) return;
   const { deps, held, place } = work;
   work.progress.begin('removing');

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { byId, expireBackups, type Layer, loadLayers, wholeLineageOf } from '../chain/index.js';
 import { recordStep } from '../../db/job/journal.js';
-import { expireBackups } from '../../db/chain/layers.js';
 import { getMaintenanceJob } from '../../db/job/maintenance.js';
 import { completeWithResult } from '../../db/job/settle.js';
 import type { ConsolidateParams } from '../../entities/index.js';
@@ -15,10 +15,8 @@ import { adoptImmutableDays } from '../protection/immutability.js';
 import { assertRepository } from '../repository/marker.js';
 import { assertFootingKnown } from '../repository/standing/index.js';
 import { assertWritable } from '../repository/writable.js';
-import { type LayerFact, type MergePlan, type PlanStep, type Refusal, REFUSALS } from './facts.js';
+import { type MergePlan, type PlannedLayer, type PlanStep, type Refusal, REFUSALS } from './facts.js';
 import { sparingLastSound } from './lastSound.js';
-import { lineage } from './lineage.js';
-import { loadLayers } from './loadLayers.js';
 import { expireManifests } from './manifests.js';
 import { mergeRun, type Note } from './merge.js';
 import { planMerges, removedBy } from './plan.js';
@@ -49,7 +47,7 @@ export type ConsolidationDeps = Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir'>
  * @throws content_mismatch, image_corrupt: what would be merged, or a merged file, was not proved; the points that stay are as
  *   they were
  * @throws image_unreadable when nobody knows what a file beside them stands on; nothing is removed then
- * @throws repository_unavailable, manifest_invalid, chain_broken, no_space, lease_lost, database_unavailable
+ * @throws repository_unavailable, manifest_invalid, chain_broken, lineage_broken, no_space, lease_lost, database_unavailable
  */
 export async function runConsolidation(
   deps: ConsolidationDeps,
@@ -96,9 +94,9 @@ export async function runConsolidation(
 
 function progressOf(
   report: ReportProgress,
-  layers: readonly LayerFact[],
+  layers: readonly Layer[],
   { steps }: MergePlan,
-  sources: readonly LayerFact[],
+  sources: readonly Layer[],
 ): Progress {
   const merged = steps.flatMap((step) => (step.action === 'merge' ? [step.backup_id, ...step.removes] : []));
   const worth = worthOf(layers.filter(({ id }) => merged.includes(id)));
@@ -106,14 +104,14 @@ function progressOf(
 }
 
 /** The plan that removes these and keeps every other restore point. Pure. */
-export function planRemoval(layers: readonly LayerFact[], remove: readonly string[]): MergePlan {
-  const keep = layers.filter(({ id, status }) => status === 'completed' && !remove.includes(id));
+export function planRemoval(layers: readonly PlannedLayer[], remove: readonly string[]): MergePlan {
+  const keep = layers.filter(({ id, expired }) => !expired && !remove.includes(id));
   return planMerges(layers, new Set(keep.map(({ id }) => id)));
 }
 
 /** @throws backup_in_use when nothing of what was asked for may be done */
-function refuseAll(layers: readonly LayerFact[], remove: readonly string[], { refused }: MergePlan): void {
-  const wanted = layers.filter(({ id, status }) => status === 'completed' && remove.includes(id));
+function refuseAll(layers: readonly Layer[], remove: readonly string[], { refused }: MergePlan): void {
+  const wanted = layers.filter(({ id, expired }) => !expired && remove.includes(id));
   const reasons = refused.filter(({ backup_id }) => wanted.some(({ id }) => id === backup_id));
   if (wanted.length === 0 || reasons.length < wanted.length) return;
   throw refusalError(reasons);
@@ -129,7 +127,7 @@ export function refusalError(refused: readonly Refusal[]): StrataError {
  * Before any point is given up. Of a file that goes itself, without being merged, nobody need know what it stands on.
  * @throws image_unreadable
  */
-function assertRemovable(layers: readonly LayerFact[], { steps }: MergePlan, { images }: References): void {
+function assertRemovable(layers: readonly Layer[], { steps }: MergePlan, { images }: References): void {
   if (steps.length === 0) return;
   const removed = new Set(steps.flatMap((step) => (step.action === 'remove' ? [step.backup_id] : [])));
   assertFootingKnown(
@@ -140,20 +138,20 @@ function assertRemovable(layers: readonly LayerFact[], { steps }: MergePlan, { i
 
 async function carryOut(
   work: Work,
-  layers: readonly LayerFact[],
+  layers: readonly Layer[],
   plan: MergePlan,
   forced: Strategy | undefined,
 ): Promise<ConsolidationResult['steps']> {
   const { deps, held, place } = work;
-  const byId = new Map(layers.map((layer) => [layer.id, layer]));
-  const known = (id: string): LayerFact => {
-    const layer = byId.get(id);
+  const standing = byId(layers);
+  const known = (id: string): Layer => {
+    const layer = standing.get(id);
     if (!layer) throw new RangeError(`${id} is no layer of the chain.`);
     return layer;
   };
   const gone = removedBy(plan).map(known);
   // Everything that goes disappears from the restore points first, and then from what a rebuild would take in.
-  const points = gone.filter(({ status }) => status === 'completed').map(({ id }) => id);
+  const points = gone.filter(({ expired }) => !expired).map(({ id }) => id);
   await expireBackups(deps.ds, held.lease, points);
   await held.assertHeld();
   await expireManifests(place, held.lease.fence, gone, deps.clock.now());
@@ -169,12 +167,12 @@ async function carryOut(
     const run = step.removes.map(known);
     const [first, ...rest] = run;
     if (!first) continue;
-    const below = lineage(byId, step.onto);
+    const below = step.onto === null ? [] : wholeLineageOf(standing, step.onto);
     const top = known(step.backup_id);
     const input = { top, run: [first, ...rest] as const, below, ...(forced ? { forced } : {}) };
     const strategy = await mergeRun(work, input, journal(work, done.length));
     // The merges above this one stand on it as it is now.
-    byId.set(top.id, { ...top, parentId: step.onto, type: (rest.at(-1) ?? first).type });
+    standing.set(top.id, { ...top, parentId: step.onto, type: (rest.at(-1) ?? first).type });
     await removeLayers(work, run);
     await recordStep(deps.ds, held.lease, `${done.length}.cleaned`, 'done', { backup_id: top.id });
     done.push({ ...step, strategy });

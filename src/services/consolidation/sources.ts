@@ -1,10 +1,10 @@
 import { join } from 'node:path';
+import { byId, type Layer, wholeLineageOf } from '../chain/index.js';
 import { contentId } from '../../datapath/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { sidecarsOf } from '../repository/layout.js';
 import { noteContent } from '../../db/chain/health.js';
-import type { LayerFact, MergePlan } from './facts.js';
-import { lineage } from './lineage.js';
+import type { MergePlan } from './facts.js';
 import { holdsItsIndex } from './prove.js';
 import type { Work } from './work.js';
 
@@ -13,18 +13,18 @@ import type { Work } from './work.js';
  * but the base, whose point is among those that go. An expired one may be the base of a merge that was cut, which holds more
  * than its index says. Pure.
  */
-export function sourcesOf(layers: readonly LayerFact[], { steps }: Pick<MergePlan, 'steps'>): LayerFact[] {
-  const byId = new Map(layers.map((layer) => [layer.id, layer]));
+export function sourcesOf(layers: readonly Layer[], { steps }: Pick<MergePlan, 'steps'>): Layer[] {
+  const known = byId(layers);
   return steps.flatMap((step) => {
     if (step.action !== 'merge') return [];
-    const merged = [step.backup_id, ...step.removes].flatMap((id) => byId.get(id) ?? []);
-    const givesUp = merged.slice(1).some(({ status }) => status === 'completed');
-    return givesUp ? merged.slice(0, -1).filter(({ status }) => status === 'completed') : [];
+    const merged = [step.backup_id, ...step.removes].flatMap((id) => known.get(id) ?? []);
+    const givesUp = merged.slice(1).some(({ expired }) => !expired);
+    return givesUp ? merged.slice(0, -1).filter(({ expired }) => !expired) : [];
   });
 }
 
 /** What reading them is worth, in bytes of progress. */
-export function worthOfSources(sources: readonly LayerFact[]): number {
+export function worthOfSources(sources: readonly Layer[]): number {
   return sources.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
@@ -36,15 +36,15 @@ export function worthOfSources(sources: readonly LayerFact[]): number {
  */
 export async function proveSources(
   work: Work,
-  layers: readonly LayerFact[],
-  sources: readonly LayerFact[],
+  layers: readonly Layer[],
+  sources: readonly Layer[],
 ): Promise<void> {
   const { root } = work.place;
-  const byId = new Map(layers.map((layer) => [layer.id, layer]));
-  const indexOf = ({ path }: LayerFact) => join(root, sidecarsOf(path).digests);
+  const known = byId(layers);
+  const indexOf = ({ path }: Layer) => join(root, sidecarsOf(path).digests);
   for (const layer of sources) {
     const onShare = work.progress.begin('checking', worthOfSources([layer]));
-    const below = lineage(byId, layer.parentId).map(indexOf);
+    const below = (layer.parentId === null ? [] : wholeLineageOf(known, layer.parentId)).map(indexOf);
     const file = { top: layer, image: join(root, layer.path), digests: indexOf(layer) };
     if (await holdsItsIndex(work, file, below, onShare)) continue;
     // Read once more before it is accused: of a disk that gives one thing and then another, nothing is removed either.
@@ -64,7 +64,7 @@ export async function proveSources(
 }
 
 /** Where the indexes are those of the restore point, it is the file that is wrong. @throws digest_index_invalid */
-async function blame({ deps, held }: Work, layer: LayerFact, indexes: readonly string[]): Promise<void> {
+async function blame({ deps, held }: Work, layer: Layer, indexes: readonly string[]): Promise<void> {
   const { signal } = held;
   const byIndex = await contentId({ layers: indexes, virtualSizeBytes: layer.virtualSize, signal });
   if (byIndex === layer.contentId) await noteContent(deps.ds, layer.id, 'wrong');

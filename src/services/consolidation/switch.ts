@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { commitSwitch, markMerging } from '../../db/chain/layers.js';
+import { commitSwitch, type Layer } from '../chain/index.js';
+import { markMerging } from '../../db/chain/layers.js';
 import type { BackupType } from '../../entities/index.js';
 import { renameOver, syncDirectory } from '../repository/durable.js';
 import { headerDigest } from '../repository/imageHeader.js';
@@ -8,19 +9,18 @@ import { sidecarsOf } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import type { Manifest, NextLayer } from '../repository/manifest.js';
 import { storedBytes } from '../repository/storedBytes.js';
-import type { LayerFact } from './facts.js';
 import { replaceManifest } from '../repository/replaceManifest.js';
 import { readOwnManifest } from './manifests.js';
 import type { Work } from './work.js';
 
 export interface SwitchInput {
-  top: LayerFact;
+  top: Layer;
   /** Absolute paths of the proved files. */
   image: string;
   digests: string;
   /** What the file becomes. */
   type: BackupType;
-  below: LayerFact | undefined;
+  below: Layer | undefined;
 }
 
 /**
@@ -49,7 +49,7 @@ export async function switchFiles(work: Work, input: SwitchInput): Promise<void>
 /** What is left to do once the image has its name; also for a switch that was cut there. Cancellation is not heard. */
 export async function finishSwitch(
   { deps, held, place }: Pick<Work, 'deps' | 'held' | 'place'>,
-  top: Pick<LayerFact, 'id' | 'path'>,
+  top: Pick<Layer, 'id' | 'path'>,
   manifest: Manifest,
 ): Promise<void> {
   const directory = join(place.root, place.directory);

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { getMaintenanceJob } from '../../db/job/maintenance.js';
+import { byId, isSound, type Layer, loadLayers, wholeLineageOf } from '../chain/index.js';
 import { completeWithResult } from '../../db/job/settle.js';
 import { latestBackupOf } from '../../db/chain/chains.js';
 import { StrataError } from '../../shared/errors.js';
@@ -8,11 +9,8 @@ import type { HeldLease } from '../job/holdLease.js';
 import type { Outcome, ReportProgress } from '../deps.js';
 import { assertRepository } from '../repository/marker.js';
 import { assertWritable } from '../repository/writable.js';
-import { isSound, type LayerFact } from './facts.js';
-import { loadLayers } from './loadLayers.js';
 import { standAlone } from './merge.js';
 import { createProgress, worthOf } from './progress.js';
-import { lineage } from './lineage.js';
 import { type ConsolidationDeps, journal } from './run.js';
 import { loadPlace, type Work } from './work.js';
 
@@ -56,14 +54,14 @@ export async function runSyntheticFull(
 
 /**
  * The layers of which a synthetic full is made, topmost first: the latest backup and all that it stands on. Pure.
- * @throws wrong_state when the chain has no backup; backup_damaged when one of them is not healthy
+ * @throws wrong_state when the chain has no backup; backup_damaged when one of them is not healthy; lineage_broken
  */
 export function planSyntheticFull(
-  layers: readonly LayerFact[],
+  layers: readonly Layer[],
   chainId: string,
   latest: string | null,
-): [LayerFact, ...LayerFact[]] {
-  const [top, ...below] = lineage(new Map(layers.map((layer) => [layer.id, layer])), latest);
+): [Layer, ...Layer[]] {
+  const [top, ...below] = latest === null ? [] : wholeLineageOf(byId(layers), latest);
   if (!top) throw new StrataError('wrong_state', `Chain ${chainId} has no backup.`);
   const bad = [top, ...below].find((layer) => !isSound(layer));
   if (bad)

@@ -10,7 +10,7 @@ import { SOURCE_CORRUPT, SOURCE_SHARED } from '../../entities/index.js';
 import { lockChain } from '../../db/job/position.js';
 import { settleRestorePointOf } from '../../db/chain/settlePoint.js';
 import { inTransaction } from '../../db/transaction.js';
-import { worst } from '../validation/findings.js';
+import { headOf, worst } from '../chain/index.js';
 import { loadExisting } from './existing.js';
 import type { ExistingDisk, FoundDisk } from './facts.js';
 import { type DiskPlan, isLink, planDisk, type RebuiltBackup } from './plan.js';
@@ -190,21 +190,24 @@ async function advanceChain(
       health,
     })),
   ].sort((a, b) => a.seq - b.seq);
-  const byId = new Map(links.map((link) => [link.id, link]));
-  const points = links.filter(({ status }) => status === 'completed');
-  const latest = points.at(-1);
-  let full = latest;
-  while (full?.parentBackupId) full = byId.get(full.parentBackupId);
-  const fullSeq = (full ?? latest)?.seq ?? 0;
+  const { latest, full, points, bytes } = headOf(
+    links.map(({ parentBackupId, status, ...link }) => ({
+      ...link,
+      parentId: parentBackupId,
+      expired: status !== 'completed',
+    })),
+  );
+  const completed = links.filter(({ status }) => status === 'completed');
+  const fullSeq = links.find(({ id }) => id === full)?.seq ?? 0;
   await writeRebuiltHead(tx, chain.id, {
-    latestBackupId: latest?.id ?? null,
-    fullBackupId: (full ?? latest)?.id ?? null,
-    points: points.length,
-    sinceFull: points.filter(({ seq }) => seq > fullSeq).length,
-    bytes: links.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    latestBackupId: latest,
+    fullBackupId: full,
+    points,
+    sinceFull: completed.filter(({ seq }) => seq > fullSeq).length,
+    bytes,
     lastSeq: links.at(-1)?.seq ?? 0,
     fence: Math.max(Number(chain.fence), found.highestFence) + FENCE_MARGIN,
-    health: worst(points.map(({ health }) => health)),
+    health: worst(completed.map(({ health }) => health)),
     mergingBackupId: inserted.find(({ halfSwitched }) => halfSwitched)?.manifest.backup_id ?? null,
   });
 }

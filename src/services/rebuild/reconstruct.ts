@@ -5,6 +5,7 @@ import { imageInfo } from '../../qcow2/index.js';
 import { throwIfAborted } from '../../shared/abort.js';
 import { errnoOf, isStrataError } from '../../shared/errors.js';
 import { headerDigest } from '../repository/imageHeader.js';
+import { byId, lineageOf } from '../chain/index.js';
 import { secondsOfName, sidecarsOf } from '../repository/layout.js';
 import type { Manifest } from '../repository/manifest.js';
 import { storedBytes } from '../repository/storedBytes.js';
@@ -53,7 +54,9 @@ export async function reconstruct(input: Reconstructing, path: string): Promise<
     const below = standingOf(input, info.backingName);
     const isTold = virtualSizeBytes === info.virtualSizeBytes && isTheOne(found, path, backupId);
     if (!isTold || below === 'unknown') return undefined;
-    const layers = [path, ...lineageOf(input, below)].map((layer) => join(root, sidecarsOf(layer).digests));
+    const pathsOfBelow = pathsBelow(input, below);
+    if (!pathsOfBelow) return undefined;
+    const layers = [path, ...pathsOfBelow].map((layer) => join(root, sidecarsOf(layer).digests));
     const content = await contentId({ layers, virtualSizeBytes, signal });
     const manifest = await describe(input, { path, backupId, below, virtualSizeBytes, content });
     if (!manifest) return undefined;
@@ -97,23 +100,24 @@ function isTheOne({ backups }: FoundDisk, path: string, backupId: string): boole
   );
 }
 
-/** Paths of the images below, topmost first. */
-function lineageOf({ found, existing }: Reconstructing, below: Standing | undefined): string[] {
-  const parents = new Map<string, string | null>([
-    ...existing.rows.map((row) => [row.id, row.parentBackupId] as const),
-    ...found.backups.map(({ manifest }) => [manifest.backup_id, manifest.parent_backup_id] as const),
+/** Paths of the images below, topmost first; undefined where they do not lead to a full. */
+function pathsBelow({ found, existing }: Reconstructing, below: Standing | undefined): string[] | undefined {
+  if (!below) return [];
+  // What was found has precedence: the rows may be older.
+  const links = byId([
+    ...existing.rows.map(({ id, parentBackupId, path }) => ({
+      id,
+      parentId: parentBackupId,
+      path: path ?? '',
+    })),
+    ...found.backups.map(({ manifest, path }) => ({
+      id: manifest.backup_id,
+      parentId: manifest.parent_backup_id,
+      path,
+    })),
   ]);
-  const paths = new Map<string, string>([
-    ...existing.rows.map((row) => [row.id, row.path ?? ''] as const),
-    ...found.backups.map(({ manifest, path }) => [manifest.backup_id, path] as const),
-  ]);
-  const lineage: string[] = [];
-  const seen = new Set<string>();
-  for (let id = below?.id ?? null; id !== null && !seen.has(id); id = parents.get(id) ?? null) {
-    seen.add(id);
-    lineage.push(paths.get(id) ?? '');
-  }
-  return lineage;
+  const { layers, broken } = lineageOf(links, below.id);
+  return broken === undefined ? layers.map(({ path }) => path) : undefined;
 }
 
 interface Told {

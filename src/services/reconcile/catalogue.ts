@@ -1,10 +1,6 @@
 import { begunBackups, chainOfDisk } from '../../db/chain/compared.js';
-import { type JobStatus } from '../../shared/jobs.js';
 import type { DataSource } from '../../db/database.js';
-import { IS_LAYER } from '../../db/chain/layers.js';
 import { PUBLISH_STEP, readSteps } from '../../db/job/journal.js';
-import { select } from '../../db/page.js';
-import type { Health } from '../../entities/index.js';
 import type { ChainFact } from './facts.js';
 
 /** Who asks: a job under its own lease is nobody that it would have to wait for. */
@@ -24,34 +20,6 @@ export async function loadChain(
   const busy = held.jobId !== null && held.jobId !== holder?.jobId;
   // A lease that was given back makes its fence a dead one; one that ran out may still have a writer who does not know.
   return { id: held.id, busy, fence: holder?.fence ?? held.fence + (held.free ? 1 : 0) };
-}
-
-export interface LayerRow {
-  id: string;
-  parentBackupId: string | null;
-  health: Health;
-  damageLocated: boolean;
-  path: string;
-  /** No restore point any more; its file is the chain's own to remove. */
-  expired: boolean;
-}
-
-/** The backups of a chain that have files, oldest first. @throws database_unavailable */
-export async function loadLayers(ds: DataSource, chainId: string): Promise<LayerRow[]> {
-  const rows = await select<
-    Omit<LayerRow, 'expired' | 'damageLocated'> & { status: JobStatus; located: number }
-  >(
-    ds,
-    `SELECT id, parent_backup_id AS parentBackupId, health, damage_located AS located, repository_path AS path, status
-     FROM backup_jobs
-     WHERE chain_id = ? AND ${IS_LAYER} ORDER BY seq`,
-    [chainId],
-  );
-  return rows.map(({ status, located, ...row }) => ({
-    ...row,
-    damageLocated: Number(located) === 1,
-    expired: status === 'expired',
-  }));
 }
 
 /** Images and sidecars, relative to the root, that open jobs of the chain have begun to publish. */

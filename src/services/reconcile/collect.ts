@@ -1,13 +1,13 @@
 import { type JobStatus } from '../../shared/jobs.js';
 import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { carrying, loadLayers } from '../chain/index.js';
 import { statesOf } from '../../db/chain/compared.js';
 import type { DataSource } from '../../db/database.js';
 import { abortable, throwIfAborted } from '../../shared/abort.js';
 import { errnoOf, StrataError } from '../../shared/errors.js';
 import { lookAtManifest } from '../repository/manifest.js';
 import { inParallel } from '../../shared/inParallel.js';
-import { byId, lineageOf } from '../validation/lineage.js';
 import { isSidecar, sidecarsOf } from '../repository/layout.js';
 import type { Manifest } from '../repository/manifest.js';
 import {
@@ -18,14 +18,7 @@ import {
   readSetAside,
 } from '../repository/standing/index.js';
 import { storedBytes } from '../repository/storedBytes.js';
-import {
-  type Holder,
-  type LayerRow,
-  loadChain,
-  loadLayers,
-  loadOpenFiles,
-  loadPublished,
-} from './catalogue.js';
+import { type Holder, loadChain, loadOpenFiles, loadPublished } from './catalogue.js';
 import { withManifests } from './collectManifests.js';
 import type { BackupFact, DirectoryFacts, ManifestFact, UnknownFile } from './facts.js';
 
@@ -62,10 +55,10 @@ export async function collectDirectory(options: CollectOptions): Promise<Directo
   const rows = chain ? await loadLayers(ds, chain.id) : [];
   const listed = new Set(names);
   const backups: BackupFact[] = [];
-  const carriers = carriersOf(rows);
+  const carriers = new Set(carrying(rows));
   for (const row of rows) {
     // Whether the file of an expired backup on which nothing stands is there is nobody's loss: its removal may have been cut.
-    if (row.expired && !carriers.has(row.id)) continue;
+    if (!carriers.has(row)) continue;
     const there = dirname(row.path) === directory && listed.has(basename(row.path));
     backups.push({ ...row, image: there || (await look(options, row.path)) ? 'present' : 'missing' });
   }
@@ -74,12 +67,12 @@ export async function collectDirectory(options: CollectOptions): Promise<Directo
   const unknown = await lookAtStrangers(options, strangers);
   const openNames =
     chain && unknown.length > 0 ? (await loadOpenFiles(ds, chain.id)).map((file) => basename(file)) : [];
-  const looking = { ds, root: options.root, names: names ?? [], signal: options.signal };
+  const looking = { root: options.root, names: names ?? [], signal: options.signal };
   return {
     directory,
     exists: names !== undefined,
     chain,
-    backups: chain && !chain.busy ? await withManifests({ ...looking, chainId: chain.id }, backups) : backups,
+    backups: chain && !chain.busy ? await withManifests(looking, rows, backups) : backups,
     unknown,
     openNames,
     // Without a chain nothing of it is moved.
@@ -102,13 +95,6 @@ async function lookAtImages(
   const images = [...here, ...elsewhere.filter(({ path }) => dirname(path) !== directory)];
   const reasons = new Map(files.map(({ path, reason }) => [path, reason]));
   return { images, setAside: aside.map((image) => ({ ...image, reason: reasons.get(image.path) })) };
-}
-
-/** What the restore points stand on. */
-function carriersOf(rows: readonly LayerRow[]): Set<string> {
-  const rowsById = byId(rows);
-  const points = rows.filter(({ expired }) => !expired);
-  return new Set(points.flatMap(({ id }) => lineageOf(rowsById, id).layers.map((layer) => layer.id)));
 }
 
 function filesOf(path: string): string[] {

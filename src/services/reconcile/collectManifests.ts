@@ -1,13 +1,10 @@
 import { basename, join } from 'node:path';
+import { byId, type Layer } from '../chain/index.js';
 import { backingNameOf } from '../../qcow2/index.js';
 import { abortable, throwIfAborted } from '../../shared/abort.js';
 import { backingPath } from '../repository/backingPath.js';
-import { loadBackupRows } from '../validation/catalogue.js';
-import { lookAtManifest } from '../repository/manifest.js';
-import type { BackupRow } from '../validation/facts.js';
-import { expectedFields } from '../validation/judgeSidecars.js';
+import { lookAtManifest, recordedFields } from '../repository/manifest.js';
 import { inParallel } from '../../shared/inParallel.js';
-import type { DataSource } from '../../db/database.js';
 import { sidecarsOf } from '../repository/layout.js';
 import type { Manifest } from '../repository/manifest.js';
 import type { BackupFact, ManifestState } from './facts.js';
@@ -16,9 +13,7 @@ import type { BackupFact, ManifestState } from './facts.js';
 const LOOKS_AT_ONCE = 8;
 
 interface Looking {
-  ds: DataSource;
   root: string;
-  chainId: string;
   /** Names in the directory. */
   names: readonly string[];
   signal: AbortSignal;
@@ -26,16 +21,20 @@ interface Looking {
 
 /**
  * Looks at the manifests of backups whose images are there. One that cannot be read now is left out: it may be in order.
- * @throws database_unavailable, the signal's reason
+ * @throws the signal's reason
  */
-export async function withManifests(looking: Looking, backups: readonly BackupFact[]): Promise<BackupFact[]> {
-  const rows = new Map((await loadBackupRows(looking.ds, looking.chainId)).map((row) => [row.id, row]));
+export async function withManifests(
+  looking: Looking,
+  layers: readonly Layer[],
+  backups: readonly BackupFact[],
+): Promise<BackupFact[]> {
+  const rows = byId(layers);
   const found = new Map<string, Partial<BackupFact>>();
   const known = new Set(backups.map(({ path }) => basename(path)));
   await inParallel(backups, LOOKS_AT_ONCE, async ({ id, image }) => {
     const row = rows.get(id);
     if (!row || image === 'missing') return;
-    const parent = row.parentBackupId === null ? undefined : rows.get(row.parentBackupId);
+    const parent = row.parentId === null ? undefined : rows.get(row.parentId);
     const manifest = await stateOf(looking, row, parent, known);
     if (manifest === 'sound') return;
     found.set(id, { manifest, standsAsRecorded: await standsAsRecorded(looking, row, parent) });
@@ -45,8 +44,8 @@ export async function withManifests(looking: Looking, backups: readonly BackupFa
 
 async function stateOf(
   { root, names, signal }: Looking,
-  row: BackupRow,
-  parent: BackupRow | undefined,
+  row: Layer,
+  parent: Layer | undefined,
   known: ReadonlySet<string>,
 ): Promise<ManifestState> {
   throwIfAborted(signal);
@@ -64,8 +63,8 @@ async function stateOf(
   return row.expired || differs(manifest, row, parent) ? 'older' : 'sound';
 }
 
-function differs(manifest: Manifest, row: BackupRow, parent: BackupRow | undefined): boolean {
-  return Object.entries(expectedFields(row, parent)).some(
+function differs(manifest: Manifest, row: Layer, parent: Layer | undefined): boolean {
+  return Object.entries(recordedFields(row, parent)).some(
     ([key, value]) => manifest[key as keyof Manifest] !== value,
   );
 }
@@ -73,13 +72,12 @@ function differs(manifest: Manifest, row: BackupRow, parent: BackupRow | undefin
 /** By its own header. */
 async function standsAsRecorded(
   { root, signal }: Looking,
-  row: BackupRow,
-  parent: BackupRow | undefined,
+  row: Layer,
+  parent: Layer | undefined,
 ): Promise<boolean> {
   try {
     const name = await abortable(backingNameOf(join(root, row.path)), signal);
-    if (row.parentBackupId === null || name === undefined)
-      return row.parentBackupId === null && name === undefined;
+    if (row.parentId === null || name === undefined) return row.parentId === null && name === undefined;
     return parent !== undefined && backingPath(root, row.path, name) === parent.path;
   } catch {
     throwIfAborted(signal);

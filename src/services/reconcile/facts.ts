@@ -1,5 +1,5 @@
 import { type JobStatus } from '../../shared/jobs.js';
-import type { Health } from '../../entities/index.js';
+import type { Layer } from '../chain/index.js';
 import type { Manifest } from '../repository/manifest.js';
 import type { ImageOnDisk } from '../repository/standing/index.js';
 
@@ -7,18 +7,10 @@ import type { ImageOnDisk } from '../repository/standing/index.js';
 export type ManifestState = 'sound' | 'missing' | 'invalid' | 'foreign' | 'older' | 'of_unknown';
 
 /** A completed backup of the catalogue. */
-export interface BackupFact {
-  id: string;
-  parentBackupId: string | null;
-  health: Health;
-  /** The health is that of ranges, and does not count for those that stand on it. */
-  damageLocated?: boolean;
-  /** Image, relative to the root. */
-  path: string;
+export interface BackupFact
+  extends Pick<Layer, 'id' | 'parentId' | 'health' | 'damageLocated' | 'path' | 'expired'> {
   /** `missing`: there is certainly nothing of that name (ENOENT). */
   image: 'present' | 'missing';
-  /** It only carries those above it. */
-  expired?: boolean;
   /** Absent where it was not looked at. */
   manifest?: ManifestState;
   /** False where its header names another backing file than that of the recorded parent: the catalogue may be older. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isDamagedAsWhole } from '../chain/index.js';
 import type { Action, BackupFact, DirectoryFacts, PlanClock, ReasonCode } from './facts.js';
 import { groupFiles, type Group, judgeGroup } from './planFiles.js';
 import { planManifests } from './planManifests.js';
@@ -42,7 +43,7 @@ function planRows(facts: DirectoryFacts): Action[] {
   const bad = new Set<string>();
   return backups.flatMap((backup) => {
     const missing = backup.image === 'missing';
-    const standsOnBad = backup.parentBackupId !== null && bad.has(backup.parentBackupId);
+    const standsOnBad = backup.parentId !== null && bad.has(backup.parentId);
     if (missing || standsOnBad) bad.add(backup.id);
     else return [];
     if (backup.expired) return [];
@@ -50,7 +51,7 @@ function planRows(facts: DirectoryFacts): Action[] {
     // Without the directory there is no proof that it is this backup, and not a mount or a link, that is gone.
     if (!exists) return backup.health === 'ok' ? [about('mark_suspect', 'directory_missing', backup)] : [];
     // Ranges of a file that is gone say nothing any more: all that stands on it has to feel it.
-    const known = backup.health === 'damaged' && backup.damageLocated !== true;
+    const known = isDamagedAsWhole(backup);
     if (missing) return known ? [] : [about('mark_damaged', 'image_missing', backup)];
     return backup.health === 'ok' ? [about('mark_suspect', 'stands_on_missing', backup)] : [];
   });

@@ -1,3 +1,4 @@
+import { isDamagedAsWhole } from '../chain/index.js';
 import { sidecarsOf } from '../repository/layout.js';
 import type { Action, BackupFact, DirectoryFacts, ManifestState, ReasonCode } from './facts.js';
 
@@ -26,8 +27,7 @@ export function planManifests({ chain, backups }: DirectoryFacts): Action[] {
     if (manifest === 'sound' || image === 'missing') return [];
     if (manifest === 'of_unknown') return [about('leave', 'manifest_of_other', backup)];
     // Today's length and header would become those that it was published with.
-    const isDamaged = backup.health === 'damaged' && backup.damageLocated !== true;
-    if (isDamaged || backup.standsAsRecorded === false) return [];
+    if (isDamagedAsWhole(backup) || backup.standsAsRecorded === false) return [];
     return [about('write_manifest', REASON_OF[manifest], backup)];
   });
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
 import type { BackupType, RequestedType, Tracker } from '../../entities/index.js';
 import { errnoOf, isStrataError, StrataError } from '../../shared/errors.js';
 import { readingTrouble } from './trouble.js';
@@ -155,4 +156,49 @@ export async function lookAtManifest(path: string): Promise<SidecarFact<Manifest
     if (isStrataError(error, 'manifest_invalid')) return { state: 'invalid', reason: error.message };
     return { state: 'unreadable', reason: readingTrouble(error) };
   }
+}
+
+/** What the catalogue records of a backup that its manifest says, too. */
+export interface RecordedBackup {
+  id: string;
+  repositoryId: string;
+  vmContextId: string;
+  diskId: number;
+  chainId: string;
+  seq: number;
+  restorePointId: string;
+  requestedType: RequestedType;
+  type: BackupType;
+  parentId: string | null;
+  changeId: string | null;
+  /** Image, relative to the repository's root. */
+  path: string;
+  virtualSize: number;
+  sizeBytes: number;
+  contentId: string;
+}
+
+/** What the manifest has to say, by the catalogue. The parent's file is not compared where its row is missing. */
+export function recordedFields(
+  backup: RecordedBackup,
+  parent: Pick<RecordedBackup, 'path'> | undefined,
+): Partial<Manifest> {
+  return {
+    repository_id: backup.repositoryId,
+    vm_context_id: backup.vmContextId,
+    disk_id: backup.diskId,
+    chain_id: backup.chainId,
+    seq: backup.seq,
+    backup_id: backup.id,
+    restore_point_id: backup.restorePointId,
+    requested_type: backup.requestedType,
+    backup_type: backup.type,
+    parent_backup_id: backup.parentId,
+    ...(backup.parentId !== null && !parent ? {} : { parent_file: parent ? basename(parent.path) : null }),
+    change_id: backup.changeId,
+    file: basename(backup.path),
+    virtual_size: backup.virtualSize,
+    size_bytes: backup.sizeBytes,
+    content_id: backup.contentId,
+  };
 }

@@ -1,18 +1,13 @@
 import { type JobStatus } from '../../shared/jobs.js';
 import { join } from 'node:path';
-import type { DamageReach, Health, RestoreFormat } from '../../entities/index.js';
+import type { DamageReach, RestoreFormat } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
+import { countingFor, type HealthFacts } from '../chain/index.js';
 import { describeReach, tellReach } from './tellReach.js';
 import type { TargetFacts } from './target.js';
 
-export interface RestorableLayer {
-  id: string;
-  health: Health;
-  /** The health is that of ranges: those that stand on it have been judged by themselves. */
-  damageLocated?: boolean;
-  /** When its content was read wrong and nobody has said where since. */
-  contentWrongAt?: Date | null;
-}
+/** What a restore asks of a layer. */
+export type RestorableLayer = HealthFacts & { id: string };
 
 /** A backup that somebody wants back, and what it stands on. */
 export interface RestorableFacts {
@@ -67,7 +62,7 @@ export function checkRestorable(backup: RestorableFacts, { verify, allowDamaged 
     });
   }
   if (allowDamaged) return;
-  const counting = backup.layers.filter(({ id, damageLocated }) => id === backup.id || !damageLocated);
+  const counting = countingFor(backup.layers);
   const damaged = counting.find(({ health }) => health === 'damaged');
   const bad = damaged ?? (verify ? undefined : unproved(backup.layers, counting));
   if (bad) throw refusalOf(backup, counting, bad);
@@ -86,7 +81,7 @@ function refusalOf(
   const how = damaged || bad.health === 'suspect' ? `is ${bad.health}` : 'was once read with wrong content';
   const which = bad.id === id ? how : `stands on ${bad.id}, which ${how}`;
   const located =
-    counting.every(({ health, damageLocated }) => health === 'ok' || damageLocated === true) &&
+    counting.every(({ health, damageLocated }) => health === 'ok' || damageLocated) &&
     !layers.some(({ contentWrongAt }) => contentWrongAt);
   const damage = tellReach(reach, located);
   return new StrataError(

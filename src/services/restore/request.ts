@@ -8,7 +8,7 @@ import type { RestoreFormat } from '../../entities/index.js';
 import { chainInfo } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { isRecordedChain } from '../repository/recordedChain.js';
-import { byId, lineageOf, loadBackupRows } from '../validation/index.js';
+import { byId, lineageOf, loadLayers } from '../chain/index.js';
 import { checkRestorable } from './plan.js';
 
 /** A restore job with all that the catalogue knows of its backup. */
@@ -39,7 +39,7 @@ export interface RestoreRequest {
  */
 export async function loadRequest(ds: DataSource, jobId: string): Promise<RestoreRequest> {
   const { job, backup, repository } = await loadRows(ds, jobId);
-  const rows = byId(await loadBackupRows(ds, job.chainId));
+  const rows = byId(await loadLayers(ds, job.chainId));
   const { layers, broken } = lineageOf(rows, backup.id);
   const reach = await readReach(ds, backup.id);
   checkRestorable({ id: backup.id, status: backup.status, layers, broken, reach }, job);

@@ -1,7 +1,7 @@
 import type { DamageReach } from '../../entities/index.js';
 import { totalLength } from '../../shared/extents.js';
 import type { KnownDamage, KnownRange } from '../../shared/knownDamage.js';
-import { MOST_RANGES } from '../validation/index.js';
+import { MOST_RANGES } from '../chain/index.js';
 import { nameRanges } from '../../shared/ranges.js';
 
 /** Ranges that a refusal lists; a validation's report has all. */

@@ -1,57 +1,53 @@
-import { type JobStatus } from '../../shared/jobs.js';
 import type { DataSource } from '../../db/database.js';
-import { asking } from '../../db/transaction.js';
-import type { RestorePointStatus } from '../../entities/index.js';
+import { type DiskOfPoint, pointsOfVm } from '../../db/chain/retention.js';
+import type { Health, RestorePointStatus } from '../../entities/index.js';
+import { byId, healthOfPoint, lineageOf, loadLayers, worst } from '../chain/index.js';
 import type { VmPoint } from './forVm.js';
 import type { PointState } from './types.js';
 
-interface Row {
-  id: string;
-  created_at: Date;
-  status: RestorePointStatus;
-  missing_disks: number;
-  disk_id: number | null;
-  job_status: JobStatus | null;
-  health: string | null;
-  content_wrong_at: Date | null;
-  protected_until: Date | null;
-}
-
 /** The restore points of a VM, with what their backups are; those whose backups have all expired are left out. */
 export async function loadPoints(ds: DataSource, vmContextId: string): Promise<VmPoint[]> {
-  const rows = await asking(() =>
-    ds.query<Row[]>(
-      `SELECT p.id, p.created_at, p.status, p.missing_disks, b.disk_id, b.status AS job_status, b.health,
-              b.content_wrong_at, b.protected_until
-       FROM restore_points p LEFT JOIN backup_jobs b ON b.restore_point_id = p.id WHERE p.vm_context_id = ?`,
-      [vmContextId],
-    ),
-  );
-  const points = new Map<string, Row[]>();
+  const rows = await pointsOfVm(ds, vmContextId);
+  const healths = await healthOfBackups(ds, new Set(rows.flatMap(({ chainId }) => chainId ?? [])));
+  const points = new Map<string, DiskOfPoint[]>();
   for (const row of rows) points.set(row.id, [...(points.get(row.id) ?? []), row]);
   return [...points.values()]
-    .filter((disks) => disks.some(({ job_status }) => job_status !== null && job_status !== 'expired'))
-    .map(toPoint);
+    .filter((disks) => disks.some(({ jobStatus }) => jobStatus !== null && jobStatus !== 'expired'))
+    .map((disks) => toPoint(disks, healths));
 }
 
-function toPoint(disks: Row[]): VmPoint {
-  const [first] = disks as [Row, ...Row[]];
-  const protections = disks.flatMap(({ protected_until }) => protected_until ?? []);
+/** How each restore point of these chains is, with all that it stands on. */
+async function healthOfBackups(ds: DataSource, chainIds: ReadonlySet<string>): Promise<Map<string, Health>> {
+  const healths = new Map<string, Health>();
+  for (const chainId of chainIds) {
+    const layers = byId(await loadLayers(ds, chainId));
+    for (const { id, expired } of layers.values())
+      if (!expired) healths.set(id, healthOfPoint(lineageOf(layers, id)));
+  }
+  return healths;
+}
+
+function toPoint(disks: DiskOfPoint[], healths: ReadonlyMap<string, Health>): VmPoint {
+  const [first] = disks as [DiskOfPoint, ...DiskOfPoint[]];
+  const protections = disks.flatMap(({ protectedUntil }) => protectedUntil ?? []);
   return {
     id: first.id,
-    createdAt: first.created_at,
-    state: stateOf(first.status, disks),
+    createdAt: first.createdAt,
+    state: stateOf(first.status, disks, healths),
     protectedUntil: protections.length === 0 ? null : new Date(Math.max(...protections.map(Number))),
-    diskIds: disks.flatMap(({ disk_id }) => disk_id ?? []),
-    whole: first.missing_disks === 0,
+    diskIds: disks.flatMap(({ diskId }) => diskId ?? []),
+    whole: first.missingDisks === 0,
   };
 }
 
-function stateOf(status: RestorePointStatus, disks: readonly Row[]): PointState {
+function stateOf(
+  status: RestorePointStatus,
+  disks: readonly DiskOfPoint[],
+  healths: ReadonlyMap<string, Health>,
+): PointState {
   if (status === 'pending' || status === 'running') return 'unfinished';
   if (status === 'failed' || status === 'cancelled') return 'incomplete';
-  if (disks.some(({ job_status }) => job_status === 'expired')) return 'incomplete';
-  if (disks.some(({ health, content_wrong_at }) => health === 'damaged' || content_wrong_at))
-    return 'damaged';
-  return disks.some(({ health }) => health === 'suspect') ? 'suspect' : 'good';
+  if (disks.some(({ jobStatus }) => jobStatus === 'expired')) return 'incomplete';
+  const health = worst(disks.map(({ backupId }) => healths.get(backupId ?? '') ?? 'ok'));
+  return health === 'ok' ? 'good' : health;
 }

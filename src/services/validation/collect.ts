@@ -1,4 +1,5 @@
 import { basename, join } from 'node:path';
+import { type Layer, NO_DAMAGE, NO_REACH } from '../chain/index.js';
 import { throwIfAborted } from '../../shared/abort.js';
 import { StrataError } from '../../shared/errors.js';
 import { sidecarsOf } from '../repository/layout.js';
@@ -12,8 +13,7 @@ import { describeHeaders } from './collectImages.js';
 import { checkFile } from '../repository/checkFile.js';
 import { lookAtDigests } from './collectSidecars.js';
 import { lookAtManifest } from '../repository/manifest.js';
-import { NO_DAMAGE, NO_REACH } from './deep/knownDamage.js';
-import type { BackupFacts, BackupRow, ChainFacts, FileFact, ProofFact } from './facts.js';
+import type { BackupFacts, ChainFacts, FileFact, ProofFact } from './facts.js';
 import type { CheckFact } from '../repository/checkFile.js';
 import { inParallel } from '../../shared/inParallel.js';
 
@@ -78,7 +78,7 @@ const NO_SIDECARS: Sidecars = {
 
 async function lookAtFiles(
   root: string,
-  rows: readonly BackupRow[],
+  rows: readonly Layer[],
   names: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<Map<string, FileFact>> {
@@ -103,7 +103,7 @@ function refuseSilence(root: string, files: ReadonlyMap<string, FileFact>): void
 /** A file that was missing and is there now was not missing: the repository came and went. */
 async function refuseReturned(
   root: string,
-  rows: readonly BackupRow[],
+  rows: readonly Layer[],
   files: ReadonlyMap<string, FileFact>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -117,7 +117,7 @@ async function refuseReturned(
 
 async function lookAtSidecars(
   root: string,
-  rows: readonly BackupRow[],
+  rows: readonly Layer[],
   signal: AbortSignal,
   everyPoint: boolean,
 ): Promise<Map<string, Sidecars>> {
@@ -142,7 +142,7 @@ interface Insides {
 /** The sidecars are digested by this process and the images are checked by others: side by side. */
 async function lookInside(
   root: string,
-  rows: readonly BackupRow[],
+  rows: readonly Layer[],
   files: ReadonlyMap<string, FileFact>,
   { signal, report, everyPoint = false }: Pick<CollectOptions, 'signal' | 'report' | 'everyPoint'>,
 ): Promise<Insides> {
@@ -151,7 +151,7 @@ async function lookInside(
   const bytesTotal = present.reduce((sum, row) => sum + row.sizeBytes, 0);
   let bytesDone = 0;
   report({ phase: 'checking', bytes_done: 0, bytes_total: bytesTotal });
-  const check = async (row: BackupRow) => {
+  const check = async (row: Layer) => {
     insides.checks.set(row.id, await checkFile(join(root, row.path), signal));
     bytesDone += row.sizeBytes;
     report({ phase: 'checking', bytes_done: bytesDone, bytes_total: bytesTotal });

@@ -1,15 +1,15 @@
 import { join } from 'node:path';
+import { byId, type Layer, lineageOf, tipsOf } from '../chain/index.js';
 import { sidecarsOf } from '../repository/layout.js';
 import { computeContentId, digestsBelong } from './collectSidecars.js';
-import type { BackupFacts, BackupRow } from './facts.js';
-import { byId, lineageOf, tipsOf } from './lineage.js';
+import type { BackupFacts } from './facts.js';
 
 type Sidecars = Pick<BackupFacts, 'manifest' | 'digests' | 'content'>;
 
 export interface CollectContents {
   root: string;
   /** Oldest first. */
-  rows: readonly BackupRow[];
+  rows: readonly Layer[];
   signal: AbortSignal;
   /** Every point is looked at, not only the tips. */
   everyPoint: boolean;
@@ -31,7 +31,7 @@ export async function collectContents(
   const rowsById = byId(rows);
   /** Gives other content than is recorded, or stands on one that does; whose fault that is is not known. */
   const doubted = new Set<string>();
-  const look = async (row: BackupRow, mayBeOlder: boolean): Promise<boolean> => {
+  const look = async (row: Layer, mayBeOlder: boolean): Promise<boolean> => {
     const { layers, broken } = lineageOf(rowsById, row.id);
     const own = sidecars.get(row.id);
     const usable = layers.every(({ id }) => isUsable(rowsById.get(id), sidecars.get(id)));
@@ -62,12 +62,12 @@ export async function collectContents(
   for (const row of rows) if (open.has(row.id)) await look(row, true);
 }
 
-function isUsable(row: BackupRow | undefined, sidecars: Sidecars | undefined): boolean {
+function isUsable(row: Layer | undefined, sidecars: Sidecars | undefined): boolean {
   return row !== undefined && sidecars !== undefined && digestsBelong(row, sidecars.digests);
 }
 
 /** The manifest says the same of the content as the catalogue. */
-function isAsRecorded({ id, contentId }: BackupRow, { manifest }: Sidecars): boolean {
+function isAsRecorded({ id, contentId }: Layer, { manifest }: Sidecars): boolean {
   return (
     manifest.state === 'read' && manifest.value.backup_id === id && manifest.value.content_id === contentId
   );

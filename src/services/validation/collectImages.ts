@@ -1,8 +1,8 @@
 import { join, relative } from 'node:path';
+import { byId, type Layer, lineageOf, tipsOf } from '../chain/index.js';
 import { chainInfo, type ImageInfo, imageInfo } from '../../qcow2/index.js';
-import type { BackupRow, FileFact, HeaderFact } from './facts.js';
+import type { FileFact, HeaderFact } from './facts.js';
 import { reasonOf } from '../repository/checkFile.js';
-import { byId, lineageOf, tipsOf } from './lineage.js';
 import { imageTrouble } from '../repository/trouble.js';
 
 /**
@@ -12,14 +12,14 @@ import { imageTrouble } from '../repository/trouble.js';
  */
 export async function describeHeaders(
   root: string,
-  rows: readonly BackupRow[],
+  rows: readonly Layer[],
   files: ReadonlyMap<string, FileFact>,
   signal: AbortSignal,
 ): Promise<Map<string, HeaderFact>> {
   const headers = new Map<string, HeaderFact>();
   const rowsById = byId(rows);
   const rowsByPath = new Map(rows.map((row) => [row.path, row]));
-  const present = (row: BackupRow) => files.get(row.id)?.state === 'present';
+  const present = (row: Layer) => files.get(row.id)?.state === 'present';
   for (const tip of tipsOf(rows)) {
     const lineage = lineageOf(rowsById, tip).layers;
     if (!lineage.every(present)) continue;

@@ -1,7 +1,8 @@
+import type { Layer } from '../chain/index.js';
 import { contentIdOfRuns, effectiveDigests, openDigestIndex } from '../../datapath/digests/index.js';
 import { untilAborted } from '../../datapath/untilAborted.js';
 import { isStrataError } from '../../shared/errors.js';
-import type { BackupFacts, BackupRow, ContentFact } from './facts.js';
+import type { BackupFacts, ContentFact } from './facts.js';
 import { readingTrouble } from '../repository/trouble.js';
 
 /** Reads a digest index from its beginning to its end, which checks its checksum. */
@@ -23,7 +24,7 @@ export async function lookAtDigests(path: string, signal: AbortSignal): Promise<
 }
 
 /** True for an index that belongs to its backup, so that content ids may be computed with it. */
-export function digestsBelong(row: BackupRow, digests: BackupFacts['digests']): boolean {
+export function digestsBelong(row: Layer, digests: BackupFacts['digests']): boolean {
   return (
     digests.state === 'read' &&
     digests.value.backupId === row.id &&

@@ -1,38 +1,7 @@
 import { type JobStatus } from '../../shared/jobs.js';
-import type { BackupJob } from '../../entities/index.js';
-import type { Damage, Reach } from './deep/knownDamage.js';
+import type { Damage, Layer, Reach } from '../chain/index.js';
 import type { CheckFact } from '../repository/checkFile.js';
 import type { Manifest, SidecarFact } from '../repository/manifest.js';
-
-/** The columns of a completed backup that the check compares with its files. */
-export type BackupRow = Pick<
-  BackupJob,
-  | 'id'
-  | 'seq'
-  | 'chainId'
-  | 'restorePointId'
-  | 'vmContextId'
-  | 'diskId'
-  | 'repositoryId'
-  | 'backupType'
-  | 'requestedType'
-  | 'parentBackupId'
-  | 'changeId'
-  | 'health'
-  | 'damageLocated'
-  | 'contentWrongAt'
-> & {
-  /** Image, relative to the repository's root. */
-  path: string;
-  virtualSize: number;
-  sizeBytes: number;
-  contentId: string;
-  /**
-   * It is no restore point any more and only carries those above it. A merge may have changed it: its own content,
-   * length and sidecars say nothing.
-   */
-  expired?: true;
-};
 
 /** The image as a file. `unreadable`: something is there, but it could not be looked at; that proves nothing. */
 export type FileFact =
@@ -89,7 +58,7 @@ export interface ProofFact {
 }
 
 export interface BackupFacts {
-  row: BackupRow;
+  row: Layer;
   file: FileFact;
   header: HeaderFact;
   check: CheckFact;

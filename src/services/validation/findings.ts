@@ -91,12 +91,3 @@ export function finding(
     message,
   };
 }
-
-const WORSE: Record<Health, number> = { ok: 0, suspect: 1, damaged: 2 };
-
-/** The worst of several; `ok` of none. */
-export function worst(healths: Iterable<Health>): Health {
-  let result: Health = 'ok';
-  for (const health of healths) if (WORSE[health] > WORSE[result]) result = health;
-  return result;
-}

@@ -1,15 +1,14 @@
+import { byId, isDamagedAsWhole, lineageOf, type ReachedRange, worst } from '../chain/index.js';
 import type { Health } from '../../entities/index.js';
 import type { BackupFacts, ChainFacts } from './facts.js';
 import type { Extent } from '../../shared/extents.js';
 import { NEXT_STEPS } from './nextSteps.js';
-import type { ReachedRange } from './deep/knownDamage.js';
-import { type Finding, finding, type FindingCode, type FindingKind, FINDINGS, worst } from './findings.js';
+import { type Finding, finding, type FindingCode, type FindingKind, FINDINGS } from './findings.js';
 import { judgeContent } from './judgeContent.js';
 import { judgeBacking, judgeLoops, judgeReach } from './judgeBacking.js';
 import { judgeDirectory } from './judgeDirectory.js';
 import { judgeFile, judgeHeader } from './judgeFile.js';
 import { judgeSidecars } from './judgeSidecars.js';
-import { byId, lineageOf } from './lineage.js';
 
 /** A backup in the report. Ranges are bytes of the guest disk, in order. */
 export interface BackupVerdict {
@@ -150,6 +149,6 @@ function ownHealth(
   // content, clear what was read wrong as a whole.
   const isOpen =
     mine.some(({ code }) => code === 'unreadable') || (row.contentWrongAt !== null && !proof.settled);
-  const keep = row.health === 'damaged' && !row.damageLocated && isOpen;
+  const keep = isDamagedAsWhole(row) && isOpen;
   return { whole: keep ? 'damaged' : by(false), located: by(true) };
 }

@@ -22,7 +22,7 @@ export function judgeBacking(facts: BackupFacts, chain: ChainFacts): Finding[] {
       ),
     );
   }
-  const parent = chain.backups.find((other) => other.row.id === row.parentBackupId);
+  const parent = chain.backups.find((other) => other.row.id === row.parentId);
   return [...findings, ...judgeReference(facts, parent, chain, say)];
 }
 
@@ -34,7 +34,7 @@ function judgeReference(
 ): Finding[] {
   if (header.state !== 'read') return [];
   const { backingName: name, backingFormat: format } = header;
-  if (row.parentBackupId === null) {
+  if (row.parentId === null) {
     return name === undefined
       ? []
       : [say('backing_unexpected', `A full refers to the backing file "${name}".`)];
@@ -75,7 +75,7 @@ export function judgeLoops(chain: ChainFacts): Finding[] {
       : undefined;
   return chain.backups.flatMap((start) => {
     const { row } = start;
-    if (next(start)?.row.id === row.parentBackupId) return [];
+    if (next(start)?.row.id === row.parentId) return [];
     const loop = [row.path];
     const seen = new Set([start]);
     for (let at = next(start); at !== undefined; at = next(at)) {
@@ -99,7 +99,7 @@ export function judgeLoops(chain: ChainFacts): Finding[] {
  * reached either: only the first is named. Pure.
  */
 export function judgeReach(chain: ChainFacts): Finding[] {
-  const wanted = new Set(chain.backups.map(({ row }) => row.parentBackupId));
+  const wanted = new Set(chain.backups.map(({ row }) => row.parentId));
   const referred = new Set<string>();
   for (const { row, header } of chain.backups) {
     if (header.state === 'read' && header.backingName !== undefined) {
@@ -107,9 +107,7 @@ export function judgeReach(chain: ChainFacts): Finding[] {
     }
     // A header that cannot be read names nothing: that is no finding on its parent.
     const parent =
-      header.state === 'unknown'
-        ? chain.backups.find((other) => other.row.id === row.parentBackupId)
-        : undefined;
+      header.state === 'unknown' ? chain.backups.find((other) => other.row.id === row.parentId) : undefined;
     if (parent) referred.add(parent.row.path);
   }
   return chain.backups

@@ -1,6 +1,6 @@
+import type { ReachedRange } from '../chain/index.js';
 import type { BackupFacts } from './facts.js';
 import { type Finding, finding, type FindingCode } from './findings.js';
-import type { ReachedRange } from './deep/knownDamage.js';
 import { nameRanges } from '../../shared/ranges.js';
 
 type Say = (code: FindingCode, message: string) => Finding;

@@ -87,7 +87,7 @@ function hasFileOf({ file }: BackupFacts, { manifest }: BackupFacts): boolean {
 function sidecarOfOther({ row, manifest }: BackupFacts): boolean {
   if (manifest.state !== 'read') return false;
   const { backup_id: id, parent_backup_id: parent, backup_type: type, next } = manifest.value;
-  const isOfOtherTime = next === undefined && (parent !== row.parentBackupId || type !== row.backupType);
+  const isOfOtherTime = next === undefined && (parent !== row.parentId || type !== row.type);
   return id !== row.id || isOfOtherTime;
 }
 

@@ -1,7 +1,6 @@
-import { basename } from 'node:path';
-import type { Manifest } from '../repository/manifest.js';
+import { type Manifest, recordedFields } from '../repository/manifest.js';
 import { sidecarsOf } from '../repository/layout.js';
-import type { BackupFacts, BackupRow, ChainFacts } from './facts.js';
+import type { BackupFacts, ChainFacts } from './facts.js';
 import { type Finding, finding, type FindingCode } from './findings.js';
 
 type Say = (code: FindingCode, message: string) => Finding;
@@ -15,38 +14,14 @@ export function judgeSidecars(facts: BackupFacts, chain: ChainFacts): Finding[] 
     (file: string): Say =>
     (code, message) =>
       finding(code, { backupId: row.id, file }, message);
-  const parent = chain.backups.find((other) => other.row.id === row.parentBackupId)?.row;
+  const parent = chain.backups.find((other) => other.row.id === row.parentId)?.row;
   return [
-    ...judgeManifest(facts.manifest, expectedFields(row, parent), about(files.manifest)),
+    ...judgeManifest(facts.manifest, recordedFields(row, parent), about(files.manifest)),
     ...judgeDigests(facts, about(files.digests)),
   ];
 }
 
-type Expected = Partial<Manifest>;
-
-/** What the manifest has to say, by the catalogue. The parent's file is not compared where its row is missing. */
-export function expectedFields(row: BackupRow, parent: BackupRow | undefined): Expected {
-  return {
-    repository_id: row.repositoryId,
-    vm_context_id: row.vmContextId,
-    disk_id: row.diskId,
-    chain_id: row.chainId,
-    seq: row.seq,
-    backup_id: row.id,
-    restore_point_id: row.restorePointId,
-    requested_type: row.requestedType,
-    ...(row.backupType === null ? {} : { backup_type: row.backupType }),
-    parent_backup_id: row.parentBackupId,
-    ...(row.parentBackupId !== null && !parent ? {} : { parent_file: parent ? basename(parent.path) : null }),
-    change_id: row.changeId,
-    file: basename(row.path),
-    virtual_size: row.virtualSize,
-    size_bytes: row.sizeBytes,
-    content_id: row.contentId,
-  };
-}
-
-function judgeManifest(manifest: BackupFacts['manifest'], expected: Expected, say: Say): Finding[] {
+function judgeManifest(manifest: BackupFacts['manifest'], expected: Partial<Manifest>, say: Say): Finding[] {
   switch (manifest.state) {
     case 'missing':
       return [

@@ -1,9 +1,9 @@
 import { clearWrongContent, noteValidated, noteWrongContent, setHealth } from '../../db/chain/health.js';
 import type { EntityManager } from '../../db/database.js';
+import { storedReach } from '../chain/index.js';
 import { recordEvents } from '../../db/job/events.js';
 import { saveReach } from '../../db/chain/layerProofs.js';
 import type { Health } from '../../entities/index.js';
-import { storedReach } from './deep/knownDamage.js';
 import type { ChainFacts } from './facts.js';
 import type { BackupVerdict, ValidationReport } from './judge.js';
 

@@ -10,19 +10,6 @@ const SQL = /\b(?:SELECT|INSERT (?:IGNORE )?INTO|REPLACE INTO|UPDATE|DELETE FROM
 const TYPEORM =
   /\.query\s*[<(]|\.getRepository\s*[<(]|\bcreateQueryBuilder\b|\.manager\b|\btx\.(?:insert|update|delete|upsert|save|find\w*|count\w*)\s*[<(]/;
 
-/** Still to be moved. */
-const PENDING = [
-  'producers/accept/predict.ts',
-  'producers/accept/restore.ts',
-  'services/backup/context.ts',
-  'services/consolidation/loadLayers.ts',
-  'services/consolidation/syntheticFull.ts',
-  'services/rebuild/insert.ts',
-  'services/reconcile/catalogue.ts',
-  'services/retention/loadPoints.ts',
-  'services/validation/catalogue.ts',
-];
-
 describe('SQL', () => {
   const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((path) =>
     path.endsWith('.ts'),
@@ -37,7 +24,7 @@ describe('SQL', () => {
         SQL.test(line) || TYPEORM.test(line) ? [`${path}:${index + 1} ${line.trim()}`] : [],
       );
     });
-    expect(found.filter((hit) => !PENDING.some((path) => hit.startsWith(path)))).to.deep.equal([]);
+    expect(found).to.deep.equal([]);
   });
 
   it('would be found: the same look at src/db finds it', () => {

@@ -10,8 +10,9 @@ import {
   ChangeIdQuery,
   NoBody,
 } from '../../../contract/index.js';
-import { listBackups, parentChangeId } from '../../../db/chain/backups.js';
+import { listBackups } from '../../../db/chain/backups.js';
 import { resolveRepository } from '../../../db/repository/repositories.js';
+import { changeIdBelow } from '../../../services/chain/index.js';
 import { cancel, acceptBackup } from '../../accept/index.js';
 import { pageRequest, toPage } from '../cursor.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';
@@ -110,7 +111,7 @@ function changeIdRoute(app: Api, deps: HttpDeps): void {
       const { vm_name, disk_id } = query;
       const repositoryId = await resolveRepository(deps.ds, query.repository_id);
       const disk = { repositoryId, vmName: vm_name, upstreamId: query.upstream_id ?? '', diskId: disk_id };
-      const parent = await parentChangeId(deps.ds, disk, query.backup_type ?? 'incremental');
+      const parent = await changeIdBelow(deps.ds, disk, query.backup_type ?? 'incremental');
       return { vm_name, disk_id, change_id: parent?.changeId ?? null, backup_id: parent?.backupId ?? null };
     },
   );

@@ -1,6 +1,6 @@
 import type { Backup, NbdExport } from '../../../contract/index.js';
 import type { NamedBackup } from '../../../db/chain/backups.js';
-import type { BackupJob } from '../../../entities/index.js';
+import { healthOf } from '../../../services/chain/index.js';
 import type { OpenExport } from '../../accept/index.js';
 import { iso, toJobError, toProgress } from './parts.js';
 
@@ -47,9 +47,4 @@ export function toBackup({ backup, vmName }: NamedBackup): Backup {
 
 export function toNbdExport({ openedAt, ...offer }: OpenExport): NbdExport {
   return { ...offer, opened_at: openedAt.toISOString() };
-}
-
-/** A backup whose content a restore has proved wrong is damaged, whatever a check of its structure says. */
-export function healthOf(backup: Pick<BackupJob, 'health' | 'contentWrongAt'>): BackupJob['health'] {
-  return backup.contentWrongAt === null ? backup.health : 'damaged';
 }

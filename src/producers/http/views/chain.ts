@@ -1,7 +1,7 @@
 import type { ChainBackup, ChainSummary, LeaseState } from '../../../contract/index.js';
 import type { ChainFacts } from '../../../db/chain/chains.js';
 import type { BackupJob } from '../../../entities/index.js';
-import { healthOf } from './backup.js';
+import { healthOf } from '../../../services/chain/index.js';
 import { iso } from './parts.js';
 
 export function toChainSummary(facts: ChainFacts): ChainSummary {

@@ -2,11 +2,10 @@ import type { OpenSource } from '../../../datapath/index.js';
 import { recordStep } from '../../../db/job/journal.js';
 import { readProofs } from '../../../db/chain/layerProofs.js';
 import { errnoOf, isStrataError } from '../../../shared/errors.js';
-import { knownDamage } from '../../validation/index.js';
+import { isSound, knownDamage, type LayerToHeal, planHealing } from '../../chain/index.js';
 import { quickLook } from '../../validation/quickLook.js';
 import type { Attempt } from '../attempt.js';
 import { type BackupContext, loadContext } from '../context.js';
-import { type LayerToHeal, planHealing } from './plan.js';
 import { isCurrent, type NotHealed, repairLayer } from './repairLayer.js';
 
 /** Step of the journal that tells what became of damaged layers. */
@@ -32,7 +31,7 @@ const OF_THE_ATTEMPT = [
 export async function healLineage(attempt: Attempt, source: OpenSource): Promise<BackupContext> {
   const { deps, held, context } = attempt;
   if (context.job.requestedType === 'full' || context.lineageBroken) return context;
-  if (context.lineage.every(({ health }) => health === 'ok')) return context;
+  if (context.lineage.every(isSound)) return context;
   const proofs = await readProofs(deps.ds, context.chain.id);
   const plan = planHealing(context.lineage, (id) => knownDamage(proofs.get(id)));
   if (!plan) return context;

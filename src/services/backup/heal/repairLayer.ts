@@ -21,7 +21,7 @@ import { readManifest } from '../../repository/manifest.js';
 import { assertRepository } from '../../repository/marker.js';
 import { keepInQuarantine } from '../../repository/quarantine.js';
 import { digestPaths } from '../transfer.js';
-import type { LayerToHeal } from './plan.js';
+import type { LayerToHeal } from '../../chain/index.js';
 
 /** A time that goes through a floating-point number of seconds may lose a microsecond: not one from the middle of its millisecond. */
 const WITHIN_MS = 0.5;

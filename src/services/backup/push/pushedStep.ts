@@ -8,7 +8,7 @@ import { fileExists } from '../../../shared/files.js';
 import { renameOver } from '../../repository/durable.js';
 import { type BackupFiles, partialFiles } from '../../repository/layout.js';
 import type { BackupContext } from '../context.js';
-import type { BackupPlan, DemotedReason } from '../plan.js';
+import { type BackupPlan, type DemotedReason, healthOf } from '../../chain/index.js';
 import { layersOf } from '../transfer.js';
 
 /** Step of the journal: an agent is done, and its image is on stable storage under a temporary name. */
@@ -72,6 +72,6 @@ function planOf(context: BackupContext, pushed: PushedStep): BackupPlan | undefi
     ? layersOf(context, parentBackupId ?? '')
     : [];
   const [parent] = below;
-  if (!parent || parent.expired || below.some(({ health }) => health === 'damaged')) return undefined;
+  if (!parent || parent.expired || below.some((layer) => healthOf(layer) === 'damaged')) return undefined;
   return { type, mode: 'changes', parent, demotedReason: null };
 }

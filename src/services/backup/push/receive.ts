@@ -22,7 +22,7 @@ import { isReadWaiting } from '../../../db/job/waiting.js';
 import { isStrataError, StrataError } from '../../../shared/errors.js';
 import { randomPart } from '../../../shared/ids.js';
 import type { Attempt, Names } from '../attempt.js';
-import type { BackupPlan } from '../plan.js';
+import type { BackupPlan } from '../../chain/index.js';
 import { layersOf } from '../transfer.js';
 import { judgePush } from './judge.js';
 import { exportUri, type Place, withGate } from './place.js';

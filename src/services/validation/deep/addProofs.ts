@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { byId, knownDamage, type Layer, lineageOf, NO_REACH, type Reach } from '../../chain/index.js';
 import { contentId, extentOf, readDigestIndex } from '../../../datapath/index.js';
 import type { DataSource } from '../../../db/database.js';
 import { readProofs } from '../../../db/chain/layerProofs.js';
@@ -7,9 +8,7 @@ import type { Extent } from '../../../shared/extents.js';
 import { isStrataError } from '../../../shared/errors.js';
 import { sidecarsOf } from '../../repository/layout.js';
 import { digestsBelong } from '../collectSidecars.js';
-import type { BackupFacts, BackupRow, ChainFacts, ReadFact } from '../facts.js';
-import { byId, lineageOf } from '../lineage.js';
-import { knownDamage, NO_REACH, type Reach } from './knownDamage.js';
+import type { BackupFacts, ChainFacts, ReadFact } from '../facts.js';
 import { reachOfDamage, withinRanges } from './reach.js';
 
 export interface AddProofs {
@@ -34,7 +33,7 @@ export async function addProofs({ ds, signal, chain, reads }: AddProofs): Promis
       digestsBelong(row, digests) || reads?.get(row.id)?.state === 'rebuilt' ? [row.id] : [],
     ),
   );
-  const indexOf = (row: BackupRow) => join(chain.root, sidecarsOf(row.path).digests);
+  const indexOf = (row: Layer) => join(chain.root, sidecarsOf(row.path).digests);
   const reaches = await reachOfDamage(
     chain.backups.map(({ row }) => row),
     (row) => knownDamage(proofs.get(row.id)),
@@ -56,16 +55,12 @@ export async function addProofs({ ds, signal, chain, reads }: AddProofs): Promis
 }
 
 /** The index that stands there now is the one that was built anew. */
-function asRebuilt(row: BackupRow, read: ReadFact | undefined): Partial<BackupFacts> {
+function asRebuilt(row: Layer, read: ReadFact | undefined): Partial<BackupFacts> {
   if (read?.state !== 'rebuilt') return {};
   return { digests: { state: 'read', value: { backupId: row.id, virtualSize: row.virtualSize } } };
 }
 
-async function provided(
-  row: BackupRow,
-  index: string,
-  ranges: readonly Extent[],
-): Promise<Extent[] | undefined> {
+async function provided(row: Layer, index: string, ranges: readonly Extent[]): Promise<Extent[] | undefined> {
   try {
     return await withinRanges(extentsOf(index, row.virtualSize), ranges);
   } catch (error) {
@@ -80,12 +75,12 @@ async function* extentsOf(index: string, virtualSize: number): AsyncGenerator<Ex
 }
 
 interface Settling {
-  row: BackupRow;
-  rows: ReadonlyMap<string, BackupRow>;
+  row: Layer;
+  rows: ReadonlyMap<string, Layer>;
   proofs: ReadonlyMap<string, LayerProof>;
   sound: ReadonlySet<string>;
   reach: Reach;
-  indexOf: (row: BackupRow) => string;
+  indexOf: (row: Layer) => string;
   signal: AbortSignal;
 }
 

@@ -1,17 +1,18 @@
+import type { Layer } from '../../chain/index.js';
 import type { LayerProof } from '../../../entities/index.js';
 import { digestsBelong } from '../collectSidecars.js';
-import type { BackupFacts, BackupRow, ChainFacts } from '../facts.js';
+import type { BackupFacts, ChainFacts } from '../facts.js';
 
 /** What a deep validation does with the file of a backup. */
 export type ReadingStep =
   /** Read it and compare it with its digest index. */
-  | { action: 'compare'; row: BackupRow }
+  | { action: 'compare'; row: Layer }
   /** Its index cannot be used: read it, and prove it by the content id of its restore point. */
-  | { action: 'rebuild'; row: BackupRow }
+  | { action: 'rebuild'; row: Layer }
   /** It was read since `staleBefore`. */
-  | { action: 'fresh'; row: BackupRow }
+  | { action: 'fresh'; row: Layer }
   /** There is no image that could be read; the reason is a finding of its own. */
-  | { action: 'skip'; row: BackupRow; reason: string };
+  | { action: 'skip'; row: Layer; reason: string };
 
 /**
  * Decides what is read, oldest backup first. Pure.

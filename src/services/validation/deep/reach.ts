@@ -1,10 +1,10 @@
+import { type Damage, NO_REACH, type Reach, type ReachedRange } from '../../chain/index.js';
 import type { Extent } from '../../../shared/extents.js';
 import { joinRanges, subtractRanges, unionRanges } from '../../../shared/ranges.js';
-import { type Damage, NO_REACH, type Reach, type ReachedRange } from './knownDamage.js';
 
 interface Layer {
   id: string;
-  parentBackupId: string | null;
+  parentId: string | null;
 }
 
 /**
@@ -21,7 +21,7 @@ export async function reachOfDamage<T extends Layer>(
 ): Promise<Map<string, Reach>> {
   const reaches = new Map<string, Reach>();
   for (const row of rows) {
-    const parent = (row.parentBackupId !== null && reaches.get(row.parentBackupId)) || NO_REACH;
+    const parent = (row.parentId !== null && reaches.get(row.parentId)) || NO_REACH;
     reaches.set(row.id, await reachOf(row, parent, damageOf(row), provided));
   }
   return reaches;

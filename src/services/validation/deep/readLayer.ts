@@ -1,13 +1,12 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fromStored, knownDamage, type Layer, storedDamage, toStored } from '../../chain/index.js';
 import { extentOf, type HashPool, type ProofStep, proveLayer } from '../../../datapath/index.js';
 import { savePass, saveProof } from '../../../db/chain/layerProofs.js';
 import type { LayerProof, ProofPass } from '../../../entities/index.js';
 import type { HeldLease } from '../../job/holdLease.js';
 import type { ServiceDeps } from '../../deps.js';
 import { sidecarsOf } from '../../repository/layout.js';
-import type { BackupRow } from '../facts.js';
-import { fromStored, knownDamage, storedDamage, toStored } from './knownDamage.js';
 import type { Turn, TurnEnd } from './turn.js';
 
 export interface LayerReading {
@@ -37,7 +36,7 @@ export interface LayerRead {
  */
 export async function readLayer(
   reading: LayerReading,
-  row: BackupRow,
+  row: Layer,
   below: readonly string[] | undefined,
   proof: LayerProof | undefined,
 ): Promise<LayerRead> {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { byId, type Layer, lineageOf } from '../../chain/index.js';
 import { createHashPool, type HashPool } from '../../../datapath/index.js';
 import { databaseNow } from '../../../db/job/changes.js';
 import { readProofs } from '../../../db/chain/layerProofs.js';
@@ -8,9 +9,8 @@ import type { HeldLease } from '../../job/holdLease.js';
 import type { ReportProgress, ServiceDeps } from '../../deps.js';
 import { sidecarsOf } from '../../repository/layout.js';
 import { assertRepository } from '../../repository/marker.js';
-import type { BackupRow, ChainFacts, ReadFact } from '../facts.js';
+import type { ChainFacts, ReadFact } from '../facts.js';
 import { digestsBelong } from '../collectSidecars.js';
-import { byId, lineageOf } from '../lineage.js';
 import { imageTrouble, readingTrouble } from '../../repository/trouble.js';
 import { planReading, type ReadingStep } from './planReading.js';
 import { readLayer } from './readLayer.js';
@@ -128,7 +128,7 @@ const NOT_ITS_CONTENT = 'it has expired, and without an index nothing says what 
 
 type Done = { fact: ReadFact; ended: TurnEnd | undefined };
 
-async function compare(run: Run, row: BackupRow, onRead: (bytes: number) => void): Promise<Done> {
+async function compare(run: Run, row: Layer, onRead: (bytes: number) => void): Promise<Done> {
   const reading = { ...run, root: run.repository.rootPath, onRead };
   const { ended, changed } = await readLayer(reading, row, indexesBelow(run, row), run.proofs.get(row.id));
   if (ended) return { fact: { state: 'not_yet' }, ended };
@@ -136,7 +136,7 @@ async function compare(run: Run, row: BackupRow, onRead: (bytes: number) => void
   return { fact: { state: 'read' }, ended };
 }
 
-async function rebuild(run: Run, row: BackupRow, onRead: (bytes: number) => void): Promise<Done> {
+async function rebuild(run: Run, row: Layer, onRead: (bytes: number) => void): Promise<Done> {
   const below = indexesBelow(run, row);
   const ended = undefined;
   if (!below) {
@@ -151,7 +151,7 @@ async function rebuild(run: Run, row: BackupRow, onRead: (bytes: number) => void
 }
 
 /** Digest indexes of what a backup stands on, topmost first; undefined where one cannot be believed. */
-function indexesBelow({ chain, sound, repository }: Run, row: BackupRow): string[] | undefined {
+function indexesBelow({ chain, sound, repository }: Run, row: Layer): string[] | undefined {
   const { layers, broken } = lineageOf(byId(chain.backups.map((facts) => facts.row)), row.id);
   const below = layers.slice(1);
   if (broken !== undefined || !below.every(({ id }) => sound.has(id))) return undefined;

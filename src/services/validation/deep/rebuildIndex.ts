@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import type { Layer } from '../../chain/index.js';
 import { contentId, type HashPool, indexLayer } from '../../../datapath/index.js';
 import { saveProof } from '../../../db/chain/layerProofs.js';
 import type { HeldLease } from '../../job/holdLease.js';
@@ -7,14 +8,13 @@ import { publishFile, removeFiles, syncDirectory } from '../../repository/durabl
 import { partialFiles, sidecarsOf } from '../../repository/layout.js';
 import { assertRepository } from '../../repository/marker.js';
 import { quarantineFile } from '../../repository/quarantine.js';
-import type { BackupRow } from '../facts.js';
 
 export interface IndexRebuild {
   deps: Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir'>;
   held: HeldLease;
   repository: { id: string; rootPath: string };
   pool: HashPool;
-  row: BackupRow;
+  row: Layer;
   /** Digest indexes of what it stands on, topmost first, all of them sound. */
   below: readonly string[];
   onRead: (bytes: number) => void;
@@ -38,7 +38,7 @@ export async function rebuildIndex(rebuild: IndexRebuild): Promise<boolean> {
   try {
     await indexLayer({
       image: join(root, row.path),
-      overlay: row.parentBackupId !== null,
+      overlay: row.parentId !== null,
       digestPath: partial,
       virtualSizeBytes: row.virtualSize,
       backupId: row.id,

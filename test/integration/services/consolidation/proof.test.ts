@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupJob } from '../../../../src/entities/index.js';
 import { mapImage } from '../../../../src/qcow2/index.js';
-import { loadLayers } from '../../../../src/services/consolidation/loadLayers.js';
+import { loadLayers } from '../../../../src/services/chain/index.js';
 import { mergeRun } from '../../../../src/services/consolidation/merge.js';
 import { createProgress } from '../../../../src/services/consolidation/progress.js';
 import { loadPlace } from '../../../../src/services/consolidation/work.js';

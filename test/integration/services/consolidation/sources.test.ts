@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { BackupJob } from '../../../../src/entities/index.js';
 import { sourcesOf } from '../../../../src/services/consolidation/sources.js';
 import { planRemoval } from '../../../../src/services/consolidation/run.js';
-import { loadLayers } from '../../../../src/services/consolidation/loadLayers.js';
+import { loadLayers } from '../../../../src/services/chain/index.js';
 import type { ReportProgress } from '../../../../src/services/deps.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { linearChain, type MergeBench, openMergeBench } from '../../../helpers/mergeBench.js';
@@ -123,7 +123,7 @@ describe('A consolidation of a backup that has rotted unseen', function () {
     expect(read(layers, first.id, second.id)).to.deep.equal([third.id, second.id]);
     expect(read(layers, second.id)).to.deep.equal([third.id]);
     expect(read(layers, third.id)).to.deep.equal([]);
-    const cut = [first, { ...second, status: 'expired' as const }, third];
+    const cut = [first, { ...second, expired: true }, third];
     expect(read(cut)).to.deep.equal([]);
     expect(read(cut, first.id)).to.deep.equal([third.id]);
   });

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { expect } from 'chai';
 import { BackupJob } from '../../../../src/entities/index.js';
 import { checkRestorable } from '../../../../src/services/restore/index.js';
-import { byId, lineageOf, loadBackupRows } from '../../../../src/services/validation/index.js';
+import { byId, lineageOf, loadLayers } from '../../../../src/services/chain/index.js';
 import { buildChain } from '../../../helpers/chainFixture.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
@@ -24,7 +24,7 @@ describe('A reconciliation after a deep validation', () => {
       second,
     ]);
     const layers = async () => {
-      const rows = byId(await loadBackupRows(suite.ds, chain.chainId));
+      const rows = byId(await loadLayers(suite.ds, chain.chainId));
       return { id: tip ?? '', status: 'completed' as const, ...lineageOf(rows, tip ?? ''), reach: null };
     };
     const wish = { verify: true, allowDamaged: false };

@@ -6,6 +6,7 @@ import { type RestorePointWithBackups, Simulation } from '../../../../src/contra
 import { retain } from '../../../../src/producers/keeper/retention.js';
 import { runPolicies } from '../../../../src/producers/schedules/runPolicies.js';
 import { sparingLastSound } from '../../../../src/services/consolidation/lastSound.js';
+import { aLayer } from '../../../helpers/layer.js';
 import { runTool } from '../../../helpers/runTool.js';
 import { isProblem, openApi, type TestApi } from '../../producers/http/support.js';
 
@@ -155,22 +156,7 @@ describe('Retention', function () {
   });
 
   it('never removes the last point that can be relied on, also when the newer ones turn bad after the decision', () => {
-    const layer = (id: string, seq: number, health: 'ok' | 'damaged') => ({
-      id,
-      seq,
-      parentId: null,
-      type: 'full' as const,
-      status: 'completed' as const,
-      health,
-      contentWrong: false,
-      protected: false,
-      inUse: false,
-      strangers: 0,
-      sizeBytes: 1,
-      virtualSize: 1,
-      contentId: '',
-      path: '',
-    });
+    const layer = (id: string, seq: number, health: 'ok' | 'damaged') => aLayer(id, { seq, health });
     const bad = [layer('a', 1, 'ok'), layer('b', 2, 'ok'), layer('c', 3, 'damaged')];
     expect(sparingLastSound(bad, ['a', 'b'])).to.deep.equal(['a']);
     const good = [layer('a', 1, 'ok'), layer('b', 2, 'ok'), layer('c', 3, 'ok')];

@@ -1,27 +1,15 @@
 import { expect } from 'chai';
-import type { LayerFact, PlanStep } from '../../../../src/services/consolidation/facts.js';
+import type { PlannedLayer, PlanStep } from '../../../../src/services/consolidation/facts.js';
 import { planMerges } from '../../../../src/services/consolidation/plan.js';
+import { aLayer } from '../../../helpers/layer.js';
 
-type Shape = Partial<LayerFact> & { on?: string };
+type Shape = Partial<PlannedLayer> & { on?: string };
 
 /** `{ f: {}, i1: { on: 'f' } }`: layers in the order of their places; what stands on nothing is a full. */
-function chain(shapes: Record<string, Shape>): LayerFact[] {
-  return Object.entries(shapes).map(([id, { on, ...over }], index) => ({
-    id,
-    seq: index + 1,
-    parentId: on ?? null,
-    type: on === undefined ? 'full' : 'incremental',
-    status: 'completed',
-    health: 'ok',
-    contentWrong: false,
-    protected: false,
-    inUse: false,
-    strangers: 0,
-    sizeBytes: 100,
-    virtualSize: 1024,
-    contentId: id,
-    path: `vm/disk-0/${id}.qcow2`,
-    ...over,
+function chain(shapes: Record<string, Shape>): PlannedLayer[] {
+  return Object.entries(shapes).map(([id, { on, strangers, ...over }], index) => ({
+    ...aLayer(id, { seq: index + 1, parentId: on ?? null, ...over }),
+    ...(strangers === undefined ? {} : { strangers }),
   }));
 }
 
@@ -30,7 +18,7 @@ const line = (step: PlanStep) =>
     ? `remove ${step.backup_id} (${step.reason})`
     : `merge ${step.removes.join('+')} into ${step.backup_id} onto ${step.onto ?? 'nothing'}`;
 
-function plan(layers: LayerFact[], ...keep: string[]): string[] {
+function plan(layers: PlannedLayer[], ...keep: string[]): string[] {
   const { steps, refused } = planMerges(layers, new Set(keep));
   return [...steps.map(line), ...refused.map(({ backup_id, reason }) => `leave ${backup_id} (${reason})`)];
 }
@@ -96,7 +84,11 @@ describe('planMerges', () => {
   });
 
   it('merges nothing where the run, its top or what lies below is not healthy', () => {
-    for (const over of [{ health: 'damaged' }, { health: 'suspect' }, { contentWrong: true }] as const) {
+    for (const over of [
+      { health: 'damaged' },
+      { health: 'suspect' },
+      { contentWrongAt: new Date() },
+    ] as const) {
       expect(plan(chain({ ...LINEAR, f: over }), 'f', 'i2', 'i3', 'i4')).to.deep.equal([
         'leave i1 (damaged)',
       ]);
@@ -121,7 +113,7 @@ describe('planMerges', () => {
   });
 
   it('goes on with what an earlier job has begun: expired layers are never kept', () => {
-    const expired = { status: 'expired' } as const;
+    const expired = { expired: true };
     const layers = chain({
       ...LINEAR,
       f: expired,
@@ -138,7 +130,7 @@ describe('planMerges', () => {
     const layers = chain(LINEAR);
     const keep = ['i2', 'i4'];
     const [, ...rest] = plan(layers, ...keep);
-    const after = chain({ i2: {}, i3: { on: 'i2', status: 'expired' }, i4: { on: 'i3' } });
+    const after = chain({ i2: {}, i3: { on: 'i2', expired: true }, i4: { on: 'i3' } });
     expect(plan(after, ...keep)).to.deep.equal(rest);
   });
 });

@@ -7,6 +7,7 @@ import type {
 } from '../../../../src/services/reconcile/facts.js';
 import { planReconcile } from '../../../../src/services/reconcile/index.js';
 import type { Manifest } from '../../../../src/services/repository/manifest.js';
+import { aLayer } from '../../../helpers/layer.js';
 
 export const DIRECTORY = 'vm/disk-0';
 export const NOW = Date.parse('2026-06-01T12:00:00Z');
@@ -18,7 +19,7 @@ export function facts(count: number, over: Partial<DirectoryFacts> = {}): Direct
   const backups = Array.from({ length: count }, (_, i): BackupFact => {
     const id = `b${i + 1}`;
     const path = `${DIRECTORY}/${id}.qcow2`;
-    return { id, parentBackupId: i === 0 ? null : `b${i}`, health: 'ok', path, image: 'present' };
+    return { ...aLayer(id, { parentId: i === 0 ? null : `b${i}`, path }), image: 'present' };
   });
   const chain = { id: 'c', busy: false, fence: 9 };
   return {

@@ -19,7 +19,7 @@ describe('The plan of a reconciliation: rows', () => {
   });
 
   it('leaves backups of another segment alone', () => {
-    const two = withBackups(facts(3), { 1: { image: 'missing' }, 2: { parentBackupId: null } });
+    const two = withBackups(facts(3), { 1: { image: 'missing' }, 2: { parentId: null } });
     expect(lines(two)).to.deep.equal(['mark_damaged image_missing b1.qcow2 (b1)']);
   });
 

@@ -11,6 +11,7 @@ import { recognise } from '../../../../src/services/restore/publish.js';
 import { isStrataError } from '../../../../src/shared/errors.js';
 import type { KnownDamage } from '../../../../src/shared/knownDamage.js';
 import { codeOf } from '../../../helpers/codeOf.js';
+import { aLayer } from '../../../helpers/layer.js';
 
 /** The wish of a restore that allows no damage. */
 const wish = (verify: boolean) => ({ verify, allowDamaged: false });
@@ -23,10 +24,7 @@ describe('the plan of a restore', () => {
   const good: RestorableFacts = {
     id: 'b2',
     status: 'completed',
-    layers: [
-      { id: 'b2', health: 'ok' },
-      { id: 'b1', health: 'ok' },
-    ],
+    layers: [aLayer('b2'), aLayer('b1')],
     broken: undefined,
     reach: null,
   };
@@ -44,10 +42,7 @@ describe('the plan of a restore', () => {
   it('is made for a suspect lineage only where the content id will prove it, and never for a damaged one', async () => {
     const on = (top: Health, below: Health) => ({
       ...good,
-      layers: [
-        { id: 'b2', health: top },
-        { id: 'b1', health: below },
-      ],
+      layers: [aLayer('b2', { health: top }), aLayer('b1', { health: below })],
     });
     for (const facts of [on('ok', 'suspect'), on('suspect', 'ok'), on('suspect', 'suspect')]) {
       expect(await refusal(() => checkRestorable(facts, wish(true)))).to.equal('no error');
@@ -61,7 +56,7 @@ describe('the plan of a restore', () => {
   });
 
   it('is made for anything that leads to a full where damage is allowed, and then only to be read back', async () => {
-    const damaged: RestorableFacts = { ...good, layers: [{ id: 'b2', health: 'damaged' }] };
+    const damaged: RestorableFacts = { ...good, layers: [aLayer('b2', { health: 'damaged' })] };
     const allowed = { verify: true, allowDamaged: true };
     expect(await refusal(() => checkRestorable(damaged, allowed))).to.equal('no error');
     expect(await refusal(() => checkRestorable(damaged, { ...allowed, verify: false }))).to.equal(
@@ -76,10 +71,10 @@ describe('the plan of a restore', () => {
   });
 
   it('is made for a point that has written over the damage below it, and not for one that the damage reaches', async () => {
-    const below = { id: 'b1', health: 'damaged', damageLocated: true } as const;
+    const below = aLayer('b1', { health: 'damaged', damageLocated: true });
     const on = (health: Health) => ({
       ...good,
-      layers: [{ id: 'b2', health, damageLocated: health !== 'ok' }, below],
+      layers: [aLayer('b2', { health, damageLocated: health !== 'ok' }), below],
     });
     expect(await refusal(() => checkRestorable(on('ok'), wish(false)))).to.equal('no error');
     expect(await refusal(() => checkRestorable(on('damaged'), wish(true)))).to.equal('backup_damaged');
@@ -88,7 +83,7 @@ describe('the plan of a restore', () => {
   });
 
   describe('that is refused', () => {
-    const damaged = { id: 'b2', health: 'damaged', damageLocated: true } as const;
+    const damaged = aLayer('b2', { health: 'damaged', damageLocated: true });
     const reason = (facts: Partial<RestorableFacts>) => {
       try {
         checkRestorable({ ...good, layers: [damaged], ...facts }, wish(true));

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import type { BackupFacts, ChainFacts } from '../../../../src/services/validation/index.js';
+import { aLayer } from '../../../helpers/layer.js';
 
 /** Facts of a healthy chain of one full and increments: `b1` on nothing, `b2` on `b1`, and so on. The fence is 9. */
 export function chainFacts(count: number): ChainFacts {
@@ -13,26 +14,13 @@ export function chainFacts(count: number): ChainFacts {
 
 function backupFacts(number: number): BackupFacts {
   const parent = number === 1 ? null : `b${number - 1}`;
-  const row: BackupFacts['row'] = {
-    id: `b${number}`,
+  const row = aLayer(`b${number}`, {
     seq: number,
-    chainId: 'c',
+    parentId: parent,
     restorePointId: `rp${number}`,
-    vmContextId: 'vm',
-    diskId: 0,
-    repositoryId: 'repo',
-    backupType: parent === null ? 'full' : 'incremental',
-    requestedType: 'auto',
-    parentBackupId: parent,
-    changeId: null,
-    health: 'ok',
-    damageLocated: false,
-    contentWrongAt: null,
-    path: `vm/disk-0/b${number}.qcow2`,
-    virtualSize: 1024,
     sizeBytes: 512,
     contentId: `content-${number}`,
-  };
+  });
   const parentFile = parent === null ? null : `${parent}.qcow2`;
   return {
     row,

@@ -5,9 +5,6 @@ import {
   type ChainFacts,
   FINDINGS,
   judge,
-  lineageOf,
-  byId,
-  tipsOf,
 } from '../../../../src/services/validation/index.js';
 import { chainFacts } from './facts.js';
 
@@ -100,7 +97,7 @@ describe('the judgement of a chain', () => {
   it('reports rows that do not lead to a full, and ends on rows that go round', () => {
     const facts = chainFacts(3);
     const round = facts.backups.map((one, i) =>
-      i === 0 ? { ...one, row: { ...one.row, parentBackupId: 'b3' } } : one,
+      i === 0 ? { ...one, row: { ...one.row, parentId: 'b3' } } : one,
     );
     const report = judge({ ...facts, backups: round });
     expect(report.findings.filter(({ code }) => code === 'lineage_broken')).to.have.length(3);
@@ -137,19 +134,6 @@ describe('the judgement of a chain', () => {
         expect(healthOf(facts)).to.equal(expected.join(' '));
       }),
     );
-  });
-});
-
-describe('the lineage of a backup', () => {
-  it('begins at the backup and ends at its full', () => {
-    const rows = [
-      { id: 'f', parentBackupId: null },
-      { id: 'i', parentBackupId: 'f' },
-      { id: 'd', parentBackupId: 'f' },
-      { id: 'j', parentBackupId: 'i' },
-    ];
-    expect(lineageOf(byId(rows), 'j').layers.map(({ id }) => id)).to.deep.equal(['j', 'i', 'f']);
-    expect(tipsOf(rows)).to.deep.equal(['d', 'j']);
   });
 });
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { byId, lineageOf } from '../../../../../src/services/validation/index.js';
+import { byId, lineageOf } from '../../../../../src/services/chain/index.js';
 import type { Place } from './kinds.js';
 import type { Observation } from './observe.js';
 import { codesOf } from './render.js';
@@ -24,7 +24,7 @@ export function expectFound({ chain }: Place, seen: Observation, context: string
 /** Points that stand on none of the files that were hit are `ok`, and right; a sidecar makes no point damaged. */
 export function expectNoHarm({ chain, number, at }: Place, seen: Observation, context: string): void {
   const hit = new Set([number, ...(seen.inflicted.alsoHit ?? [])].map((one) => at(one).id));
-  const rows = byId(chain.backups.map(({ id, parentId }) => ({ id, parentBackupId: parentId })));
+  const rows = byId(chain.backups);
   for (const [i, { id }] of chain.backups.entries()) {
     const standsOnHit = lineageOf(rows, id).layers.some((layer) => hit.has(layer.id));
     const what = `${context}: point ${i + 1}`;

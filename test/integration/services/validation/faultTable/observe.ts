@@ -4,17 +4,12 @@ import { dirname, join } from 'node:path';
 import type { DataSource } from 'typeorm';
 import { BackupJob } from '../../../../../src/entities/index.js';
 import { backingNameOf } from '../../../../../src/qcow2/index.js';
-import { loadLayers } from '../../../../../src/services/consolidation/loadLayers.js';
+import { byId, lineageOf, loadLayers } from '../../../../../src/services/chain/index.js';
 import { planRemoval } from '../../../../../src/services/consolidation/run.js';
 import { decideRetention } from '../../../../../src/services/retention/decide.js';
 import { loadPoints } from '../../../../../src/services/retention/loadPoints.js';
 import { checkRestorable } from '../../../../../src/services/restore/index.js';
-import {
-  byId,
-  lineageOf,
-  loadBackupRows,
-  type ValidationReport,
-} from '../../../../../src/services/validation/index.js';
+import type { ValidationReport } from '../../../../../src/services/validation/index.js';
 import { asStrataError } from '../../../../../src/shared/errors.js';
 import { attemptBackup } from '../../../../helpers/backupService.js';
 import { addBackup } from '../../../../helpers/chainJobs.js';
@@ -119,7 +114,7 @@ async function goesRound(image: string): Promise<boolean> {
 }
 
 async function restorableOf(ds: DataSource, { chain }: Place): Promise<Observation['restorable']> {
-  const rows = byId(await loadBackupRows(ds, chain.chainId));
+  const rows = byId(await loadLayers(ds, chain.chainId));
   const ask = (id: string, verify: boolean) =>
     codeOf(
       Promise.resolve().then(() =>

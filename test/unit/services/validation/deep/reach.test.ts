@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Extent } from '../../../../../src/shared/extents.js';
-import { NO_DAMAGE } from '../../../../../src/services/validation/deep/knownDamage.js';
+import { NO_DAMAGE } from '../../../../../src/services/chain/knownDamage.js';
 import { reachOfDamage, withinRanges } from '../../../../../src/services/validation/deep/reach.js';
 
 const UNITS = 8;
@@ -11,7 +11,7 @@ const layer = fc.array(fc.constantFrom('w', 'p', '.'), { minLength: UNITS, maxLe
 
 interface Row {
   id: string;
-  parentBackupId: string | null;
+  parentId: string | null;
   units: string[];
 }
 
@@ -32,7 +32,7 @@ describe('the reach of damage', () => {
       fc.asyncProperty(trees, async (layers) => {
         const rows = layers.map(({ units, up }, i): Row => {
           const parent = i - 1 - (up % i || 0);
-          return { id: `b${i}`, parentBackupId: i === 0 ? null : `b${parent}`, units };
+          return { id: `b${i}`, parentId: i === 0 ? null : `b${parent}`, units };
         });
         const reaches = await reachOfDamage(
           rows,
@@ -55,7 +55,7 @@ describe('the reach of damage', () => {
   });
 
   it('is not proved through a layer without an index, and asks none where nothing is damaged', async () => {
-    const rows = ['a', 'b', 'c'].map((id, i) => ({ id, parentBackupId: ['', 'a', 'b'][i] || null }));
+    const rows = ['a', 'b', 'c'].map((id, i) => ({ id, parentId: ['', 'a', 'b'][i] || null }));
     const asked: string[] = [];
     const damage = { wrong: [{ offset: 5, length: 2 }], unproved: [] };
     const reaches = await reachOfDamage(
@@ -77,6 +77,6 @@ describe('the reach of damage', () => {
 
 function providerOf(rows: readonly Row[], row: Row, unit: number): Row | undefined {
   if (row.units[unit] !== '.') return row;
-  const parent = rows.find(({ id }) => id === row.parentBackupId);
+  const parent = rows.find(({ id }) => id === row.parentId);
   return parent && providerOf(rows, parent, unit);
 }

@@ -1,25 +1,14 @@
 import { expect } from 'chai';
-import type { Layer } from '../../../../../src/services/backup/context.js';
-import { planHealing } from '../../../../../src/services/backup/heal/plan.js';
-import type { Damage } from '../../../../../src/services/validation/index.js';
+import { type Damage, type Layer, planHealing } from '../../../../src/services/chain/index.js';
+import { aLayer } from '../../../helpers/layer.js';
 
 const RANGE = { offset: 65_536, length: 65_536 };
 
 /** A full `b1` and increments upon it, the latest first; layers are changed by number. */
 function lineage(changes: Record<number, Partial<Layer>>): Layer[] {
-  return [3, 2, 1].map((number) => ({
-    id: `b${number}`,
-    parentId: number === 1 ? null : `b${number - 1}`,
-    path: `vm/disk-0/b${number}.qcow2`,
-    damageLocated: false,
-    createdAt: new Date(0),
-    expired: false,
-    health: 'ok',
-    changeId: null,
-    virtualSize: 1024,
-    sizeChanges: null,
-    ...changes[number],
-  }));
+  return [3, 2, 1].map((number) =>
+    aLayer(`b${number}`, { parentId: number === 1 ? null : `b${number - 1}`, ...changes[number] }),
+  );
 }
 
 const bad: Partial<Layer> = { health: 'damaged', damageLocated: true };

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { knownDamage } from '../../../../../src/services/validation/deep/knownDamage.js';
-import { BLOCK_SIZE } from '../../../../../src/shared/extents.js';
+import { knownDamage } from '../../../../src/services/chain/knownDamage.js';
+import { BLOCK_SIZE } from '../../../../src/shared/extents.js';
 
 const pass = { started_at: '', file: '', unproved: [] };
 

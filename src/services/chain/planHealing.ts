@@ -1,7 +1,8 @@
-import type { Extent } from '../../../shared/extents.js';
-import { unionRanges } from '../../../shared/ranges.js';
-import type { Damage } from '../../validation/index.js';
-import type { Layer } from '../context.js';
+import type { Extent } from '../../shared/extents.js';
+import { unionRanges } from '../../shared/ranges.js';
+import { isLocated, isSound } from './health.js';
+import type { Damage } from './knownDamage.js';
+import type { Layer } from './layer.js';
 
 /** A layer whose file holds wrong content in these ranges, or cannot be read there, and nowhere else as far as is known. */
 export interface LayerToHeal {
@@ -22,8 +23,8 @@ export function planHealing(
   lineage: readonly Layer[],
   damageOf: (id: string) => Damage,
 ): LayerToHeal[] | undefined {
-  const bad = lineage.filter(({ health }) => health !== 'ok');
-  if (bad.length === 0 || !bad.every(({ damageLocated }) => damageLocated)) return undefined;
+  const bad = lineage.filter((layer) => !isSound(layer));
+  if (bad.length === 0 || !bad.every(isLocated)) return undefined;
   const layers = lineage.flatMap((layer, depth): LayerToHeal[] => {
     const { wrong, unproved } = damageOf(layer.id);
     const ranges = unionRanges(wrong, unproved);

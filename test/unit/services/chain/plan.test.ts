@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { type ParentFacts, type PlanInput, planBackup } from '../../../../src/services/backup/plan.js';
+import { type ParentFacts, type PlanInput, planBackup } from '../../../../src/services/chain/plan.js';
 import { isStrataError } from '../../../../src/shared/errors.js';
 
 const parent: ParentFacts = { id: 'bkp_1', health: 'ok', changeId: 'c1', virtualSize: 1024, sizeChanges: 0 };

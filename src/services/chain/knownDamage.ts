@@ -1,6 +1,6 @@
-import type { DamageReach, LayerDamage, LayerProof, StoredRange } from '../../../entities/index.js';
-import { BLOCK_SIZE, type Extent } from '../../../shared/extents.js';
-import { joinRanges, subtractRanges } from '../../../shared/ranges.js';
+import type { DamageReach, LayerDamage, LayerProof, StoredRange } from '../../entities/index.js';
+import { BLOCK_SIZE, type Extent } from '../../shared/extents.js';
+import { joinRanges, subtractRanges } from '../../shared/ranges.js';
 
 /** Ranges of the guest disk in bytes, in order, that do not touch. */
 export interface Damage {
