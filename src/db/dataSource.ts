@@ -103,7 +103,7 @@ async function prepareSessions(
     connection.on('error', () => undefined);
     for (const statement of statements) {
       connection.query(statement, (error) => {
-        // Without them nothing may run on it; whoever wanted it is told by his own statement.
+        // Without them nothing may run on it; the statement of whoever wanted it fails.
         if (error) connection.destroy();
       });
     }

@@ -71,7 +71,7 @@ async function rollBack(runner: QueryRunner): Promise<void> {
   try {
     await runner.rollbackTransaction();
   } catch {
-    // The server rolls back what a connection leaves behind. The cause is told by the error that led here.
+    // The server rolls back what a connection leaves behind. The error that led here has the cause.
     ((await runner.connect()) as PoolConnection).destroy();
   }
 }

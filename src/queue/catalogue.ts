@@ -1,4 +1,4 @@
-import { type JobKind } from '../shared/jobs.js';
+import type { JobKind } from '../shared/jobs.js';
 import { StrataError } from '../shared/errors.js';
 
 /** A queue entry carries ids only; everything else is read from the database at the moment of work. */

@@ -1,4 +1,4 @@
-import { type JobKind } from '../shared/jobs.js';
+import type { JobKind } from '../shared/jobs.js';
 import { runBackup } from '../services/backup/run.js';
 import type { HeldLease } from '../services/job/holdLease.js';
 import { maintenanceType, type MaintenanceType } from '../services/job/maintenanceType.js';
@@ -15,7 +15,7 @@ export interface HandlerOutcome extends Outcome {
   bytes: number;
   demotedReason: string | null;
   validation?: ValidationSummary;
-  /** Who told a backup what had changed, and how many blocks an audit of it has compared. */
+  /** What told a backup what had changed, and how many blocks an audit of it has compared. */
   tracker?: string | null;
   audited?: number;
 }

@@ -1,4 +1,4 @@
-import { type JobKind, type Delivery } from '../shared/jobs.js';
+import type { JobKind, Delivery } from '../shared/jobs.js';
 import { DelayedError, type Job, UnrecoverableError } from '../queue/bullmq.js';
 import { parsePayload } from '../queue/catalogue.js';
 import { type RunResult, runUnderLease } from '../services/job/runUnderLease.js';

@@ -1,4 +1,4 @@
-import { type JobKind } from '../shared/jobs.js';
+import type { JobKind } from '../shared/jobs.js';
 import { type Job, Worker } from '../queue/bullmq.js';
 import { queueName, queuePrefix } from '../queue/catalogue.js';
 import { StrataError } from '../shared/errors.js';

@@ -1,5 +1,5 @@
 import { asking } from '../transaction.js';
-import { type JobStatus } from '../../shared/jobs.js';
+import type { JobStatus } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
 import { BackupJob, type BackupType } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';

@@ -67,7 +67,7 @@ export interface ValidationAttempt {
   endedAt: Date | null;
 }
 
-/** Validations of a repository that are open, or failed or were cancelled in the last so many days. */
+/** Validations of a repository that are open, or failed or were cancelled in the last `days` days. */
 export async function validationAttempts(
   ds: DataSource,
   repositoryId: string,

@@ -6,7 +6,7 @@ import { recordEvents } from '../job/events.js';
 export const TRACKER_LIED = 'tracker_lied';
 
 /**
- * A tracker was caught lying: tells whoever wants to know. What it had said since the segment's full may have been wrong,
+ * A tracker was caught lying: webhooks are notified. What it had said since the segment's full may have been wrong,
  * too, and no source can be asked any more: those backups are marked as doubted, and their restore points with them.
  */
 export async function noteLie(tx: EntityManager, chainId: string, backupId: string): Promise<void> {

@@ -37,7 +37,7 @@ const LAYERS = `${layersOfStatus('completed')} + ${layersOfStatus('expired', ' A
  * round with every call.
  * @param limit where the repository says nothing
  * @param after the cursor of the round before, or '' for the first
- * @returns the cursor for the next round; '' when the end was reached, so that it begins anew
+ * @returns the cursor for the next round; '' when the end was reached, so that it begins at the start
  */
 export async function longChains(
   ds: DataSource,
@@ -50,7 +50,7 @@ export async function longChains(
     [after],
   );
   const last = round.at(-1)?.id ?? '';
-  // The layers are counted only of chains that have so many backups at all; segments before the latest do not count.
+  // The layers are counted only of chains that have that many backups at all; segments before the latest do not count.
   const rows = await select<{ id: string }>(
     ds,
     `SELECT c.id FROM backup_chains c

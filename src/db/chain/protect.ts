@@ -4,7 +4,7 @@ import { StrataError } from '../../shared/errors.js';
 import { affectedRows, inStatement, inTransaction } from '../transaction.js';
 import { select } from '../page.js';
 
-/** A change of a backup's protection that its repository is still to be told. */
+/** A change of a backup's protection that is still to be written into its repository. */
 export interface PendingHold {
   backupId: string;
   changeId: string;
@@ -37,7 +37,7 @@ export async function protect(
   });
 }
 
-/** Lets the record of a backup's protection be written anew. */
+/** Lets the record of a backup's protection be written again. */
 export async function noteHoldChange(db: DataSource | EntityManager, backupId: string): Promise<void> {
   await inStatement(() =>
     db.query(
@@ -48,7 +48,7 @@ export async function noteHoldChange(db: DataSource | EntityManager, backupId: s
   );
 }
 
-/** What a repository is still to be told. */
+/** The changes of protections that are still to be written into a repository. */
 export async function pendingHolds(ds: DataSource, repositoryId: string): Promise<PendingHold[]> {
   return select<PendingHold>(
     ds,
@@ -59,7 +59,7 @@ export async function pendingHolds(ds: DataSource, repositoryId: string): Promis
   );
 }
 
-/** Repositories that are still to be told something. */
+/** Repositories in which a change of a protection is still to be written. */
 export async function repositoriesWithPendingHolds(ds: DataSource): Promise<string[]> {
   const rows = await select<{ id: string }>(
     ds,

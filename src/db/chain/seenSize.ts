@@ -5,7 +5,7 @@ import type { ChainLease } from '../job/lease.js';
 
 /**
  * Notes the size that a disk has now, before its bytes are read: a disk that was cut and grown back between two backups
- * has the same size in both, and a look in between is all that tells. The count goes into the backup's row.
+ * has the same size in both, and a look in between is all that shows it. The count goes into the backup's row.
  * Asked and written one by one: between them a registration may state another size, whose change then counts for the
  * next backup, and never for none.
  * @param virtualSize bytes

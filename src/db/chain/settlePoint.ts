@@ -1,4 +1,4 @@
-import { type JobStatus } from '../../shared/jobs.js';
+import type { JobStatus } from '../../shared/jobs.js';
 import type { EntityManager } from 'typeorm';
 import { type RestorePointStatus, SOURCE_CORRUPT, SOURCE_SHARED } from '../../entities/index.js';
 import { TRACKER_LIED } from './doubt.js';

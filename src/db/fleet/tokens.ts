@@ -23,7 +23,7 @@ export function hashToken(token: string): string {
 }
 
 /**
- * Makes a token of 256 random bits, `strata_<base64url>`. It is told here and never again.
+ * Makes a token of 256 random bits, `strata_<base64url>`. It is shown here and never again.
  * @throws invalid_name, name_taken
  */
 export async function createToken(

@@ -1,4 +1,4 @@
-import { type Delivery, type JobKind, type JobStatus } from '../../shared/jobs.js';
+import type { Delivery, JobKind, JobStatus } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
 import { StrataError } from '../../shared/errors.js';
 import { affectedRows, asking, inStatement, inTransaction } from '../transaction.js';
@@ -11,7 +11,7 @@ import { takeSlot } from './slots.js';
 
 /** Under which conditions a job runs. */
 export interface JobTerms {
-  /** What it may move now, in bytes per second; null: no limit. Renewals tell how it changes. */
+  /** What it may move now, in bytes per second; null: no limit. Renewals say how it changes. */
   rate: number | null;
   /** Its own deadline, in ms from the start of its first attempt; null where the request named none. */
   deadlineMs: number | null;
@@ -41,7 +41,7 @@ export interface AcquireOptions {
 /**
  * Takes the chain's lease for a released job, or for a running one whose holder is dead (its lease has run out).
  * The fence grows by one with every acquisition. Mostly that is a look and one UPDATE that finds the rows as they were
- * seen; where it does not, or a slot of the repository is needed, it is decided anew with the chain locked.
+ * seen; where it does not, or a slot of the repository is needed, it is decided again with the chain locked.
  */
 export async function acquireLease(ds: DataSource, options: AcquireOptions): Promise<Acquired> {
   const seen = await asking(() => look(ds, options));
@@ -114,7 +114,7 @@ async function acquireLocked(tx: EntityManager, options: AcquireOptions, chainId
   if (Number(seen.cancel_requested) === 1) return cancelInstead(tx, options, chainId);
   if (!(await takeSlot(tx, options.kind, options.jobId, repository_id))) return { outcome: 'parked' };
   const lease = await grant(tx, options, seen);
-  // The keeper delivers a head anew without the chain's lock: then another entry counts.
+  // The keeper delivers a head again without the chain's lock: then another entry counts.
   if (!lease) return { outcome: 'nothing_to_do', status, next: undefined };
   return { outcome: 'acquired', lease, terms: termsOf(seen) };
 }

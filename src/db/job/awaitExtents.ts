@@ -1,4 +1,4 @@
-import { type Delivery, type JobStatus } from '../../shared/jobs.js';
+import type { Delivery, JobStatus } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
 import { BackupExtents } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';

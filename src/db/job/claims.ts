@@ -1,4 +1,4 @@
-import { type JobKind } from '../../shared/jobs.js';
+import type { JobKind } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { ClaimMode } from '../../entities/index.js';
 import { asking, inTransaction } from '../transaction.js';

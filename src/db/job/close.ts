@@ -1,4 +1,4 @@
-import { type JobKind } from '../../shared/jobs.js';
+import type { JobKind } from '../../shared/jobs.js';
 import type { EntityManager } from 'typeorm';
 import { endedEvents, recordEvents } from './events.js';
 import { settleRestorePointOf } from '../chain/settlePoint.js';

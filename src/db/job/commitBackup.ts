@@ -1,5 +1,5 @@
 import { addVerification } from './openValidation.js';
-import { type Delivery } from '../../shared/jobs.js';
+import type { Delivery } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { BackupType, PointNoteCode, Tracker, VerifyBackup } from '../../entities/index.js';
 import { affectedRows, inTransaction } from '../transaction.js';
@@ -23,9 +23,9 @@ export interface PublishedBackup {
   bytesTransferred: number;
   changeId: string | null;
   contentId: string;
-  /** Who told what it holds; null where the whole disk was read. */
+  /** What told what it holds; null where the whole disk was read. */
   tracker: Tracker | null;
-  /** The audit caught the tracker lying, and so many further backups are not to ask it. */
+  /** The audit caught the tracker lying, and this number of further backups is not to ask it. */
   distrustBackups: number;
   /** What the restore point has to say of the disk. */
   notes: PointNoteCode[];

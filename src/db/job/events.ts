@@ -1,4 +1,4 @@
-import { type JobKind } from '../../shared/jobs.js';
+import type { JobKind } from '../../shared/jobs.js';
 import type { EntityManager } from 'typeorm';
 import type { RestorePointStatus } from '../../entities/index.js';
 import { systemClock } from '../../shared/clock.js';
@@ -15,8 +15,8 @@ const WANTED = '(w.events IS NULL OR JSON_CONTAINS(w.events, JSON_QUOTE(e.type))
 
 /**
  * Writes down that something has happened, for every webhook that wants to know, in the transaction in which it happens:
- * what is committed will be told, what is rolled back will not. One statement, whatever the number of webhooks.
- * @param onlyFor tells this webhook alone, whatever events it wants
+ * webhooks hear of what is committed, and not of what is rolled back. One statement, whatever the number of webhooks.
+ * @param onlyFor notifies this webhook alone, whatever events it wants
  */
 export async function recordEvents(
   tx: EntityManager,
@@ -55,6 +55,6 @@ export interface EndedPoint {
 }
 
 function pointEvent(status: EndedPoint['status']): EventType {
-  // The warnings are told by the point itself.
+  // The point itself has the warnings.
   return status === 'completed_with_warnings' ? 'restore_point.completed' : `restore_point.${status}`;
 }

@@ -1,4 +1,4 @@
-import { type JobKind } from '../../shared/jobs.js';
+import type { JobKind } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
 import { StrataError } from '../../shared/errors.js';
 import { asDatabaseError, asking, expectOneRow } from '../transaction.js';
@@ -24,7 +24,7 @@ export interface ChainLease {
 }
 
 /**
- * Prolongs the lease. Also tells whether somebody asked for the job to be cancelled, and what it may move from now on (as
+ * Prolongs the lease. Also says whether somebody asked for the job to be cancelled, and what it may move from now on (as
  * JobTerms.rate).
  * One that has run out by the database's clock may be prolonged as long as nobody else has it: that clock may have been
  * set forward. Whoever asks knows by the monotonic clock that it cannot have run out.

@@ -1,4 +1,4 @@
-import { type JobKind, type JobStatus } from '../../shared/jobs.js';
+import type { JobKind, JobStatus } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
 import type { JobProgress } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
@@ -63,7 +63,7 @@ const OWN_COLUMNS: Record<JobKind, string> = {
 };
 
 /**
- * A job of any kind; the prefix of its id tells which.
+ * A job of any kind; the prefix of its id says which.
  * @throws not_found
  */
 export async function getJob(ds: DataSource, id: string): Promise<JobFacts> {

@@ -37,7 +37,7 @@ export async function isMergeOpen(tx: EntityManager, chainIds: readonly string[]
 }
 
 /**
- * Forgets maintenance jobs that ended so many days ago, with their journals. A job stays that something still needs: the last
+ * Forgets maintenance jobs that ended `days` days ago, with their journals. A job stays that something still needs: the last
  * one of its type on its chain (what a chain's last validation found is read there), a job of a chain whose file is being switched, and
  * a job of which a webhook is still to be told.
  * @param limit jobs that go at once

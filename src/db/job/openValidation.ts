@@ -1,5 +1,5 @@
 import { OPEN } from './kinds.js';
-import { type JobStatus } from '../../shared/jobs.js';
+import type { JobStatus } from '../../shared/jobs.js';
 import type { EntityManager } from 'typeorm';
 import type { VerifyBackup } from '../../entities/index.js';
 import { systemClock } from '../../shared/clock.js';

@@ -1,6 +1,6 @@
 import { asking } from '../transaction.js';
 import { OPEN } from './kinds.js';
-import { type JobStatus } from '../../shared/jobs.js';
+import type { JobStatus } from '../../shared/jobs.js';
 import { type DataSource, IsNull, MoreThanOrEqual, Not } from '../../entities/orm.js';
 import { RestoreJob } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';

@@ -1,4 +1,4 @@
-import { type Delivery, type JobKind, type JobStatus } from '../../shared/jobs.js';
+import type { Delivery, JobKind, JobStatus } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
 import { StrataError } from '../../shared/errors.js';
 import { affectedRows, expectOneRow, inTransaction } from '../transaction.js';

@@ -23,7 +23,7 @@ export interface HeadCursor {
 /**
  * The next heads of a kind that ought to be in the queue: released, not parked. The caller adds those that the queue
  * does not know.
- * @returns a cursor for the next round; undefined when the end was reached, so that the next round begins anew
+ * @returns a cursor for the next round; undefined when the end was reached, so that the next round begins at the start
  */
 export async function releasedHeads(
   ds: DataSource,

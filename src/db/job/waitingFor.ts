@@ -69,7 +69,7 @@ export async function waitingFor(
   return found;
 }
 
-/** What the job's own row tells. */
+/** What the job's own row says. */
 function ownReason(job: MaybeWaiting, now: Date): WaitingFor | undefined {
   const { status, errorCode, errorDetail, notBefore, awaitsExtentsUntil, progress } = job;
   const reason = (of: WaitsFor, detail: string, until: Date | null = null) => ({

@@ -113,7 +113,7 @@ export async function deletePolicy(ds: DataSource, id: string): Promise<void> {
   });
 }
 
-/** Tells the webhooks of a policy, unless the same was told of it and is not forgotten yet. */
+/** Notifies the webhooks of something about a policy, unless the same event is still kept. */
 export async function tellOfPolicy(ds: DataSource, id: string, type: EventType): Promise<void> {
   await inTransaction(ds, async (tx) => {
     const told = await tx.query<unknown[]>(

@@ -1,4 +1,4 @@
-import { type JobStatus } from '../../shared/jobs.js';
+import type { JobStatus } from '../../shared/jobs.js';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { BackupType, PushOffer, PushState, RequestedType } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';

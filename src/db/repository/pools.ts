@@ -51,8 +51,8 @@ export async function unservedPools(ds: DataSource): Promise<{ pool: string; kin
 }
 
 /**
- * Notes which pools are unserved now, and records an event for each that has been for `graceSeconds` and was not told yet, and for
- * each that was told and is served again: one of each an episode, however many keepers look.
+ * Notes which pools are unserved now, and records an event for each that has been for `graceSeconds` and was not reported yet, and for
+ * each that was reported and is served again: one of each an episode, however many keepers look.
  * @returns the pools of both kinds of events
  */
 export async function notePools(

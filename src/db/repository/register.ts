@@ -1,3 +1,4 @@
+// Apart from repositories.ts: a registration is all or nothing, and is taken back where the marker cannot be written.
 import type { DataSource } from 'typeorm';
 import { Repository } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';

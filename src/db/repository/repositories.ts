@@ -121,7 +121,7 @@ export async function changeRepository(
 }
 
 /**
- * Gives a repository another root, unless somebody was faster, and tells of it.
+ * Gives a repository another root, unless somebody was faster, and notifies the webhooks.
  * @throws repository_busy while jobs of the repository run; name_taken when another repository has that root
  * @throws wrong_state when its root is not what the caller has seen any more
  */

@@ -67,7 +67,7 @@ export async function addContext(
   return written.vmContextId;
 }
 
-/** Calls a VM by its new name, unless somebody else has just done so, and tells the webhooks. */
+/** Calls a VM by its new name, unless somebody else has just done so, and notifies the webhooks. */
 export async function renameContext(
   tx: EntityManager,
   { vmContextId, formerName }: LocatedContext,

@@ -89,7 +89,7 @@ export async function recordTest(ds: DataSource, id: string): Promise<void> {
   });
 }
 
-/** What a webhook was told or is still to be told, newest first. */
+/** The events that a webhook was or is still to be notified of, newest first. */
 export async function listDeliveries(
   ds: DataSource,
   filter: { webhookId: string; state?: OutboxState | undefined },

@@ -88,7 +88,7 @@ async function markerAt(root: string, signal: AbortSignal): Promise<string | und
     if (errnoOf(error) === 'ENOTDIR') return undefined;
     throw new StrataError(
       'repository_unavailable',
-      `It cannot be told whether the repository is still at ${root}, its place until now: unmount that, or let it answer.`,
+      `It is unknown whether the repository is still at ${root}, its place until now: unmount that place, or let it answer.`,
       { cause: error, field: 'root_path' },
     );
   }

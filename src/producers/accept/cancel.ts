@@ -1,3 +1,4 @@
+// One file for each use case; all are imported through the index.
 import type { CancelResult } from '../../contract/index.js';
 import { kindOfJob } from '../../db/job/kinds.js';
 import { cancelJob } from '../../db/job/settle.js';

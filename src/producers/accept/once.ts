@@ -1,4 +1,4 @@
-import { type Delivery } from '../../shared/jobs.js';
+import type { Delivery } from '../../shared/jobs.js';
 import type { EntityManager } from '../../db/database.js';
 import { findAnswer, saveAnswer } from '../../db/job/idempotency.js';
 import { inTransaction, isDuplicate } from '../../db/transaction.js';

@@ -1,3 +1,4 @@
+// One file for each use case; all are imported through the index.
 import { protect } from '../../db/chain/protect.js';
 import { getRepository } from '../../db/repository/repositories.js';
 import { settleHolds } from '../../services/protection/holds.js';

@@ -1,3 +1,4 @@
+// One file for each use case; all are imported through the index.
 import type { JobAccepted } from '../../contract/index.js';
 import { findOpenRebuild, openLine } from '../../db/job/line.js';
 import type { Delivery } from '../../shared/jobs.js';

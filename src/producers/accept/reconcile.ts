@@ -11,7 +11,7 @@ import { acceptOnce } from './once.js';
 
 /** Chains that one request makes jobs for, so that its transaction stays short; the next request takes the rest. */
 const MOST_CHAINS = 500;
-/** Actions that an answer lists; `counts` tells of all. */
+/** Actions that an answer lists; `counts` has all of them. */
 const MOST_ACTIONS = 1000;
 
 /** The report before it is put into words: without messages, and without the counts that are 0. */
@@ -28,7 +28,7 @@ export interface ReconcileRequest {
 
 /**
  * Compares a repository with the catalogue; unless it is a dry run, every chain with something to change gets a job,
- * which plans anew under the chain's lease. A chain that has such a job already gets no second one.
+ * which makes its own plan under the chain's lease. A chain that has such a job already gets no second one.
  * @throws not_found, repository_unavailable, repository_marker_foreign
  */
 export async function acceptReconcile(

@@ -90,7 +90,7 @@ async function idFor(deps: AcceptDeps, body: RepositoryCreate, rootPath: string)
   return id;
 }
 
-/** For a repository that is taken over the days that it was told last, if it is not asked for more. */
+/** For a repository that is taken over: the days of its record, or those of the request where these are more. */
 async function immutableDaysFor(
   { adopt, immutable_days: asked }: RepositoryCreate,
   rootPath: string,

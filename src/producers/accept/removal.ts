@@ -33,7 +33,7 @@ export interface RemovalAnswer
 const MOST_CHAINS = 500;
 
 /**
- * Accepts the removal of backups: one job a chain, which plans anew under the chain's lease. All of them or none.
+ * Accepts the removal of backups: one job a chain, which makes its own plan under the chain's lease. All of them or none.
  * @throws not_found; wrong_state for a backup that has not completed
  * @param options.expectedLatest the newest completed backup that the caller has seen
  * @throws backup_in_use when one of them is protected, being restored, or must stay for what stands on it

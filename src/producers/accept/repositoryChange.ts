@@ -11,10 +11,10 @@ import type { AcceptDeps } from './deps.js';
 const RECORD_MS = 5_000;
 
 /**
- * Changes a repository and returns it as it is then. Its `immutable_days` are told to the repository before the catalogue: while
+ * Changes a repository and returns it as it is then. Its `immutable_days` are written to the repository before the catalogue: while
  * the two differ, the greater number is the one that will hold.
  * @throws not_found, name_taken, database_unavailable
- * @throws repository_unavailable, repository_marker_foreign when `immutable_days` are to change and it cannot be told
+ * @throws repository_unavailable, repository_marker_foreign when `immutable_days` are to change and cannot be written there
  */
 export async function acceptRepositoryChange(
   deps: Pick<AcceptDeps, 'ds' | 'log'>,

@@ -1,4 +1,4 @@
-import { type JobStatus } from '../../shared/jobs.js';
+import type { JobStatus } from '../../shared/jobs.js';
 import type { RestoreAccepted, RestoreCreate } from '../../contract/index.js';
 import type { EntityManager } from '../../db/database.js';
 import { placeOfBackup } from '../../db/chain/place.js';

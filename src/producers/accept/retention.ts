@@ -1,6 +1,6 @@
 import { isMergeOpen } from '../../db/job/maintenance.js';
 import { type BackupOfTarget, backupsOf, chainIdsOf } from '../../db/chain/targets.js';
-import { type Delivery } from '../../shared/jobs.js';
+import type { Delivery } from '../../shared/jobs.js';
 import type { EntityManager } from '../../db/database.js';
 import { lockChain } from '../../db/job/position.js';
 import { stepAside } from '../../db/job/stepAside.js';

@@ -1,4 +1,4 @@
-import { type Delivery } from '../../shared/jobs.js';
+import type { Delivery } from '../../shared/jobs.js';
 import type { JobAccepted, SyntheticFullPlan } from '../../contract/index.js';
 import { type LockedChain, lockChain } from '../../db/job/position.js';
 import { inTransaction } from '../../db/transaction.js';

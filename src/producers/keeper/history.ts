@@ -1,3 +1,4 @@
+// One file for each chore of the keeper; src/main/keeper.ts says how often each has its turn.
 import { forgetMaintenance } from '../../db/job/maintenance.js';
 import type { AcceptDeps } from '../accept/deps.js';
 

@@ -1,3 +1,4 @@
+// One file for each chore of the keeper; src/main/keeper.ts says how often each has its turn.
 import { repositoriesWithPendingHolds } from '../../db/chain/protect.js';
 import { getRepository } from '../../db/repository/repositories.js';
 import { settleHolds } from '../../services/protection/holds.js';

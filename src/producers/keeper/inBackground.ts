@@ -16,7 +16,7 @@ export interface BackgroundOptions {
   signal: AbortSignal;
 }
 
-/** A chore of the keeper that takes its time; a round that fails is told, and the next one tries again. */
+/** A chore of the keeper that takes its time; a round that fails is logged, and the next one tries again. */
 export function inBackground(
   { clock, log }: { clock: Clock; log: Logger },
   { name, everyMs, signal }: BackgroundOptions,

@@ -25,7 +25,7 @@ export async function runKeeper(options: KeeperOptions): Promise<void> {
   const duties = [{ name: 'sweep', run: sweep }, ...(options.chores ?? [])];
   while (!signal.aborted) {
     const leads = await leadership.claim().catch((error: unknown) => {
-      log.warn({ err: error }, 'the keeper cannot tell whether it leads');
+      log.warn({ err: error }, 'the keeper does not know whether it leads');
       return false;
     });
     for (const { name, run } of leads ? duties : []) {

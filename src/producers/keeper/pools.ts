@@ -1,4 +1,5 @@
-import { type JobKind } from '../../shared/jobs.js';
+// One file for each chore of the keeper; src/main/keeper.ts says how often each has its turn.
+import type { JobKind } from '../../shared/jobs.js';
 import { notePools, unservedPools } from '../../db/repository/pools.js';
 import type { Metrics } from '../../observability/metrics.js';
 import type { AcceptDeps } from '../accept/deps.js';
@@ -8,7 +9,7 @@ const GRACE_SECONDS = 120;
 
 /**
  * A chore of the keeper: sees which pools of repositories no live worker serves. Jobs of such a pool wait for ever, and nothing
- * fails: it is told (event, log, metric).
+ * fails: so it is reported (event, log, metric).
  */
 export function createPoolWatch(
   { ds, log, metrics }: Pick<AcceptDeps, 'ds' | 'log'> & { metrics: Pick<Metrics, 'unservedQueues'> },

@@ -17,7 +17,7 @@ export function createReconciler(
   return inBackground(deps, { name: 'reconciliation', ...options }, () => reconcileAll(deps, options.signal));
 }
 
-/** One round; a repository that cannot be looked at from here is told and does not keep the others from their turn. */
+/** One round; a repository that cannot be looked at from here is logged and does not keep the others from their turn. */
 async function reconcileAll(deps: AcceptDeps, signal: AbortSignal): Promise<void> {
   for (const repository of await allRepositories(deps.ds)) {
     if (signal.aborted) return;

@@ -1,3 +1,4 @@
+// One file for each chore of the keeper; src/main/keeper.ts says how often each has its turn.
 import { noteRetained, type RetainedVm, vmsToRetain } from '../../db/chain/retention.js';
 import { simulateRetention } from '../../services/retention/index.js';
 import { acceptRetention } from '../accept/retention.js';
@@ -8,7 +9,7 @@ const MOST_AT_ONCE = 50;
 
 /**
  * A chore of the keeper: removes what policies do not keep, by jobs on the chains. It asks the same function as `simulate`,
- * and the jobs plan anew under the chains' leases.
+ * and the jobs make their own plans under the chains' leases.
  */
 export async function retain(deps: AcceptDeps, everyMs: number): Promise<void> {
   for (const vm of await vmsToRetain(deps.ds, everyMs, MOST_AT_ONCE)) {

@@ -18,7 +18,7 @@ export interface SpaceOptions {
 
 /**
  * A chore of the keeper: reads how full the repositories are that this host mounts. One that falls below its reserve, or in which a backup waits for
- * room, is told (event, log, metric), and its policies are asked early; what they keep is not touched, and backups wait.
+ * room, is reported (event, log, metric), and its policies are asked early; what they keep is not touched, and backups wait.
  */
 export function createSpaceWatch(deps: AcceptDeps & SpaceMetrics, options: SpaceOptions): BackgroundChore {
   return inBackground(deps, { name: 'space', ...options }, () => watchAll(deps, options.signal));
@@ -48,7 +48,7 @@ async function watchAll(deps: AcceptDeps & SpaceMetrics, signal: AbortSignal): P
       if (changed && isLow) deps.log.warn(facts, 'the repository has fallen below its reserve: backups wait');
       else if (changed) deps.log.info(facts, 'the repository has room again');
     } catch (error) {
-      // Other hosts mount it, or it is away: jobs tell that.
+      // Other hosts mount it, or it is away: jobs report that.
       if (!isStrataError(error, 'repository_unavailable', 'repository_marker_foreign')) throw error;
     }
   }

@@ -16,7 +16,7 @@ export interface StaleDeps {
 
 /**
  * Ends queue entries that a worker has taken, or put off, and that no open job stands behind any more: the job has ended, or
- * has been delivered anew, because that worker is dead or frozen. BullMQ itself would show them as active until its lock has
+ * has been delivered again, because that worker is dead or frozen. BullMQ itself would show them as active until its lock has
  * run out, or as delayed until their time has come. A worker that is alive ends its own within moments of the commit, so that only what two rounds find is ended.
  */
 export function createStaleEnder({ ds, queue, log, metrics }: StaleDeps): () => Promise<void> {

@@ -1,5 +1,5 @@
 import { UNASKED_PRIORITY } from '../../db/job/addJob.js';
-import { type Delivery } from '../../shared/jobs.js';
+import type { Delivery } from '../../shared/jobs.js';
 import { findOpenValidation } from '../../db/job/openValidation.js';
 import { lockChain } from '../../db/job/position.js';
 import { claimCadence, readCadences, type RepositoryCadence } from '../../db/chain/cadence.js';
@@ -18,7 +18,7 @@ const LEVELS: readonly ValidationLevel[] = ['quick', 'deep'];
 const SECONDS_AN_HOUR = 3600;
 
 /**
- * A chore of the keeper: begins the validations that the repositories' cadences want now, and tells what is overdue. What
+ * A chore of the keeper: begins the validations that the repositories' cadences want now, and reports what is overdue. What
  * was begun, and until when nothing more begins, is in the database, so that any keeper goes on where the one before was.
  */
 export function createValidator(deps: Deps, options: { signal: AbortSignal }): BackgroundChore {

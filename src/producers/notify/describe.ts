@@ -21,7 +21,7 @@ import { toVm } from '../http/views/vm.js';
 
 /**
  * The body of a delivery: `{id, type, occurred_at, data}`, with `data` as the API shows the subject. A subject that is gone
- * by now is told by its id alone.
+ * by now is named by its id alone.
  */
 export async function describe(ds: DataSource, delivery: DueDelivery): Promise<string> {
   const { eventId, type, createdAt } = delivery;

@@ -119,7 +119,7 @@ interface Post {
 /**
  * One attempt: a POST that any 2xx answers. Redirects are not followed, because what is signed for one address is not
  * handed to another; the answer's body is thrown away.
- * @returns never throws for the receiver's trouble: `error` tells it. An answer's `status` is there even so.
+ * @returns never throws for the receiver's trouble: `error` says what it was. An answer's `status` is there even so.
  */
 async function post({ url, headers, body, timeoutMs, signal }: Post): Promise<AttemptResult> {
   try {

@@ -54,8 +54,8 @@ export function startSchedules(deps: AcceptDeps, { redis, redisPrefix }: Schedul
 }
 
 /**
- * Tells of policies whose schedule was taken once and would be refused today: they go on as they were read then, and
- * somebody has to write them anew. In the log once for each process, to the webhooks once until it is forgotten there.
+ * Reports policies whose schedule was taken once and would be refused today: they go on as they were read then, and
+ * somebody has to write their schedules again. Logged once a process; webhooks are notified once, until the event is forgotten.
  */
 export function tellRefusedSchedules(
   deps: Pick<AcceptDeps, 'ds' | 'log'>,
@@ -67,7 +67,7 @@ export function tellRefusedSchedules(
       if (problem === undefined || logged.get(id) === schedule) continue;
       await tellOfPolicy(deps.ds, id, 'policy.schedule_refused');
       logged.set(id, schedule);
-      deps.log.warn({ policyId: id, schedule, problem }, 'a schedule is to be written anew');
+      deps.log.warn({ policyId: id, schedule, problem }, 'a schedule is to be written again');
     }
   };
 }

@@ -39,7 +39,7 @@ export function wallClock(timeZone: string): WallClock {
   };
 }
 
-/** No zone changes its offset twice within this window, and so the ends tell whether there is a change in it. */
+/** No zone changes its offset twice within this window, and so the ends show whether there is a change in it. */
 function stretchesOf(offsetAt: (instant: number) => number, from: number, until: number): Stretch[] {
   const [before, after] = [offsetAt(from), offsetAt(until)];
   if (before === after) return [{ from, until, offset: before }];
