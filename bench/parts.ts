@@ -7,6 +7,7 @@ import type { ServiceDeps } from '../src/services/deps.js';
 import type { Extent } from '../src/shared/extents.js';
 import type { Bed, Vm } from './bed.js';
 import { type ToolSpan, traceTools } from './trace.js';
+import { underLease } from '../src/services/job/under.js';
 
 /** One backup, cut at the moments that can be seen from outside; milliseconds since the request. */
 export interface Parts {
@@ -62,16 +63,14 @@ function startTracedWorker(bed: Bed, mark: (name: string) => void): Worker {
         delivery,
         signal: new AbortController().signal,
         onProgressError: () => undefined,
-        work: (held, report) => {
+        work: (under) => {
           mark('leased');
+          const marked = markFence(under.held, () => mark('fence'));
           return runBackup(
-            deps,
-            markFence(held, () => mark('fence')),
-            jobId,
-            (progress) => {
+            underLease(deps, marked, (progress) => {
               mark(progress.phase);
-              report(progress);
-            },
+              under.report(progress);
+            }),
           );
         },
       });

@@ -68,8 +68,8 @@ async function runOurs(fleet: TestFleet, jobs: number): Promise<void> {
   const done = countDown(jobs);
   const handlers: Handlers = {
     ...HANDLERS,
-    backup: async (deps, held, jobId) => {
-      const backup = publishedFull(jobId);
+    backup: async ({ deps, held }) => {
+      const backup = publishedFull(held.lease.jobId);
       const next = await commitBackup(deps.ds, held.lease, backup);
       done.count();
       return { next, type: backup.backupType, bytes: 0, demotedReason: null };

@@ -1,9 +1,9 @@
 import type { JobKind } from '../shared/jobs.js';
 import { runBackup } from '../services/backup/run.js';
-import type { HeldLease } from '../services/job/holdLease.js';
 import { maintenanceType, type MaintenanceType } from '../services/job/maintenanceType.js';
 import { runConsolidation, runSyntheticFull, settleSwitch } from '../services/consolidation/index.js';
-import type { Outcome, ReportProgress, ServiceDeps } from '../services/deps.js';
+import type { Under } from '../services/job/under.js';
+import type { Outcome, ServiceDeps } from '../services/deps.js';
 import { runRebuild } from '../services/rebuild/index.js';
 import { runReconcile } from '../services/reconcile/index.js';
 import { runRestore } from '../services/restore/index.js';
@@ -20,12 +20,7 @@ export interface HandlerOutcome extends Outcome {
   audited?: number;
 }
 
-type Handler = (
-  deps: ServiceDeps,
-  held: HeldLease,
-  jobId: string,
-  report: ReportProgress,
-) => Promise<HandlerOutcome>;
+type Handler = (under: Under<ServiceDeps>) => Promise<HandlerOutcome>;
 
 /** One service per type of maintenance job. */
 const MAINTENANCE: Record<
@@ -34,16 +29,16 @@ const MAINTENANCE: Record<
 > = {
   validate: runValidation,
   reconcile: runReconcile,
-  consolidate: (...args) => runConsolidation(...args),
+  consolidate: (under) => runConsolidation(under),
   synthetic_full: runSyntheticFull,
   rebuild: runRebuild,
 };
 
 /** Does its work after what a dead worker may have left half switched on the chain: nobody else meets a row that differs from its file. */
 function afterSwitch(work: Handler): Handler {
-  return async (deps, held, jobId, report) => {
-    await settleSwitch(deps, held);
-    return work(deps, held, jobId, report);
+  return async (under) => {
+    await settleSwitch(under);
+    return work(under);
   };
 }
 
@@ -51,8 +46,8 @@ function afterSwitch(work: Handler): Handler {
 export type Handlers = Record<JobKind, Handler>;
 
 export const HANDLERS: Handlers = {
-  backup: afterSwitch(async (deps, held, jobId, report) => {
-    const { backup, audited, ...outcome } = await runBackup(deps, held, jobId, report);
+  backup: afterSwitch(async (under) => {
+    const { backup, audited, ...outcome } = await runBackup(under);
     return {
       ...outcome,
       type: backup.backupType,
@@ -62,13 +57,13 @@ export const HANDLERS: Handlers = {
       audited: audited ?? 0,
     };
   }),
-  maintenance: afterSwitch(async (deps, held, jobId, report) => {
-    const type = await maintenanceType(deps.ds, jobId);
-    const outcome = await MAINTENANCE[type](deps, held, jobId, report);
+  maintenance: afterSwitch(async (under) => {
+    const type = await maintenanceType(under.deps.ds, under.held.lease.jobId);
+    const outcome = await MAINTENANCE[type](under);
     return { ...outcome, type, bytes: 0, demotedReason: null };
   }),
-  restore: afterSwitch(async (deps, held, jobId, report) => {
-    const { next } = await runRestore(deps, held, jobId, report);
+  restore: afterSwitch(async (under) => {
+    const { next } = await runRestore(under);
     return { next, type: 'restore', bytes: 0, demotedReason: null };
   }),
 };

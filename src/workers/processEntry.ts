@@ -32,11 +32,8 @@ export async function processEntry(
       delivery: payload.delivery,
       signal,
       onProgressError: (error) => log.warn({ err: error }, 'progress was not written'),
-      work: (held, report) =>
-        deps.handlers[kind](deps.services, held, payload.job_id, (progress) => {
-          tell(progress.phase);
-          report(progress);
-        }),
+      onProgress: ({ phase }) => tell(phase),
+      work: (under) => deps.handlers[kind](under),
     });
     if (result.outcome === 'held') {
       await note(entry, log, 'waits: another worker still holds the lease of its chain');

@@ -5,6 +5,7 @@ import type { HeldLease } from '../../src/services/job/holdLease.js';
 import type { ServiceDeps } from '../../src/services/deps.js';
 import { systemClock } from '../../src/shared/clock.js';
 import { hold } from './chainJobs.js';
+import { underLease } from '../../src/services/job/under.js';
 
 /** What a backup from a file below `sources` needs of its worker. */
 export function backupDeps(ds: DataSource, sources: string): ServiceDeps {
@@ -39,5 +40,5 @@ export async function attemptBackup(
   change: (held: HeldLease) => HeldLease = (held) => held,
 ): Promise<void> {
   const held = await hold(ds, 'backup', jobId);
-  await runBackup(backupDeps(ds, sources), change(held), jobId, () => undefined);
+  await runBackup(underLease(backupDeps(ds, sources), change(held), () => undefined));
 }

@@ -8,6 +8,7 @@ import type { Strategy } from '../../src/services/consolidation/strategy.js';
 import { runConsolidation, runSyntheticFull, settleSwitch } from '../../src/services/consolidation/index.js';
 import { systemClock } from '../../src/shared/clock.js';
 import { hold } from './chainJobs.js';
+import { underLease } from '../../src/services/job/under.js';
 
 const [socketPath, user, name, tempDir, strategy] = process.argv.slice(2);
 if (!socketPath || !user || !name || !tempDir) throw new Error('Arguments are missing.');
@@ -21,9 +22,9 @@ process.stdin.unref();
 if (jobId !== '') {
   const held = await hold(ds, 'maintenance', jobId);
   process.stdout.write('held\n');
-  const deps = { ds, clock: systemClock, scratchDir };
-  await settleSwitch(deps, held);
-  if (strategy === 'convert') await runSyntheticFull(deps, held, jobId, () => undefined);
-  else await runConsolidation(deps, held, jobId, () => undefined, strategy as Strategy);
+  const under = underLease({ ds, clock: systemClock, scratchDir }, held, () => undefined);
+  await settleSwitch(under);
+  if (strategy === 'convert') await runSyntheticFull(under);
+  else await runConsolidation(under, strategy as Strategy);
 }
 await ds.destroy();

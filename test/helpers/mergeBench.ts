@@ -23,6 +23,7 @@ import {
 import { hold } from './chainJobs.js';
 import { expectDone, expectRebuildable } from './mergeVerdict.js';
 import { type DatabaseSuite, openDatabaseSuite } from './openSuite.js';
+import { type Under, underLease } from '../../src/services/job/under.js';
 
 export type MergeRun = Awaited<ReturnType<typeof runConsolidation>>['result'];
 export type FullRun = Awaited<ReturnType<typeof runSyntheticFull>>['result'];
@@ -110,11 +111,11 @@ export async function openMergeBench(
   const rows = await saveRows(ds);
   const scratchDir = await mkdtemp(join(suite.tempDir, 's-'));
   const deps = { ds, clock: systemClock, scratchDir };
-  const unheard = () => undefined;
-  const begin = async (jobId: string, { signal, rate }: How): Promise<HeldLease> => {
+  const begin = async (jobId: string, { signal, rate, report = () => undefined }: How): Promise<Under> => {
     const held = { ...(await hold(ds, 'maintenance', jobId, signal)), ...(rate ? { rate } : {}) };
-    await settleSwitch(deps, held);
-    return held;
+    const under = underLease(deps, held, report);
+    await settleSwitch(under);
+    return under;
   };
   const lost = `${chain.root}.lost`;
   const at = (number: number): FixtureBackup => nthBackup(chain, number);
@@ -146,13 +147,11 @@ export async function openMergeBench(
         remove.map(({ id }) => id),
       ),
     attempt: async (jobId, strategy, how = {}) => {
-      const held = await begin(jobId, how);
-      return (await runConsolidation(deps, held, jobId, how.report ?? unheard, strategy)).result;
+      return (await runConsolidation(await begin(jobId, how), strategy)).result;
     },
     addFull: () => addJob(ds, chain, { type: 'synthetic_full', params: {} }),
     attemptFull: async (jobId, how = {}) => {
-      const held = await begin(jobId, how);
-      return (await runSyntheticFull(deps, held, jobId, how.report ?? unheard)).result;
+      return (await runSyntheticFull(await begin(jobId, how))).result;
     },
     reset: async () => {
       await rm(chain.directory, { recursive: true });

@@ -12,6 +12,7 @@ import { runValidation } from '../../src/services/validation/index.js';
 import { systemClock } from '../../src/shared/clock.js';
 import type { ChainFixture, FixtureBackup } from './chainFixture.js';
 import { addValidation, hold } from './chainJobs.js';
+import { underLease } from '../../src/services/job/under.js';
 
 /** What a rebuild from the files alone would take in: every kept point, healthy, on what its image refers to. */
 export async function expectRebuildable(
@@ -71,12 +72,9 @@ export async function expectDone(
   const files = kept.flatMap(({ image, digests, manifest }) => [image, digests, manifest]);
   expect(await readdir(chain.directory), context).to.have.members(files.map((file) => basename(file)));
   const jobId = await addValidation(ds, chain);
-  const { result } = await runValidation(
-    { ds, clock: systemClock, scratchDir: chain.root },
-    await hold(ds, 'maintenance', jobId),
-    jobId,
-    () => undefined,
-  );
+  const held = await hold(ds, 'maintenance', jobId);
+  const deps = { ds, clock: systemClock, scratchDir: chain.root };
+  const { result } = await runValidation(underLease(deps, held, () => undefined));
   expect(result.findings, context).to.deep.equal([]);
   const head = await ds.getRepository(BackupChain).findOneByOrFail({ id: chain.chainId });
   expect(head.latestBackupId, context).to.equal(kept.at(-1)?.id ?? null);

@@ -1,16 +1,8 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import { MaintenanceJob, type MaintenanceType } from '../../entities/index.js';
+import type { MaintenanceType } from '../../entities/index.js';
 import type { OpenState } from '../../shared/jobs.js';
 import { MERGING, OPEN } from './kinds.js';
-import { StrataError } from '../../shared/errors.js';
-import { affectedRows, asking, inTransaction } from '../transaction.js';
-
-/** @throws not_found, database_unavailable */
-export async function getMaintenanceJob(ds: DataSource, id: string): Promise<MaintenanceJob> {
-  const job = await asking(() => ds.getRepository(MaintenanceJob).findOneBy({ id }));
-  if (!job) throw new StrataError('not_found', `There is no maintenance job ${id}.`);
-  return job;
-}
+import { affectedRows, inTransaction } from '../transaction.js';
 
 /** The first job of this type on a chain that has not ended. */
 export async function findOpenMaintenance(

@@ -1,23 +1,12 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PublishedBackup } from '../../db/job/commitBackup.js';
-import { asStrataError, StrataError } from '../../shared/errors.js';
-import type { HeldLease } from '../job/holdLease.js';
-import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
-import { removePartials } from '../repository/durable.js';
+import type { Under } from '../job/under.js';
+import type { Outcome, ServiceDeps } from '../deps.js';
 import type { Audit } from '../repository/manifest.js';
-import {
-  type BackupFiles,
-  backupFiles,
-  diskDirectory,
-  nextSeconds,
-  partialFiles,
-} from '../repository/layout.js';
+import { type BackupFiles, backupFiles, nextSeconds, partialFiles } from '../repository/layout.js';
 import type { BackupContext } from './context.js';
 import type { BackupPlan } from '../chain/index.js';
-import { publish } from './publish.js';
-import { noteOutOfRoom, writtenBytes } from './room.js';
-import { verifyNew } from './verifyNew.js';
 
 export type BackupOutcome = Outcome & {
   backup: PublishedBackup;
@@ -25,14 +14,20 @@ export type BackupOutcome = Outcome & {
   audited?: number;
 };
 
-/** What every attempt at a backup works with, wherever the bytes come from. */
-export interface Attempt {
-  deps: ServiceDeps;
-  held: HeldLease;
+/** An attempt at a backup that knows its job and its chain. */
+export interface Begun extends Under<ServiceDeps> {
   context: BackupContext;
+}
+
+/** What every attempt works with that knows its disk, wherever the bytes come from. */
+export interface Attempt extends Begun {
   /** Size of the disk now, in bytes. */
   virtualSize: number;
-  report: ReportProgress;
+}
+
+/** A backup that is being made, with its names. */
+export interface NewBackup extends Attempt, Names {
+  plan: BackupPlan;
 }
 
 /** The files of an attempt, relative to the repository's root. */
@@ -55,9 +50,8 @@ export interface Written {
 
 /** The names of a new backup: later than every other in its directory. */
 export async function nameFiles({ held, context }: Attempt, plan: BackupPlan): Promise<Names> {
-  const { job, vm, restorePoint, repository } = context;
-  const directory = diskDirectory(vm.vmContextId, job.diskId);
-  const names = await readdir(join(repository.rootPath, directory));
+  const { job, vm, restorePoint, root, directory } = context;
+  const names = await readdir(join(root, directory));
   const seconds = nextSeconds(restorePoint.createdAt, [...names, ...context.takenNames]);
   const files = backupFiles({
     vmContextId: vm.vmContextId,
@@ -67,45 +61,4 @@ export async function nameFiles({ held, context }: Attempt, plan: BackupPlan): P
     type: plan.type,
   });
   return { files, partial: partialFiles(files, held.lease.fence) };
-}
-
-/**
- * Lets `write` fill the temporary files, proves them and publishes them; leaves no temporary file when it fails.
- * @param keepsImage whether the image of a failed attempt is still of use to the next one
- */
-export async function writeAndPublish(
-  attempt: Attempt,
-  plan: BackupPlan,
-  names: Names,
-  write: () => Promise<Written>,
-  keepsImage: (error: StrataError) => boolean = () => false,
-): Promise<BackupOutcome> {
-  const { report } = attempt;
-  try {
-    const written = await write();
-    const { bytesTransferred } = written;
-    report({ phase: 'checking', bytes_done: bytesTransferred, bytes_total: bytesTransferred });
-    const input = { ...attempt, ...names, plan };
-    const { contentId } = await verifyNew(input);
-    const published = await publish({ ...input, ...written, contentId });
-    return { ...published, audited: written.audit?.sampled ?? 0 };
-  } catch (failure) {
-    const error = asStrataError(failure);
-    await tidyUp(attempt, names.partial, error, keepsImage(error));
-    throw error;
-  }
-}
-
-async function tidyUp(
-  { deps, held, context }: Attempt,
-  { image, digests, manifest }: BackupFiles,
-  error: StrataError,
-  keepsImage: boolean,
-): Promise<void> {
-  const root = context.repository.rootPath;
-  const left = keepsImage ? [digests, manifest] : [image, digests, manifest];
-  const outOfRoom = error.code === 'no_space';
-  const written = outOfRoom ? await writtenBytes(root, left) : 0;
-  await removePartials(root, left, error);
-  if (outOfRoom) await noteOutOfRoom(deps.ds, held, written);
 }

@@ -2,9 +2,8 @@ import type { AuditResult } from '../../datapath/index.js';
 import { readSteps, recordStep } from '../../db/job/journal.js';
 import { StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
-import type { HeldLease } from '../job/holdLease.js';
-import type { AuditSettings, ServiceDeps } from '../deps.js';
-import type { BackupContext } from './context.js';
+import type { AuditSettings } from '../deps.js';
+import type { Attempt } from './attempt.js';
 import type { BackupPlan } from '../chain/index.js';
 
 /** Step of the journal that says that the tracker was caught: further attempts of the job need not ask it. */
@@ -25,18 +24,12 @@ export interface SeededAudit extends AuditResult {
   seed: string;
 }
 
-interface AuditedJob {
-  deps: ServiceDeps;
-  held: HeldLease;
-  context: BackupContext;
-}
-
 /**
  * Writes down what the audit has found, so that it can be done again: the seed and the first blocks.
  * @returns the error that gives up what was written by the tracker's word
  */
 export async function trackerLied(
-  { deps, held }: AuditedJob,
+  { deps, held }: Attempt,
   { seed, sampled, differing }: SeededAudit,
 ): Promise<StrataError> {
   const found = { seed, sampled, differing: differing.length, blocks: differing.slice(0, MOST_NAMED) };
@@ -49,7 +42,7 @@ export async function trackerLied(
 }
 
 /** True when an earlier attempt of the job has caught the tracker. */
-export async function hasLied({ deps, context }: AuditedJob, plan: BackupPlan): Promise<boolean> {
+export async function hasLied({ deps, context }: Attempt, plan: BackupPlan): Promise<boolean> {
   if (plan.mode !== 'changes' || context.job.delivery === 1) return false;
   const steps = await readSteps(deps.ds, context.job.id);
   return steps.some(({ step }) => step === LIE_STEP);

@@ -10,19 +10,21 @@ import {
   loadLayers,
   planNext,
 } from '../chain/index.js';
+import type { OpenPlace } from '../job/openPlace.js';
 
 /** All that the catalogue says about a job, read under the lease. */
-export interface BackupContext extends BackupRows, Footing {
+export interface BackupContext extends OpenPlace<'backup'>, BackupRows, Footing {
   /** Names of files that backups of the chain have or had: none is given twice, even where its file is gone (decision 14). */
   takenNames: string[];
 }
 
-/** Reads the job and the chain as they are now. @throws not_found, database_unavailable */
-export async function loadContext(ds: DataSource, jobId: string): Promise<BackupContext> {
-  const rows = await rowsOfBackup(ds, jobId);
-  const layers = await loadLayers(ds, rows.chain.id);
-  const paths = await pathsOfChain(ds, rows.chain.id);
-  return { ...rows, ...footingOf(layers, rows.chain), takenNames: paths.map((path) => basename(path)) };
+/** Reads the chain as it is now. @throws database_unavailable */
+export async function loadContext(ds: DataSource, place: OpenPlace<'backup'>): Promise<BackupContext> {
+  const rows = await rowsOfBackup(ds, place.job);
+  const layers = await loadLayers(ds, place.chainId);
+  const paths = await pathsOfChain(ds, place.chainId);
+  const takenNames = paths.map((path) => basename(path));
+  return { ...place, ...rows, ...footingOf(layers, rows.chain), takenNames };
 }
 
 /** The plan of a job, by the catalogue as it is under the lease. @throws as planBackup */

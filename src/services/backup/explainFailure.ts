@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
-import type { HeldLease } from '../job/holdLease.js';
-import { diskDirectory } from '../repository/layout.js';
-import { assertRepository } from '../repository/marker.js';
+import { assertPlace } from '../job/openPlace.js';
 import { assertWritable } from '../repository/writable.js';
+import type { Begun } from './attempt.js';
 import type { BackupContext } from './context.js';
 
 /** What a repository that went away, or that cannot be written any more, looks like from inside the work. */
@@ -23,23 +22,15 @@ const PERHAPS_REPOSITORY = [
  * the cause, and the job waits for it instead of failing for a file that "does not exist".
  * @throws repository_unavailable, with the failure as its cause; no_space with the repository's name; else the failure
  */
-export async function explainFailure(
-  context: BackupContext,
-  held: HeldLease,
-  failure: unknown,
-): Promise<never> {
+export async function explainFailure({ context, held, io }: Begun, failure: unknown): Promise<never> {
   const error = asStrataError(failure);
   // Whoever took the lease may be writing here by now.
-  if (held.signal.aborted) throw error;
+  if (io.signal.aborted) throw error;
   if (isStrataError(error, 'no_space')) throw namingRepository(context, error);
   if (isStrataError(error, ...PERHAPS_REPOSITORY)) {
-    const { rootPath, id } = context.repository;
     try {
-      await assertRepository(rootPath, id);
-      await assertWritable(
-        join(rootPath, diskDirectory(context.vm.vmContextId, context.job.diskId)),
-        held.lease.fence,
-      );
+      await assertPlace(context);
+      await assertWritable(join(context.root, context.directory), held.lease.fence);
     } catch (unavailable) {
       if (unavailable instanceof Error) unavailable.cause ??= error;
       throw unavailable;

@@ -6,7 +6,8 @@ import { saysBadSector } from '../../shared/badSector.js';
 import { isStrataError } from '../../shared/errors.js';
 import { isRecordedChain } from '../repository/recordedChain.js';
 import { lockedFileOf } from '../repository/lockedFile.js';
-import { assertRepository } from '../repository/marker.js';
+import { assertPlace } from '../job/openPlace.js';
+import type { Begun } from './attempt.js';
 import type { BackupContext } from './context.js';
 import type { BackupPlan } from '../chain/index.js';
 import { digestPaths, layersOf } from './transfer.js';
@@ -21,32 +22,31 @@ const PERHAPS_PARENT = ['unknown_format', 'tool_failed', 'chain_broken', 'nbd_co
  * every further backup of the disk would fail until somebody looked. The repository is asked again whether it is there.
  */
 export async function fullInstead(
-  context: BackupContext,
+  { context, io }: Begun,
   plan: BackupPlan,
   error: unknown,
-  signal: AbortSignal,
 ): Promise<BackupPlan | undefined> {
   if (plan.type === 'full' || context.job.request.on_broken_chain !== 'full') return undefined;
   // Nobody writes to a file of the repository but by mistake: when that ends is not known, and today's backup is taken.
-  if (lockedFileOf(error, context.repository.rootPath) !== undefined)
+  if (lockedFileOf(error, context.root) !== undefined)
     return { type: 'full', mode: 'full', parent: null, demotedReason: 'parent_in_use' };
   // A disk that gives nothing at all says the same as one with a bad sector below an index.
   const perhaps = isStrataError(error, ...PERHAPS_PARENT) || saysBadSector(error);
   const suspicious =
     isStrataError(error, ...PARENT_ERRORS) ||
-    (perhaps && (await isUnreadable(context, plan.parent.id, signal)));
+    (perhaps && (await isUnreadable(context, plan.parent.id, io.signal)));
   if (!suspicious) return undefined;
-  await assertRepository(context.repository.rootPath, context.repository.id);
+  await assertPlace(context);
   return { type: 'full', mode: 'full', parent: null, demotedReason: 'parent_unreadable' };
 }
 
 async function isUnreadable(context: BackupContext, parentId: string, signal: AbortSignal): Promise<boolean> {
-  const { rootPath } = context.repository;
+  const { root } = context;
   const layers = layersOf(context, parentId);
   try {
-    const images = layers.map(({ path }) => join(rootPath, path));
+    const images = layers.map(({ path }) => join(root, path));
     if (!isRecordedChain(await chainInfo(images[0] ?? '', { signal }), images)) return true;
-    for (const path of digestPaths(rootPath, layers))
+    for (const path of digestPaths(root, layers))
       for await (const _ of untilAborted(readDigestIndex(path), signal)) continue;
     return false;
   } catch (error) {

@@ -4,12 +4,11 @@ import { commitBackup, type PublishedBackup } from '../../db/job/commitBackup.js
 import { readSteps } from '../../db/job/journal.js';
 import { fileExists } from '../../shared/files.js';
 import { StrataError } from '../../shared/errors.js';
-import type { HeldLease } from '../job/holdLease.js';
-import type { Outcome, ServiceDeps } from '../deps.js';
+import type { Outcome } from '../deps.js';
 import { removeFiles, syncDirectory } from '../repository/durable.js';
 import type { BackupFiles } from '../repository/layout.js';
 import { readManifest } from '../repository/manifest.js';
-import type { BackupContext } from './context.js';
+import type { Begun } from './attempt.js';
 import { publishedOf } from './publish.js';
 import { PUBLISH_STEP } from '../../db/job/journal.js';
 
@@ -19,28 +18,25 @@ import { PUBLISH_STEP } from '../../db/job/journal.js';
  * @returns undefined when there is nothing to finish
  */
 export async function resumePublished(
-  deps: ServiceDeps,
-  held: HeldLease,
-  context: BackupContext,
+  begun: Begun,
 ): Promise<(Outcome & { backup: PublishedBackup }) | undefined> {
+  const { deps, context } = begun;
+  const { root } = context;
   const steps = await readSteps(deps.ds, context.job.id);
-  const root = context.repository.rootPath;
   for (const { step, data } of steps.reverse()) {
     if (step !== PUBLISH_STEP || data === null) continue;
     const files = data as unknown as BackupFiles;
-    if (await fileExists(join(root, files.image))) return finish(deps, held, context, files);
+    if (await fileExists(join(root, files.image))) return finish(begun, files);
     await removeFiles([join(root, files.digests), join(root, files.manifest)]);
   }
   return undefined;
 }
 
 async function finish(
-  deps: ServiceDeps,
-  held: HeldLease,
-  context: BackupContext,
+  { deps, held, context }: Begun,
   files: BackupFiles,
 ): Promise<Outcome & { backup: PublishedBackup }> {
-  const root = context.repository.rootPath;
+  const { root } = context;
   const manifest = await readManifest(join(root, files.manifest));
   const image = await stat(join(root, files.image));
   const ours = manifest?.backup_id === context.job.id && manifest.file_length === image.size;

@@ -1,6 +1,6 @@
 import { healthOf, isLocated } from '../chain/index.js';
 import { quickLook } from '../validation/quickLook.js';
-import type { Attempt } from './attempt.js';
+import type { Begun } from './attempt.js';
 import { type BackupContext, loadContext } from './context.js';
 
 /**
@@ -10,15 +10,11 @@ import { type BackupContext, loadContext } from './context.js';
  * @returns what the catalogue says afterwards
  * @throws repository_unavailable, lease_lost, database_unavailable, the signal's reason
  */
-export async function lookAgain({
-  deps,
-  held,
-  context,
-  report,
-}: Omit<Attempt, 'virtualSize'>): Promise<BackupContext> {
-  const { job, lineage, lineageBroken, repository } = context;
+export async function lookAgain(begun: Begun): Promise<BackupContext> {
+  const { deps, context } = begun;
+  const { job, lineage, lineageBroken } = context;
   const isOpen = lineage.some((layer) => healthOf(layer) === 'suspect' && !isLocated(layer));
   if (!isOpen || job.requestedType === 'full' || lineageBroken) return context;
-  await quickLook(deps, held, repository.id, report);
-  return loadContext(deps.ds, job.id);
+  await quickLook(begun, context);
+  return loadContext(deps.ds, context);
 }

@@ -5,58 +5,46 @@ import { TRACKER_LIED } from '../../db/chain/doubt.js';
 import { PUBLISH_STEP, recordStep } from '../../db/job/journal.js';
 import { type BackupRequest, SOURCE_CORRUPT, SOURCE_SHARED, type Tracker } from '../../entities/index.js';
 import type { DiskSource } from '../../shared/sources.js';
-import type { HeldLease } from '../job/holdLease.js';
+import { assertPlace } from '../job/openPlace.js';
 import type { Outcome, ServiceDeps } from '../deps.js';
 import { publishFile, syncDirectory, writeDurably } from '../repository/durable.js';
 import { headerDigest } from '../repository/imageHeader.js';
-import type { BackupFiles } from '../repository/layout.js';
-import { assertRepository } from '../repository/marker.js';
 import { type Audit, type Manifest, serialiseManifest } from '../repository/manifest.js';
 import { storedBytes } from '../repository/storedBytes.js';
+import type { NewBackup, Written } from './attempt.js';
 import type { BackupContext } from './context.js';
-import { type BackupPlan, trackerOf } from '../chain/index.js';
+import { trackerOf } from '../chain/index.js';
 
-export interface PublishInput {
-  deps: ServiceDeps;
-  held: HeldLease;
-  context: BackupContext;
-  plan: BackupPlan;
-  /** Relative to the repository's root, final and temporary. */
-  files: BackupFiles;
-  partial: BackupFiles;
-  virtualSize: number;
-  bytesTransferred: number;
-  changeId: string | null;
+/** What a new image holds, proved. */
+interface Proved extends Written {
   contentId: string;
-  /** The audit of the tracker, where there was one and it found nothing. */
-  audit?: Audit | undefined;
-  /** QEMU has marked the source as corrupt. */
-  sourceCorrupt?: boolean | undefined;
-  /** Called before the commit, by which others are told of the backup. */
-  letGo?: () => Promise<void>;
 }
 
 /**
  * Gives the flushed files their final names and commits (durable order of invariants.md). The image comes last:
  * its name is what makes the backup exist. Between that and the commit a crash is finished by `resumePublished`.
  */
-export async function publish(input: PublishInput): Promise<Outcome & { backup: PublishedBackup }> {
-  const { deps, held, context, files, partial } = input;
-  const root = context.repository.rootPath;
-  const manifest = await describe(input);
+export async function publish(
+  backup: NewBackup,
+  proved: Proved,
+): Promise<Outcome & { backup: PublishedBackup }> {
+  const { deps, held, context, files, partial } = backup;
+  const { root } = context;
+  const manifest = await describe(backup, proved);
   await Promise.all([
     writeDurably(join(root, partial.manifest), serialiseManifest(manifest)),
     recordStep(deps.ds, held.lease, PUBLISH_STEP, 'begun', { ...files }),
   ]);
-  await assertRepository(root, context.repository.id);
+  await assertPlace(context);
   await held.assertHeld();
   await publishFile(join(root, partial.digests), join(root, files.digests));
   await publishFile(join(root, partial.manifest), join(root, files.manifest));
   await publishFile(join(root, partial.image), join(root, files.image));
   await syncDirectory(join(root, files.directory));
-  const backup = publishedOf(deps, context, manifest, files.image);
-  await input.letGo?.();
-  return { next: await commitBackup(deps.ds, held.lease, backup), backup };
+  const published = publishedOf(deps, context, manifest, files.image);
+  // Before the commit, by which others learn of the backup.
+  await proved.letGo?.();
+  return { next: await commitBackup(deps.ds, held.lease, published), backup: published };
 }
 
 /** The row of a published file, from its manifest: also how a crash between rename and commit is finished. */
@@ -94,10 +82,12 @@ function notesOf({ lineage: [latest] }: BackupContext, manifest: Manifest): Publ
   return notes;
 }
 
-async function describe(input: PublishInput): Promise<Manifest> {
-  const { context, held, plan, files, partial } = input;
+async function describe(
+  { context, held, plan, files, partial, virtualSize }: NewBackup,
+  proved: Proved,
+): Promise<Manifest> {
   const { job, repository, vm, restorePoint } = context;
-  const path = join(repository.rootPath, partial.image);
+  const path = join(context.root, partial.image);
   const image = await stat(path);
   const parent = context.lineage.find((layer) => layer.id === plan.parent?.id);
   return {
@@ -118,19 +108,19 @@ async function describe(input: PublishInput): Promise<Manifest> {
     demoted_reason: plan.demotedReason,
     parent_backup_id: parent?.id ?? null,
     parent_file: parent ? basename(parent.path) : null,
-    change_id: input.changeId,
+    change_id: proved.changeId,
     tracker: plan.mode === 'changes' ? listerOf(job.request) : null,
-    audit: input.audit ? auditOf(input.audit) : null,
+    audit: proved.audit ? auditOf(proved.audit) : null,
     ...(isShared(job.request.source) ? { source_shared: true } : {}),
-    ...(input.sourceCorrupt ? { source_corrupt: true } : {}),
+    ...(proved.sourceCorrupt ? { source_corrupt: true } : {}),
     file: basename(files.image),
     file_length: image.size,
     file_mtime_ms: Math.floor(image.mtimeMs),
     header_sha256: await headerDigest(path),
     size_bytes: storedBytes(image),
-    virtual_size: input.virtualSize,
-    bytes_transferred: input.bytesTransferred,
-    content_id: input.contentId,
+    virtual_size: virtualSize,
+    bytes_transferred: proved.bytesTransferred,
+    content_id: proved.contentId,
     created_at: restorePoint.createdAt.toISOString(),
   };
 }

@@ -60,8 +60,8 @@ export async function writtenBytes(root: string, paths: readonly string[]): Prom
 /** Notes in the journal how far an attempt came. */
 export async function noteOutOfRoom(
   ds: ServiceDeps['ds'],
-  held: HeldLease,
+  { lease }: HeldLease,
   written_bytes: number,
 ): Promise<void> {
-  await recordStep(ds, held.lease, OUT_OF_ROOM_STEP, 'done', { written_bytes });
+  await recordStep(ds, lease, OUT_OF_ROOM_STEP, 'done', { written_bytes });
 }

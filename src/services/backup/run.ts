@@ -1,14 +1,11 @@
-import { join } from 'node:path';
 import { type OpenSource, openSource, type SourceSpec } from '../../datapath/index.js';
 import { noteSeenSize } from '../../db/chain/seenSize.js';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
 import { claimSource } from '../job/claimStorage.js';
-import type { HeldLease } from '../job/holdLease.js';
-import type { ReportProgress, ServiceDeps } from '../deps.js';
-import { makeDirectory, removeDirectories } from '../repository/durable.js';
-import { diskDirectory } from '../repository/layout.js';
-import { assertRepository } from '../repository/marker.js';
-import { type Attempt, type BackupOutcome, nameFiles, writeAndPublish } from './attempt.js';
+import { clearPlace, openPlace } from '../job/openPlace.js';
+import type { Under } from '../job/under.js';
+import type { ServiceDeps } from '../deps.js';
+import { type Attempt, type BackupOutcome, type Begun, nameFiles } from './attempt.js';
 import { hasLied, trackerLied } from './audit.js';
 import { type BackupContext, loadContext, planJob } from './context.js';
 import { explainFailure } from './explainFailure.js';
@@ -23,6 +20,7 @@ import { runPush } from './push/runPush.js';
 import { isRestoredOver } from './restoredOver.js';
 import { assertRoom } from './room.js';
 import { transfer } from './transfer.js';
+import { writeAndPublish } from './writeAndPublish.js';
 
 /**
  * One backup of one disk, under the chain's lease with fence f.
@@ -38,65 +36,38 @@ import { transfer } from './transfer.js';
  *  6. fenced commit                                        a completed backup
  * Invariant: the row says `completed` only in 6; the chain's latest backup moves only in 6.
  */
-export async function runBackup(
-  deps: ServiceDeps,
-  held: HeldLease,
-  jobId: string,
-  report: ReportProgress,
-): Promise<BackupOutcome> {
-  const context = await loadContext(deps.ds, jobId);
-  await assertRepository(context.repository.rootPath, context.repository.id);
+export async function runBackup(under: Under<ServiceDeps>): Promise<BackupOutcome> {
+  const place = await openPlace(under, 'backup');
+  const begun = { ...under, context: await loadContext(under.deps.ds, place) };
   try {
-    return await resumeOrBegin(deps, held, context, report);
+    return await resumeOrBegin(begun);
   } catch (error) {
-    return explainFailure(context, held, error);
+    return explainFailure(begun, error);
   }
 }
 
-async function resumeOrBegin(
-  deps: ServiceDeps,
-  held: HeldLease,
-  context: BackupContext,
-  report: ReportProgress,
-): Promise<BackupOutcome> {
-  const { rootPath } = context.repository;
+async function resumeOrBegin(begun: Begun): Promise<BackupOutcome> {
+  const { deps, held, io, context } = begun;
   const { source } = context.job.request;
-  const directory = join(rootPath, diskDirectory(context.vm.vmContextId, context.job.diskId));
-  await makeDiskDirectory(context, directory);
-  const adopted = source.type === 'push' ? await adoptPushed(deps, held, context) : undefined;
-  await removeDeadPartials(directory, held.lease.fence, held.signal);
-  const finished = await resumePublished(deps, held, context);
+  const adopted = source.type === 'push' ? await adoptPushed(begun) : undefined;
+  const directory = await clearPlace(begun, context);
+  const finished = await resumePublished(begun);
   if (finished) {
     // A crash between the link and the removal of the temporary name has left both, and the latter was adopted.
-    if (adopted) await removeDeadPartials(directory, held.lease.fence + 1, held.signal);
+    if (adopted) await removeDeadPartials(directory, held.lease.fence + 1, io.signal);
     return finished;
   }
   await assertRoom(deps, context);
-  report({ phase: 'opening', bytes_done: 0, bytes_total: null });
-  const input = { deps, held, report, context: await lookAgain({ deps, held, context, report }) };
-  return source.type === 'push' ? runPush(input, adopted) : runPull(input, source);
+  begun.report({ phase: 'opening', bytes_done: 0, bytes_total: null });
+  const looked = { ...begun, context: await lookAgain(begun) };
+  return source.type === 'push' ? runPush(looked, adopted) : runPull(looked, source);
 }
-
-/** Where the repository went away just before, the directories came to be below its empty mount point. */
-async function makeDiskDirectory({ repository }: BackupContext, directory: string): Promise<void> {
-  const { rootPath, id } = repository;
-  const made = await makeDirectory(rootPath, directory);
-  if (made === undefined) return;
-  try {
-    await assertRepository(rootPath, id);
-  } catch (error) {
-    await removeDirectories(made, directory);
-    throw error;
-  }
-}
-
-type Begun = Omit<Attempt, 'virtualSize'>;
 
 /** Reads the disk from its source. */
 async function runPull(input: Begun, spec: SourceSpec): Promise<BackupOutcome> {
-  const { deps, held, context } = input;
-  const policy = { ...deps.sourcePolicy, scratchDir: deps.scratchDir };
-  const source = await openSource(spec, policy, { signal: held.signal });
+  const { deps, held, io, context } = input;
+  const { scratchDir } = io;
+  const source = await openSource(spec, { ...deps.sourcePolicy, scratchDir }, io);
   // A source that does not close well is worth a line in the log, not a failed job.
   let closing: Promise<StrataError | undefined> | undefined;
   const close = () => (closing ??= source.close().then(() => undefined, asStrataError));
@@ -133,7 +104,7 @@ async function copy(
   const by = async (chosen: BackupPlan) => {
     const names = await nameFiles(attempt, chosen);
     return writeAndPublish(attempt, chosen, names, async () => {
-      const { layer, audit } = await transfer({ ...attempt, ...names, plan: chosen, source });
+      const { layer, audit } = await transfer({ ...attempt, ...names, plan: chosen }, source);
       // Before a tracker is accused: what was written meanwhile differs from what it told, too.
       await source.assertUnchanged();
       if (audit?.differing.length) throw await trackerLied(attempt, audit);
@@ -160,16 +131,12 @@ async function copy(
   }
 }
 
-async function stepDown(
-  { context, held }: Attempt,
-  plan: BackupPlan,
-  error: unknown,
-): Promise<BackupPlan | undefined> {
+async function stepDown(attempt: Attempt, plan: BackupPlan, error: unknown): Promise<BackupPlan | undefined> {
   if (isStrataError(error, 'tracker_lied')) return comparedInstead(plan, 'tracker_lied');
   // The export that came back after a lost connection may be another one.
   if (plan.mode === 'changes' && isStrataError(error, 'bitmap_missing'))
-    return withoutBitmap(plan, context.job.request.on_broken_chain);
-  return fullInstead(context, plan, error, held.signal);
+    return withoutBitmap(plan, attempt.context.job.request.on_broken_chain);
+  return fullInstead(attempt, plan, error);
 }
 
 /** The plan, or a comparison where it is known already that the tracker cannot be right. */

@@ -6,30 +6,19 @@ import {
   type LayerResult,
   type OpenSource,
 } from '../../datapath/index.js';
-import type { HeldLease } from '../job/holdLease.js';
-import type { ReportProgress, ServiceDeps } from '../deps.js';
-import { type BackupFiles, sidecarsOf } from '../repository/layout.js';
+import type { ServiceDeps } from '../deps.js';
+import { sidecarsOf } from '../repository/layout.js';
 import { createImage } from '../../qcow2/index.js';
 import type { Extent } from '../../shared/extents.js';
 import { randomPart } from '../../shared/ids.js';
+import type { NewBackup } from './attempt.js';
 import { auditBlocks, type SeededAudit } from './audit.js';
 import type { BackupContext } from './context.js';
 import { extentsToCopy, listedExtents } from './extents.js';
-import type { BackupPlan, Layer } from '../chain/index.js';
+import type { Layer } from '../chain/index.js';
 
 /** 130 bits: nobody knows beforehand which blocks will be looked at. */
 const SEED_LENGTH = 26;
-
-export interface TransferInput {
-  deps: ServiceDeps;
-  held: HeldLease;
-  context: BackupContext;
-  plan: BackupPlan;
-  source: OpenSource;
-  /** Temporary names, relative to the repository's root. */
-  partial: BackupFiles;
-  report: ReportProgress;
-}
 
 /** A layer that was written, and the audit of the tracker that told what goes into it. */
 export interface Transferred {
@@ -38,17 +27,17 @@ export interface Transferred {
 }
 
 /** Moves the bytes into the temporary image and writes its digest index; both are flushed when it returns. */
-export async function transfer(input: TransferInput): Promise<Transferred> {
-  const { deps, held, context, plan, source, partial, report } = input;
-  const root = context.repository.rootPath;
+export async function transfer(
+  { deps, io, context, plan, partial, report }: NewBackup,
+  source: OpenSource,
+): Promise<Transferred> {
+  const { root } = context;
   const common = {
     source,
     virtualSizeBytes: source.sizeBytes,
     digestPath: join(root, partial.digests),
     backupId: context.job.id,
-    scratchDir: deps.scratchDir,
-    signal: held.signal,
-    rate: held.rate,
+    ...io,
     onProgress: (progress: { bytesDone: number; bytesTotal: number }) =>
       report({ phase: 'copying', bytes_done: progress.bytesDone, bytes_total: progress.bytesTotal }),
   };
@@ -60,14 +49,14 @@ export async function transfer(input: TransferInput): Promise<Transferred> {
   await createImage(
     join(root, partial.image),
     { virtualSizeBytes: source.sizeBytes, backing: { name: basename(parent.path), format: 'qcow2' } },
-    { signal: held.signal },
+    io,
   );
   const overlay = join(root, partial.image);
   const parentLayers = digestPaths(root, lineage);
   if (plan.mode === 'compare') return { layer: await copyDifferences({ ...common, overlay, parentLayers }) };
   const seed = randomPart(SEED_LENGTH);
   const blocks = auditBlocks(source.sizeBytes, deps.audit);
-  const changes = changesOf(deps, context, source, held.signal);
+  const changes = changesOf(deps, context, source, io.signal);
   const { audit, ...layer } = await copyChanges({
     ...common,
     overlay,

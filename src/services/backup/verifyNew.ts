@@ -2,39 +2,32 @@ import { basename, join } from 'node:path';
 import { contentId } from '../../datapath/index.js';
 import { chainInfo, checkImage } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
-import type { HeldLease } from '../job/holdLease.js';
 import { isRecordedChain } from '../repository/recordedChain.js';
 import { syncFile } from '../repository/durable.js';
-import type { BackupFiles } from '../repository/layout.js';
-import type { BackupContext } from './context.js';
-import type { BackupPlan } from '../chain/index.js';
+import type { NewBackup } from './attempt.js';
 import { digestPaths, layersOf } from './transfer.js';
-
-export interface VerifyNew {
-  held: HeldLease;
-  context: BackupContext;
-  plan: BackupPlan;
-  virtualSize: number;
-  /** Temporary names, relative to the repository's root. */
-  partial: BackupFiles;
-}
 
 /**
  * Checks the written image before it may be published: flushed, clean, of the right size, on the right parent; and
  * computes its content id.
  * @throws image_corrupt, content_mismatch; chain_broken for what the new image stands on
  */
-export async function verifyNew(input: VerifyNew): Promise<{ contentId: string }> {
-  const { context, plan, partial, virtualSize, held } = input;
-  const root = context.repository.rootPath;
+export async function verifyNew({
+  context,
+  plan,
+  partial,
+  virtualSize,
+  io,
+}: NewBackup): Promise<{ contentId: string }> {
+  const { root } = context;
   const image = join(root, partial.image);
   const below = plan.type === 'full' ? [] : layersOf(context, plan.parent.id);
   const layers = [join(root, partial.digests), ...digestPaths(root, below)];
   const [, check, chain, id] = await Promise.all([
     syncFile(image),
-    checkImage(image, { signal: held.signal }),
-    chainInfo(image, { signal: held.signal }),
-    contentId({ layers, virtualSizeBytes: virtualSize, signal: held.signal }),
+    checkImage(image, io),
+    chainInfo(image, io),
+    contentId({ layers, virtualSizeBytes: virtualSize, ...io }),
   ]);
   // A leak wastes room and harms nobody; corruption in a file that was just written must never get a name.
   if (check.corruptions > 0 || check.checkErrors > 0) {

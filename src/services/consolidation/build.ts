@@ -46,7 +46,7 @@ export async function buildMerged(
     createImage(
       overlay,
       { virtualSizeBytes: top.virtualSize, backing: { name: basename(top.path), format: 'qcow2' } },
-      { signal: work.held.signal },
+      work.io,
     ),
   );
   // What comes next changes files: nobody else may have the chain by now.
@@ -54,7 +54,7 @@ export async function buildMerged(
   const into = strategy === 'in_place' ? pathOf(base) : target;
   const between = [top, ...run.slice(0, -1)].map(pathOf);
   // Stopped for a lower limit and begun again it is what a killed one is: the overlay reads right, and nothing else does yet.
-  await underLimit(work.held.rate, work.held.signal, (bytesPerSecond, signal, onDone) =>
+  await underLimit(work.io.rate, work.io.signal, (bytesPerSecond, signal, onDone) =>
     commitImage(
       overlay,
       {
@@ -84,7 +84,7 @@ export function overlayOf(target: string, fence: number): string {
 
 /** Makes the private base where there is one, and says how. */
 async function prepareBase(
-  { deps, place, held }: Work,
+  { deps, place, io }: Work,
   base: Layer,
   target: string,
   forced: Strategy | undefined,
@@ -106,8 +106,7 @@ async function prepareBase(
       availableBytes,
       reserveBytes: place.repository.minFreeBytes,
     });
-  if (strategy === 'copy')
-    await copyFileWhole({ from: path, to: target, rate: held.rate, signal: held.signal });
+  if (strategy === 'copy') await copyFileWhole({ from: path, to: target, ...io });
   return strategy;
 }
 
@@ -116,7 +115,7 @@ async function prepareBase(
  * @throws wrong_state when the room that it may take is not there: a job that waits would keep the disk's backups waiting
  */
 export async function buildAlone(work: Work, lineage: readonly Layer[], target: string): Promise<BuiltImage> {
-  const { deps, place, held } = work;
+  const { deps, place, io } = work;
   const [top] = lineage;
   if (!top) throw new RangeError('A backup is the first layer of its lineage.');
   const { availableBytes } = await recordCapacity(deps.ds, place.repository, deps.clock.now());
@@ -132,10 +131,8 @@ export async function buildAlone(work: Work, lineage: readonly Layer[], target: 
     image: join(place.root, top.path),
     virtualSizeBytes: top.virtualSize,
     target: { path: target, format: 'qcow2', exists: false },
-    rate: held.rate,
     onProgress: ({ bytesDone, bytesTotal }) => onShare(bytesDone / bytesTotal),
-    signal: held.signal,
-    scratchDir: deps.scratchDir,
+    ...io,
   });
   await syncFile(target);
   return { strategy: 'convert', path: target };

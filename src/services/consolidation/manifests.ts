@@ -4,7 +4,7 @@ import { syncDirectory } from '../repository/durable.js';
 import { sidecarsOf } from '../repository/layout.js';
 import { type Manifest, readManifest } from '../repository/manifest.js';
 import { replaceManifest } from '../repository/replaceManifest.js';
-import type { Place } from './work.js';
+import type { Place } from '../job/openPlace.js';
 
 /** @throws manifest_invalid when it is missing, damaged, or another backup's */
 export async function readOwnManifest({ root }: Place, backupId: string, image: string): Promise<Manifest> {

@@ -92,7 +92,7 @@ async function replaceFile(
 
 /** Writes the merged index, flushed. @returns the content id of the restore point by it and those below */
 async function buildIndex(
-  { place: { root }, held: { signal } }: Work,
+  { place: { root }, io }: Work,
   { top, merged, below }: Omit<Replacement, 'type'>,
   target: string,
 ): Promise<string> {
@@ -100,9 +100,9 @@ async function buildIndex(
   await mergeIndexes(
     target,
     { virtualSizeBytes, backupId: top.id },
-    { layers: indexesOf(root, merged), alone: below.length === 0, signal },
+    { layers: indexesOf(root, merged), alone: below.length === 0, signal: io.signal },
   );
-  return contentId({ layers: [target, ...indexesOf(root, below)], virtualSizeBytes, signal });
+  return contentId({ layers: [target, ...indexesOf(root, below)], virtualSizeBytes, signal: io.signal });
 }
 
 function indexesOf(root: string, layers: readonly Layer[]): string[] {

@@ -36,10 +36,10 @@ export async function proveMerged(
   worth: number,
 ): Promise<void> {
   const { top, image, byIndex, below } = merged;
-  const { signal } = work.held;
+  const { io } = work;
   const onShare = work.progress.begin('proving', worth);
-  const [check, chain] = await both(checkImage(image, { signal }), chainInfo(image, { signal }));
-  await assertMetadata(image, check, signal);
+  const [check, chain] = await both(checkImage(image, io), chainInfo(image, io));
+  await assertMetadata(image, check, io.signal);
   assertChain(work, merged, chain);
   const isRight = await holdsItsIndex(work, merged, digestsOfBelow, onShare);
   if (isRight && byIndex === top.contentId) return;
@@ -53,7 +53,7 @@ export async function proveMerged(
 
 /** Whether an image itself holds all that its index says, and nothing else that could be told from what lies below. */
 export async function holdsItsIndex(
-  { held, deps }: Work,
+  { io }: Work,
   { top, image, digests }: Pick<Merged, 'top' | 'image' | 'digests'>,
   below: readonly string[],
   onShare: (share: number) => void,
@@ -68,9 +68,7 @@ export async function holdsItsIndex(
       virtualSizeBytes,
       fromBlock: 0,
       pool,
-      rate: held.rate,
-      signal: held.signal,
-      scratchDir: deps.scratchDir,
+      ...io,
       onStep: ({ upTo, wrong, unproved }) => {
         if (unproved.length > 0)
           throw new StrataError('repository_unavailable', `The disk does not give all of ${image}.`);
@@ -120,10 +118,9 @@ function assertChain(
  * not what the disk gives back.
  * @throws target_unreliable
  */
-async function blame({ deps, held, place }: Work, top: Layer, image: string): Promise<void> {
+async function blame({ deps, io, place }: Work, top: Layer, image: string): Promise<void> {
   const point = { ...top, image: join(place.root, top.path) };
-  const { signal, rate } = held;
-  const isRight = await isPointRight(point, { signal, rate, scratchDir: deps.scratchDir });
+  const isRight = await isPointRight(point, io);
   await noteContent(deps.ds, top.id, isRight ? 'right' : 'wrong');
   if (isRight)
     throw targetUnreliable(`The merged file of ${top.id} in ${place.root}`, true, {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Layer, noteFilesRemoved } from '../chain/index.js';
 import { removeFiles, syncDirectory } from '../repository/durable.js';
 import { sidecarsOf } from '../repository/layout.js';
-import { assertRepository } from '../repository/marker.js';
+import { assertPlace } from '../job/openPlace.js';
 import { assertFootingKnown, assertNothingStandsOn } from '../repository/standing/index.js';
 import { readReferences } from './references.js';
 import type { Work } from './work.js';
@@ -15,16 +15,16 @@ import type { Work } from './work.js';
  */
 export async function removeLayers(work: Work, layers: readonly Layer[]): Promise<void> {
   if (layers.length === 0) return;
-  const { deps, held, place } = work;
+  const { deps, held, io, place } = work;
   work.progress.begin('removing');
   const directory = join(place.root, place.directory);
   const files = layers.map(({ path }) => sidecarsOf(path));
   // The last look before files are unlinked: the headers, not the catalogue, say what stands on them.
-  const { images } = await readReferences(place.root, place.directory, held.signal);
+  const { images } = await readReferences(place.root, place.directory, io.signal);
   const doomed = files.map(({ image }) => image);
   assertFootingKnown(images, doomed);
   assertNothingStandsOn(images, doomed);
-  await assertRepository(place.root, place.repository.id);
+  await assertPlace(place);
   await held.assertHeld();
   const inOrder = [
     ...files.map(({ image }) => image),

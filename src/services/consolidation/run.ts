@@ -1,18 +1,14 @@
-import { join } from 'node:path';
 import { byId, expireBackups, type Layer, loadLayers, wholeLineageOf } from '../chain/index.js';
 import { recordStep } from '../../db/job/journal.js';
-import { getMaintenanceJob } from '../../db/job/maintenance.js';
 import { completeWithResult } from '../../db/job/settle.js';
 import type { ConsolidateParams } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { removeDeadPartials } from '../repository/partials.js';
-import type { HeldLease } from '../job/holdLease.js';
-import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
+import { clearPlace, openPlace } from '../job/openPlace.js';
+import type { Under } from '../job/under.js';
+import type { Outcome, ReportProgress } from '../deps.js';
 import { recordCapacity } from '../job/recordCapacity.js';
-import { makeDirectory } from '../repository/durable.js';
 import { adoptHolds } from '../protection/holds.js';
 import { adoptImmutableDays } from '../protection/immutability.js';
-import { assertRepository } from '../repository/marker.js';
 import { assertFootingKnown } from '../repository/standing/index.js';
 import { assertWritable } from '../repository/writable.js';
 import { type MergePlan, type PlannedLayer, type PlanStep, type Refusal, REFUSALS } from './facts.js';
@@ -25,7 +21,7 @@ import { readReferences, type References, withStrangers } from './references.js'
 import { removeLayers } from './removeLayers.js';
 import { proveSources, sourcesOf, worthOfSources } from './sources.js';
 import type { Strategy } from './strategy.js';
-import { loadPlace, type Work } from './work.js';
+import type { Work } from './work.js';
 
 /** The `result` of a job. */
 export interface ConsolidationResult {
@@ -36,8 +32,6 @@ export interface ConsolidationResult {
   available_before: number;
   available_after: number;
 }
-
-export type ConsolidationDeps = Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir'>;
 
 /**
  * Removes backups from a chain under its lease: leaves with their files, the others by merging (decision 14). Planned
@@ -50,36 +44,30 @@ export type ConsolidationDeps = Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir'>
  * @throws repository_unavailable, manifest_invalid, chain_broken, lineage_broken, no_space, lease_lost, database_unavailable
  */
 export async function runConsolidation(
-  deps: ConsolidationDeps,
-  held: HeldLease,
-  jobId: string,
-  report: ReportProgress,
+  under: Under,
   forced?: Strategy,
 ): Promise<Outcome & { result: ConsolidationResult }> {
-  const job = await getMaintenanceJob(deps.ds, jobId);
-  const place = await loadPlace(deps.ds, job.chainId);
-  await assertRepository(place.root, place.repository.id);
+  const { deps, held, io, report } = under;
+  const place = await openPlace(under, 'maintenance');
   report({ phase: 'planning', bytes_done: 0, bytes_total: null });
-  const directory = join(place.root, place.directory);
-  await makeDirectory(place.root, directory);
-  await removeDeadPartials(directory, held.lease.fence, held.signal);
+  const directory = await clearPlace(under, place);
   // Known before any point is given up.
   await assertWritable(directory, held.lease.fence);
   const before = await recordCapacity(deps.ds, place.repository, deps.clock.now());
-  const { remove: wanted, by_policy: byPolicy } = job.params as ConsolidateParams;
+  const { remove: wanted, by_policy: byPolicy } = place.job.params as ConsolidateParams;
   // The catalogue may be an older copy than what has been protected since.
-  const told = { ds: deps.ds, repository: place.repository, signal: held.signal };
+  const told = { ds: deps.ds, repository: place.repository, signal: io.signal };
   await adoptHolds(told, wanted);
   await adoptImmutableDays(told);
-  const references = await readReferences(place.root, place.directory, held.signal);
-  const layers = withStrangers(await loadLayers(deps.ds, job.chainId), references);
+  const references = await readReferences(place.root, place.directory, io.signal);
+  const layers = withStrangers(await loadLayers(deps.ds, place.chainId), references);
   const remove = byPolicy ? sparingLastSound(layers, wanted) : wanted;
   const plan = planRemoval(layers, remove);
   refuseAll(layers, remove, plan);
   assertRemovable(layers, plan, references);
   await recordStep(deps.ds, held.lease, 'planned', 'done', { ...plan });
   const sources = sourcesOf(layers, plan);
-  const work: Work = { deps, held, progress: progressOf(report, layers, plan, sources), place };
+  const work: Work = { ...under, progress: progressOf(report, layers, plan, sources), place };
   await proveSources(work, layers, sources);
   const steps = await carryOut(work, layers, plan, forced);
   const after = await recordCapacity(deps.ds, place.repository, deps.clock.now());

@@ -3,37 +3,30 @@ import { markMerging } from '../../db/chain/layers.js';
 import { findBackup } from '../../db/chain/backups.js';
 import { backingNameOf } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
-import type { HeldLease } from '../job/holdLease.js';
-import type { ServiceDeps } from '../deps.js';
+import { clearPlace, openPlace } from '../job/openPlace.js';
+import type { Under } from '../job/under.js';
 import { syncDirectory } from '../repository/durable.js';
-import { removeDeadPartials } from '../repository/partials.js';
-import { assertRepository } from '../repository/marker.js';
 import { resolveManifest } from '../repository/manifest.js';
 import { replaceManifest } from '../repository/replaceManifest.js';
 import { readOwnManifest } from './manifests.js';
 import { finishSwitch } from './switch.js';
-import { loadPlace } from './work.js';
 
 /**
  * Brings a switch to an end that a dead worker has left half done; called before any other work on a chain. What the
  * image refers to decides: a new image is carried through, an old one is left as it was. Safe to repeat.
  * @throws repository_unavailable, manifest_invalid, lease_lost, database_unavailable
  */
-export async function settleSwitch(
-  deps: Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir'>,
-  held: HeldLease,
-): Promise<void> {
-  const { mergingBackupId: id, chainId, fence } = held.lease;
+export async function settleSwitch(under: Under): Promise<void> {
+  const { deps, held } = under;
+  const { mergingBackupId: id, kind, fence } = held.lease;
   if (id === undefined) return;
-  const place = await loadPlace(deps.ds, chainId);
-  await assertRepository(place.root, place.repository.id);
+  const place = await openPlace(under, kind);
   const row = await findBackup(deps.ds, id);
   const path = row?.repositoryPath;
   if (!row || !path)
     throw new StrataError('wrong_state', `Backup ${id}, whose file was being switched, has none.`);
-  const directory = join(place.root, place.directory);
   // The dead worker's files first: what it has not renamed by now it never will.
-  await removeDeadPartials(directory, fence, held.signal);
+  const directory = await clearPlace(under, place);
   const found = await readOwnManifest(place, id, path);
   const { manifest, switched } = resolveManifest(found, await backingNameOf(join(place.root, path)));
   // The fence check of every change to the files: a worker that lost the chain must not write an older state.

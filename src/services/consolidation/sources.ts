@@ -64,8 +64,11 @@ export async function proveSources(
 }
 
 /** Where the indexes are those of the restore point, it is the file that is wrong. @throws digest_index_invalid */
-async function blame({ deps, held }: Work, layer: Layer, indexes: readonly string[]): Promise<void> {
-  const { signal } = held;
-  const byIndex = await contentId({ layers: indexes, virtualSizeBytes: layer.virtualSize, signal });
+async function blame({ deps, io }: Work, layer: Layer, indexes: readonly string[]): Promise<void> {
+  const byIndex = await contentId({
+    layers: indexes,
+    virtualSizeBytes: layer.virtualSize,
+    signal: io.signal,
+  });
   if (byIndex === layer.contentId) await noteContent(deps.ds, layer.id, 'wrong');
 }

@@ -6,7 +6,7 @@ import type { BackupType } from '../../entities/index.js';
 import { renameOver, syncDirectory } from '../repository/durable.js';
 import { headerDigest } from '../repository/imageHeader.js';
 import { sidecarsOf } from '../repository/layout.js';
-import { assertRepository } from '../repository/marker.js';
+import { assertPlace } from '../job/openPlace.js';
 import type { Manifest, NextLayer } from '../repository/manifest.js';
 import { storedBytes } from '../repository/storedBytes.js';
 import { replaceManifest } from '../repository/replaceManifest.js';
@@ -36,7 +36,7 @@ export async function switchFiles(work: Work, input: SwitchInput): Promise<void>
   const manifest = await readOwnManifest(place, top.id, top.path);
   const next = await describeNext(work, input);
   await markMerging(deps.ds, held.lease, top.id);
-  await assertRepository(root, place.repository.id);
+  await assertPlace(place);
   await held.assertHeld();
   await renameOver(input.digests, join(root, files.digests));
   await replaceManifest(place, top.path, held.lease.fence, { ...manifest, next });

@@ -1,18 +1,15 @@
-import { join } from 'node:path';
-import { getMaintenanceJob } from '../../db/job/maintenance.js';
 import { byId, isSound, type Layer, loadLayers, wholeLineageOf } from '../chain/index.js';
 import { completeWithResult } from '../../db/job/settle.js';
 import { latestBackupOf } from '../../db/chain/chains.js';
 import { StrataError } from '../../shared/errors.js';
-import { removeDeadPartials } from '../repository/partials.js';
-import type { HeldLease } from '../job/holdLease.js';
-import type { Outcome, ReportProgress } from '../deps.js';
-import { assertRepository } from '../repository/marker.js';
+import { clearPlace, openPlace } from '../job/openPlace.js';
+import type { Under } from '../job/under.js';
+import type { Outcome } from '../deps.js';
 import { assertWritable } from '../repository/writable.js';
 import { standAlone } from './merge.js';
 import { createProgress, worthOf } from './progress.js';
-import { type ConsolidationDeps, journal } from './run.js';
-import { loadPlace, type Work } from './work.js';
+import { journal } from './run.js';
+import type { Work } from './work.js';
 
 /** The `result` of a job. */
 export interface SyntheticFullResult {
@@ -28,24 +25,16 @@ export interface SyntheticFullResult {
  * @throws wrong_state when the chain has no backup or there is no room; backup_damaged when it is not healthy
  * @throws content_mismatch, image_corrupt, repository_unavailable, manifest_invalid, lease_lost, database_unavailable
  */
-export async function runSyntheticFull(
-  deps: ConsolidationDeps,
-  held: HeldLease,
-  jobId: string,
-  report: ReportProgress,
-): Promise<Outcome & { result: SyntheticFullResult }> {
-  const job = await getMaintenanceJob(deps.ds, jobId);
-  const place = await loadPlace(deps.ds, job.chainId);
-  await assertRepository(place.root, place.repository.id);
-  const directory = join(place.root, place.directory);
-  await removeDeadPartials(directory, held.lease.fence, held.signal);
-  await assertWritable(directory, held.lease.fence);
-  const latest = await latestBackupOf(deps.ds, job.chainId);
-  const layers = await loadLayers(deps.ds, job.chainId);
-  const [top, ...below] = planSyntheticFull(layers, job.chainId, latest);
+export async function runSyntheticFull(under: Under): Promise<Outcome & { result: SyntheticFullResult }> {
+  const { deps, held, report } = under;
+  const place = await openPlace(under, 'maintenance');
+  await assertWritable(await clearPlace(under, place), held.lease.fence);
+  const latest = await latestBackupOf(deps.ds, place.chainId);
+  const layers = await loadLayers(deps.ds, place.chainId);
+  const [top, ...below] = planSyntheticFull(layers, place.chainId, latest);
   if (below.length > 0) {
     const progress = createProgress(report, worthOf([top, ...below]));
-    const work: Work = { deps, held, progress, place };
+    const work: Work = { ...under, progress, place };
     await standAlone(work, [top, ...below], journal(work, 0));
   }
   const result = { backup_id: top.id, layers_before: below.length };

@@ -9,8 +9,9 @@ import { asStrataError, isStrataError, StrataError } from '../../shared/errors.j
 import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
 import { explainLock } from '../repository/lockedFile.js';
 import { decideFailure, type FailureDecision } from './decideFailure.js';
-import { type HeldLease, holdLease } from './holdLease.js';
+import { holdLease } from './holdLease.js';
 import { createProgressReporter } from './progress.js';
+import { type Under, underLease } from './under.js';
 
 /**
  * Workers that may die at a job: being killed is not the job's fault, but one whose workers always die must end some day.
@@ -41,7 +42,9 @@ export interface RunRequest<T extends Outcome> {
   delivery: number;
   signal: AbortSignal;
   onProgressError: (error: unknown) => void;
-  work: (held: HeldLease, report: ReportProgress) => Promise<T>;
+  /** Told of every report, before they are thinned out. */
+  onProgress?: ReportProgress;
+  work: (under: Under<ServiceDeps>) => Promise<T>;
 }
 
 /** Takes the chain's lease, does the work, and settles the job whichever way it ends. */
@@ -104,10 +107,14 @@ async function workUnderLease<T extends Outcome>(
   const deadline = withDeadline(request.signal, run.deadlineMs - run.ageMs(), tooLate(run));
   const onError = request.onProgressError;
   const progress = createProgressReporter({ ds: deps.ds, clock: deps.clock, lease, onError });
+  const report: ReportProgress = (done) => {
+    request.onProgress?.(done);
+    progress.report(done);
+  };
   try {
     const result = await holdLease(
       { ds: deps.ds, clock: deps.clock, lease, ...settings, askedAtMs, rate, signal: deadline.signal },
-      (held) => request.work(held, progress.report),
+      (held) => request.work(underLease(deps, held, report)),
     );
     return { outcome: 'completed', result, wanted: [...listOf(result.next), ...(await wake(deps, lease))] };
   } catch (error) {

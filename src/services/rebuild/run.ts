@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { DataSource } from '../../db/database.js';
-import { getMaintenanceJob } from '../../db/job/maintenance.js';
+import { getJob } from '../../db/job/getJob.js';
 import { insertStep, readSteps } from '../../db/job/journal.js';
 import { completeWithResult } from '../../db/job/settle.js';
 import { getRepository } from '../../db/repository/repositories.js';
 import type { RebuildParams } from '../../entities/index.js';
-import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
-import type { HeldLease } from '../job/holdLease.js';
+import type { Outcome } from '../deps.js';
+import type { Under } from '../job/under.js';
 import { type Problem, PROBLEMS } from './facts.js';
 import { rebuildCatalogue, type RebuildReport, type RebuiltChain } from './rebuildCatalogue.js';
 
@@ -40,15 +40,16 @@ const TAKEN_IN = 'taken_in:';
  * seen under that chain's lock.
  * @throws repository_unavailable, repository_marker_foreign, lease_lost, database_unavailable
  */
-export async function runRebuild(
-  deps: Pick<ServiceDeps, 'ds'>,
-  held: HeldLease,
-  jobId: string,
-  report: ReportProgress,
-): Promise<Outcome & { result: RebuildResult }> {
+export async function runRebuild({
+  deps,
+  held,
+  io,
+  report,
+}: Under): Promise<Outcome & { result: RebuildResult }> {
   const { ds } = deps;
-  const { lease, signal } = held;
-  const job = await getMaintenanceJob(ds, jobId);
+  const { lease } = held;
+  // Its line is the repository's own: there is no disk whose place could be opened.
+  const job = await getJob(ds, 'maintenance', lease.jobId);
   // The worker gives a job to the service of its type.
   const { dry_run: dryRun } = job.params as RebuildParams;
   const repository = await getRepository(ds, lease.repositoryId);
@@ -58,7 +59,7 @@ export async function runRebuild(
     ds,
     repository,
     dryRun,
-    signal,
+    signal: io.signal,
     job: {
       assertHeld: () => held.assertHeld(),
       note: (tx, chainId, inserted) =>
@@ -66,7 +67,7 @@ export async function runRebuild(
       onProgress,
     },
   });
-  const whole = withEarlier(found, await takenInBefore(ds, jobId, lease.fence));
+  const whole = withEarlier(found, await takenInBefore(ds, lease.jobId, lease.fence));
   const result = toResult({ repository_id: repository.id, dry_run: dryRun }, whole);
   return { next: await completeWithResult(ds, lease, { ...result }), result };
 }

@@ -6,7 +6,8 @@ import { basename, dirname, join } from 'node:path';
 import { type BackupJob, type PointNoteCode, SOURCE_CORRUPT, SOURCE_SHARED } from '../../entities/index.js';
 import { imageInfo } from '../../qcow2/index.js';
 import { isStrataError } from '../../shared/errors.js';
-import type { HeldLease } from '../job/holdLease.js';
+import { assertPlace, type Place } from '../job/openPlace.js';
+import type { Under } from '../job/under.js';
 import type { ServiceDeps } from '../deps.js';
 import { backingPath } from '../repository/backingPath.js';
 import { checkFile } from '../repository/checkFile.js';
@@ -14,17 +15,9 @@ import { syncDirectory } from '../repository/durable.js';
 import { headerDigest } from '../repository/imageHeader.js';
 import { sidecarsOf } from '../repository/layout.js';
 import type { Manifest } from '../repository/manifest.js';
-import { assertRepository } from '../repository/marker.js';
 import { replaceManifest } from '../repository/replaceManifest.js';
 import { storedBytes } from '../repository/storedBytes.js';
 import { keepInQuarantine } from '../repository/quarantine.js';
-
-export interface WriteManifest {
-  deps: Pick<ServiceDeps, 'ds' | 'clock'>;
-  held: HeldLease;
-  repository: { id: string; root: string };
-  backupId: string;
-}
 
 /**
  * Writes the manifest of a catalogued backup anew, from the catalogue and its image; what lay in its place is kept in
@@ -33,21 +26,25 @@ export interface WriteManifest {
  * @returns false where the image is not what the catalogue says: nothing is written
  * @throws repository_unavailable, lease_lost, database_unavailable, the signal's reason
  */
-export async function writeManifest({ deps, held, repository, backupId }: WriteManifest): Promise<boolean> {
-  const { root } = repository;
+export async function writeManifest(
+  { deps, held, io }: Under,
+  place: Place,
+  backupId: string,
+): Promise<boolean> {
+  const { root } = place;
   const { ds } = deps;
   const row = await findBackup(ds, backupId);
   if (!row?.repositoryPath) return false;
   const parentId = row.parentBackupId;
   const parent = parentId === null ? null : await findBackup(ds, parentId);
-  if (!(await isAsRecorded(root, row, parent?.repositoryPath ?? null, held.signal))) return false;
+  if (!(await isAsRecorded(root, row, parent?.repositoryPath ?? null, io.signal))) return false;
   const manifest = await describe(deps, row, parent?.repositoryPath ?? null, {
     root,
     fence: held.lease.fence,
   });
   if (!manifest) return false;
   const { manifest: file } = sidecarsOf(row.repositoryPath);
-  await assertRepository(root, repository.id);
+  await assertPlace(place);
   await held.assertHeld();
   await keepInQuarantine(root, file, {
     file,

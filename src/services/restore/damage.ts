@@ -50,8 +50,8 @@ export async function findDamage(
 
 /** The digest indexes of the backup and all below it, topmost first, where they give the recorded content id. */
 async function soundIndexes(request: RestoreRequest, signal: AbortSignal): Promise<string[] | undefined> {
-  const { repository, virtualSize } = request;
-  const layers = request.layers.map(({ path }) => join(repository.rootPath, sidecarsOf(path).digests));
+  const { root, virtualSize } = request;
+  const layers = request.layers.map(({ path }) => join(root, sidecarsOf(path).digests));
   try {
     const id = await contentId({ layers, virtualSizeBytes: virtualSize, signal });
     return id === request.contentId ? layers : undefined;

@@ -2,11 +2,10 @@ import { join } from 'node:path';
 import type { DataSource } from '../../db/database.js';
 import { readReach } from '../../db/chain/layerProofs.js';
 import { findBackup } from '../../db/chain/backups.js';
-import { getRestore } from '../../db/job/restores.js';
-import { getRepository } from '../../db/repository/repositories.js';
 import type { RestoreFormat } from '../../entities/index.js';
 import { chainInfo } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
+import type { OpenPlace } from '../job/openPlace.js';
 import { isRecordedChain } from '../repository/recordedChain.js';
 import { byId, lineageOf, loadLayers } from '../chain/index.js';
 import { checkRestorable } from './plan.js';
@@ -23,7 +22,8 @@ export interface RestoreRequest {
   knownDamaged: boolean;
   /** The request's own limit; null: none. */
   maxBytesPerSecond: number | null;
-  repository: { id: string; rootPath: string };
+  /** The repository's root. */
+  root: string;
   /** The backup and those it stands on, topmost first, with the paths of their images relative to the root. */
   layers: readonly { path: string }[];
   /** The same images by absolute paths. */
@@ -37,8 +37,12 @@ export interface RestoreRequest {
  * Reads a restore job and refuses a backup that must not be restored.
  * @throws not_found, wrong_state, backup_damaged, database_unavailable
  */
-export async function loadRequest(ds: DataSource, jobId: string): Promise<RestoreRequest> {
-  const { job, backup, repository } = await loadRows(ds, jobId);
+export async function loadRequest(
+  ds: DataSource,
+  { job, root }: Pick<OpenPlace<'restore'>, 'job' | 'root'>,
+): Promise<RestoreRequest> {
+  const backup = await findBackup(ds, job.backupId);
+  if (!backup) throw new StrataError('not_found', `The backup of restore ${job.id} is gone.`);
   const rows = byId(await loadLayers(ds, job.chainId));
   const { layers, broken } = lineageOf(rows, backup.id);
   const reach = await readReach(ds, backup.id);
@@ -46,7 +50,7 @@ export async function loadRequest(ds: DataSource, jobId: string): Promise<Restor
   const top = layers[0];
   if (!top) throw new StrataError('internal', `Backup ${backup.id} has no layer.`);
   return {
-    jobId,
+    jobId: job.id,
     backupId: backup.id,
     targetPath: job.target.path,
     format: job.format,
@@ -54,19 +58,12 @@ export async function loadRequest(ds: DataSource, jobId: string): Promise<Restor
     allowDamaged: job.allowDamaged,
     knownDamaged: top.health === 'damaged',
     maxBytesPerSecond: job.maxBytesPerSecond,
-    repository: { id: repository.id, rootPath: repository.rootPath },
+    root,
     layers,
-    images: layers.map((layer) => join(repository.rootPath, layer.path)),
+    images: layers.map((layer) => join(root, layer.path)),
     virtualSize: top.virtualSize,
     contentId: top.contentId,
   };
-}
-
-async function loadRows(ds: DataSource, jobId: string) {
-  const job = await getRestore(ds, jobId);
-  const backup = await findBackup(ds, job.backupId);
-  if (!backup) throw new StrataError('not_found', `The backup of restore ${jobId} is gone.`);
-  return { job, backup, repository: await getRepository(ds, backup.repositoryId) };
 }
 
 /**

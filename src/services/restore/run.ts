@@ -7,9 +7,10 @@ import { allRepositories } from '../../db/repository/repositories.js';
 import { asStrataError, isStrataError, StrataError } from '../../shared/errors.js';
 import { claimName, claimPath } from '../job/claimStorage.js';
 import type { HeldLease } from '../job/holdLease.js';
-import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
+import { assertPlace, lookUpPlace, type Place } from '../job/openPlace.js';
+import type { Under } from '../job/under.js';
+import type { Outcome, ServiceDeps } from '../deps.js';
 import { allocatedBytes } from '../repository/durable.js';
-import { assertRepository } from '../repository/marker.js';
 import type { RestoredDamage } from './damage.js';
 import { planRestore, type RestorePlan } from './plan.js';
 import { noteContent } from '../../db/chain/health.js';
@@ -22,13 +23,10 @@ import { inspectTarget, type TargetFacts } from './target.js';
 import { openTargetDirectory, removeDirectoryAt, type TargetDirectory } from './targetDirectory.js';
 import { type WriteOptions, writeImage } from './write.js';
 
-type Deps = Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir' | 'restoreRoots'>;
+export type RestoreDeps = Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir' | 'restoreRoots'>;
 
-interface Attempt {
-  deps: Deps;
-  held: HeldLease;
+interface Attempt extends Under<RestoreDeps> {
   request: RestoreRequest;
-  report: ReportProgress;
   /** Monotonic milliseconds. */
   startedAt: number;
 }
@@ -43,37 +41,33 @@ interface Attempt {
  * @throws content_mismatch, image_unreadable, repository_file_in_use: what is wrong is the backup, or its file
  * @throws no_space, repository_unavailable, file_missing, tool_failed, lease_lost
  */
-export async function runRestore(
-  deps: Deps,
-  held: HeldLease,
-  jobId: string,
-  report: ReportProgress,
-): Promise<Outcome & { result: RestoreResult }> {
+export async function runRestore(under: Under<RestoreDeps>): Promise<Outcome & { result: RestoreResult }> {
+  const { deps, held, io } = under;
   const startedAt = deps.clock.monotonicMs();
-  const request = await loadRequest(deps.ds, jobId);
-  const { rootPath, id } = request.repository;
-  await assertRepository(rootPath, id);
+  // A backup that must not be restored is refused wherever its repository is.
+  const place = await lookUpPlace(deps.ds, held.lease, 'restore');
+  const request = await loadRequest(deps.ds, place);
+  await assertPlace(place);
   const repositories = await allRepositories(deps.ds);
-  const rules = { roots: deps.restoreRoots, repositories, signal: held.signal };
+  const rules = { roots: deps.restoreRoots, repositories, signal: io.signal };
   const target = await inspectTarget(request.targetPath, rules);
-  const earlier = target.kind === 'taken' ? await published(deps, held, target) : undefined;
-  if (earlier) return finish(deps, held, earlier);
+  const earlier = target.kind === 'taken' ? await published(under, target) : undefined;
+  if (earlier) return finish(under, earlier);
   const { format } = request;
-  const plan = planRestore({ jobId, fence: held.lease.fence, format, target });
-  const attempt = { deps, held, request, report, startedAt };
+  const plan = planRestore({ jobId: place.job.id, fence: held.lease.fence, format, target });
+  const attempt = { ...under, request, startedAt };
   const restore =
     plan.kind === 'file' ? () => restoreToFile(attempt, plan) : () => restoreToDevice(attempt, plan);
-  const result = await explained(restore, deps, request);
+  const result = await explained(restore, deps, request, place);
   if (result.verified) await noteContent(deps.ds, request.backupId, 'right');
   // Where a validation has said so already, the restore adds nothing.
   else if (result.damage && !request.knownDamaged) await noteContent(deps.ds, request.backupId, 'wrong');
-  return finish(deps, held, result);
+  return finish(under, result);
 }
 
 /** What an attempt of this job has published before it died; what it has left beside it is removed. */
 async function published(
-  { ds }: Deps,
-  { lease }: HeldLease,
+  { deps: { ds }, held: { lease } }: Under<RestoreDeps>,
   target: Extract<TargetFacts, { kind: 'taken' }>,
 ): Promise<RestoreResult | undefined> {
   const earlier = recognise(await readSteps(ds, lease.jobId), target.path, target.identity);
@@ -94,7 +88,7 @@ async function inDirectory<T>(path: string, work: (directory: TargetDirectory) =
   }
 }
 
-async function finish(deps: Deps, held: HeldLease, result: RestoreResult) {
+async function finish({ deps, held }: Under<RestoreDeps>, result: RestoreResult) {
   return { next: await completeWithResult(deps.ds, held.lease, { ...result }), result };
 }
 
@@ -110,15 +104,14 @@ const PERHAPS_REPOSITORY = [
 /** A file that is missing because the repository went away is no statement on the backup. */
 async function explained<T>(
   work: () => Promise<T>,
-  deps: Deps,
-  { repository, backupId }: RestoreRequest,
+  deps: RestoreDeps,
+  { backupId }: RestoreRequest,
+  place: Place,
 ): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (isStrataError(error, ...PERHAPS_REPOSITORY)) {
-      await assertRepository(repository.rootPath, repository.id);
-    }
+    if (isStrataError(error, ...PERHAPS_REPOSITORY)) await assertPlace(place);
     // The point itself was read: it is wrong, or it is right and whoever has accused it before was mistaken.
     if (isStrataError(error, 'content_mismatch')) await noteContent(deps.ds, backupId, 'wrong');
     if (isStrataError(error, 'target_unreliable') && error.details['point_is_right'] === true)
@@ -131,8 +124,8 @@ async function restoreToFile(
   attempt: Attempt,
   plan: Extract<RestorePlan, { kind: 'file' }>,
 ): Promise<RestoreResult> {
-  const { deps, held, request } = attempt;
-  await fromImages(request, () => assertRecordedChain(request.images, held.signal));
+  const { deps, held, io, request } = attempt;
+  await fromImages(request, () => assertRecordedChain(request.images, io.signal));
   return inDirectory(plan.parent, async (parent) => {
     const name = basename(plan.final);
     const target: WrittenPath = { path: parent.at(), shown: plan.final };
@@ -145,7 +138,7 @@ async function restoreToFile(
     return removedAfterwards(plan.directory, remove, async () => {
       // QEMU measures by reading all tables, which a damaged image may not have.
       if (!request.allowDamaged)
-        await fromImages(request, () => assertRoom(request.images[0] ?? '', parent, held.signal));
+        await fromImages(request, () => assertRoom(request.images[0] ?? '', parent, io.signal));
       const written = { path: partial.at(name), shown: plan.final };
       const damage = await write(attempt, { target: written, targetExists: false });
       return onTarget(written, async () => {
@@ -170,16 +163,16 @@ async function restoreToDevice(
   attempt: Attempt,
   plan: Extract<RestorePlan, { kind: 'device' }>,
 ): Promise<RestoreResult> {
-  const { deps, held, request } = attempt;
+  const { deps, held, io, request } = attempt;
   await letBackupsGoFirst(attempt, plan.path);
-  await fromImages(request, () => assertRecordedChain(request.images, held.signal));
+  await fromImages(request, () => assertRecordedChain(request.images, io.signal));
   await claimPath(deps.ds, held, plan.path, 'write');
   const device = await holdDevice(plan.path).catch((error: unknown) => {
     throw perhapsOwn(held, error);
   });
   try {
     const target = { path: device.path, shown: plan.path };
-    await onTarget(target, () => assertDeviceHolds(device.path, plan.path, request.virtualSize, held.signal));
+    await onTarget(target, () => assertDeviceHolds(device.path, plan.path, request.virtualSize, io.signal));
     await held.assertHeld();
     const damage = await write(attempt, { target, targetExists: true });
     return resultOf(attempt, plan.path, request.virtualSize, damage);
@@ -199,12 +192,11 @@ function perhapsOwn({ lease }: HeldLease, error: unknown): unknown {
 }
 
 function write(
-  { deps, held, request, report }: Attempt,
+  attempt: Attempt,
   target: Pick<WriteOptions, 'target' | 'targetExists'>,
 ): Promise<RestoredDamage | undefined> {
-  const { scratchDir } = deps;
-  const { rate, signal } = held;
-  return writeImage({ ...target, request, format: request.format, scratchDir, rate, signal, report });
+  const { io, report, request } = attempt;
+  return writeImage({ ...target, request, format: request.format, io, report });
 }
 
 function resultOf(

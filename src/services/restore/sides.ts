@@ -73,13 +73,13 @@ export async function fromImagesToTarget<T>(
     const ofTarget =
       failedWrite(error, target.path) ||
       error.details['writing'] === true ||
-      (lockedFile(error) !== undefined && lockedFileOf(error, request.repository.rootPath) === undefined);
+      (lockedFile(error) !== undefined && lockedFileOf(error, request.root) === undefined);
     throw await (ofTarget ? targetError(target, error) : imageError(request, error));
   }
 }
 
-async function imageError({ backupId, repository }: RestoreRequest, error: unknown): Promise<unknown> {
-  if (!isStrataError(error, ...IMAGE_TROUBLE)) return explainLock(error, repository.rootPath);
+async function imageError({ backupId, root }: RestoreRequest, error: unknown): Promise<unknown> {
+  if (!isStrataError(error, ...IMAGE_TROUBLE)) return explainLock(error, root);
   return new StrataError(
     'image_unreadable',
     `Backup ${backupId}, or what it stands on, cannot be read: ${error.message} A validation of its chain says what is wrong.`,

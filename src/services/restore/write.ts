@@ -2,6 +2,7 @@ import { contentIdOfImage, copyOut, type RateLimit, type ReadBack } from '../../
 import type { ImageFormat } from '../../qcow2/index.js';
 import { isStrataError, StrataError } from '../../shared/errors.js';
 import type { ReportProgress } from '../deps.js';
+import type { Io } from '../job/under.js';
 import { syncFile } from '../repository/durable.js';
 import { isPointRight, targetUnreliable } from '../repository/readPoint.js';
 import { isMoreThan } from './damage.js';
@@ -15,9 +16,7 @@ export interface WriteOptions {
   target: WrittenPath;
   format: ImageFormat;
   targetExists: boolean;
-  scratchDir: string;
-  rate: RateLimit;
-  signal: AbortSignal;
+  io: Io;
   report: ReportProgress;
 }
 
@@ -29,7 +28,7 @@ export interface WriteOptions {
  *   the target does not; image_unreadable, repository_file_in_use, target_in_use, no_space, tool_failed
  */
 export async function writeImage(options: WriteOptions): Promise<RestoredDamage | undefined> {
-  const { request, target, format, signal, report } = options;
+  const { request, target, format, io, report } = options;
   const { path } = target;
   const total = request.virtualSize;
   report({ phase: 'restoring', bytes_done: 0, bytes_total: total });
@@ -39,9 +38,7 @@ export async function writeImage(options: WriteOptions): Promise<RestoredDamage 
       virtualSizeBytes: total,
       target: { path, format, exists: options.targetExists },
       salvage: request.allowDamaged,
-      rate: options.rate,
-      signal,
-      scratchDir: options.scratchDir,
+      ...io,
       onProgress: ({ bytesDone }) =>
         report({ phase: 'restoring', bytes_done: bytesDone, bytes_total: total }),
     });
@@ -74,9 +71,9 @@ async function proveContent(options: WriteOptions): Promise<RestoredDamage | und
 
 /** Whether the point itself is what was backed up. @throws image_unreadable */
 function isRight(options: WriteOptions): Promise<boolean> {
-  const { request, rate } = options;
+  const { request, io } = options;
   const point = { ...request, image: request.images[0] ?? '' };
-  return fromImages(request, () => isPointRight(point, readingBack(options, rate)));
+  return fromImages(request, () => isPointRight(point, readingBack(options, io.rate)));
 }
 
 /**
@@ -84,12 +81,12 @@ function isRight(options: WriteOptions): Promise<boolean> {
  * @throws target_unreliable
  */
 async function assertOfPoint(options: WriteOptions, damage: RestoredDamage): Promise<void> {
-  const { request, rate, target } = options;
+  const { request, io, target } = options;
   if (damage.bytes === 0) return;
   const image = { type: 'file', path: request.images[0] ?? '', format: 'qcow2' } as const;
   let ofPoint: RestoredDamage;
   try {
-    ofPoint = await findDamage(request, image, readingBack(options, rate));
+    ofPoint = await findDamage(request, image, readingBack(options, io.rate));
   } catch (error) {
     // It cannot be read as a whole, which is why it is restored so: then the target cannot be told from it.
     if (isStrataError(error, ...IMAGE_TROUBLE)) return;
@@ -100,9 +97,9 @@ async function assertOfPoint(options: WriteOptions, damage: RestoredDamage): Pro
     throw targetUnreliable(target.shown, right, { path: target.shown, damage, of_point: ofPoint });
 }
 
-function readingBack({ request, scratchDir, signal, report }: WriteOptions, rate: RateLimit): ReadBack {
+function readingBack({ request, io, report }: WriteOptions, rate: RateLimit): ReadBack {
   const total = request.virtualSize;
   const tell = (done: number) => report({ phase: 'verifying', bytes_done: done, bytes_total: total });
   tell(0);
-  return { signal, scratchDir, rate, onProgress: ({ bytesDone }) => tell(bytesDone) };
+  return { ...io, rate, onProgress: ({ bytesDone }) => tell(bytesDone) };
 }

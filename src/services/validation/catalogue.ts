@@ -1,9 +1,7 @@
 import type { DataSource } from '../../db/database.js';
 import { rowsBesideLayers } from '../../db/chain/layers.js';
-import { placeOfChain } from '../../db/chain/place.js';
-import { StrataError } from '../../shared/errors.js';
 import { carrying, type Layer, loadLayers } from '../chain/index.js';
-import { diskDirectory } from '../repository/layout.js';
+import type { Place } from '../job/openPlace.js';
 import type { ChainFacts } from './facts.js';
 
 /** What the catalogue says of a chain. */
@@ -18,16 +16,12 @@ export interface ChainCatalogue {
 
 /**
  * Reads a chain with its backups. Under the chain's lease nothing of it changes meanwhile.
- * @throws not_found, database_unavailable
+ * @throws database_unavailable
  */
 export async function loadCatalogue(
   ds: DataSource,
-  chainId: string,
-  repositoryId: string,
+  { chainId, root, directory, repository }: Place,
 ): Promise<ChainCatalogue> {
-  const place = await placeOfChain(ds, chainId);
-  if (place.repositoryId !== repositoryId)
-    throw new StrataError('not_found', `There is no chain ${chainId} in a repository ${repositoryId}.`);
   const layers = await loadLayers(ds, chainId);
   const backups = carrying(layers);
   const known = new Set(backups.map(({ id }) => id));
@@ -37,8 +31,8 @@ export async function loadCatalogue(
   );
   return {
     chainId,
-    repository: { id: place.repositoryId, rootPath: place.rootPath },
-    directory: diskDirectory(place.vmContextId, place.diskId),
+    repository: { id: repository.id, rootPath: root },
+    directory,
     backups,
     otherRows: [...idle, ...(await rowsBesideLayers(ds, chainId))],
   };

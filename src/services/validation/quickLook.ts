@@ -1,6 +1,6 @@
 import { fencedChange } from '../../db/job/fenced.js';
-import type { HeldLease } from '../job/holdLease.js';
-import type { ReportProgress, ServiceDeps } from '../deps.js';
+import type { Place } from '../job/openPlace.js';
+import type { Under } from '../job/under.js';
 import { loadCatalogue } from './catalogue.js';
 import { collectFacts } from './collect.js';
 import { addProofs } from './deep/addProofs.js';
@@ -12,14 +12,11 @@ import { writeHealth } from './writeHealth.js';
  * after files were put right, nothing else may say that they are.
  * @throws repository_unavailable, lease_lost, database_unavailable, the signal's reason
  */
-export async function quickLook(
-  { ds }: Pick<ServiceDeps, 'ds'>,
-  { lease, signal }: HeldLease,
-  repositoryId: string,
-  report: ReportProgress,
-): Promise<void> {
-  const catalogue = await loadCatalogue(ds, lease.chainId, repositoryId);
-  const facts = await collectFacts({ catalogue, fence: lease.fence, signal, report });
-  const chain = await addProofs({ ds, signal, chain: facts, reads: undefined });
-  await fencedChange(ds, lease, (tx) => writeHealth(tx, chain, judge(chain)));
+export async function quickLook(under: Under, place: Place): Promise<void> {
+  const { deps, held, io, report } = under;
+  const { signal } = io;
+  const catalogue = await loadCatalogue(deps.ds, place);
+  const facts = await collectFacts({ catalogue, fence: held.lease.fence, signal, report });
+  const chain = await addProofs({ ds: deps.ds, signal, chain: facts, reads: undefined });
+  await fencedChange(deps.ds, held.lease, (tx) => writeHealth(tx, chain, judge(chain)));
 }

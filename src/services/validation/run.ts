@@ -1,13 +1,13 @@
-import { getMaintenanceJob } from '../../db/job/maintenance.js';
 import { completeWithResult } from '../../db/job/settle.js';
 import { recordEvents } from '../../db/job/events.js';
 import { fencedChange } from '../../db/job/fenced.js';
 import { noteDeep } from '../../db/chain/cadence.js';
-import type { MaintenanceJob, ValidateParams } from '../../entities/index.js';
+import type { ValidateParams } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
-import type { HeldLease } from '../job/holdLease.js';
-import type { Outcome, ReportProgress, ServiceDeps } from '../deps.js';
-import { type ChainCatalogue, loadCatalogue } from './catalogue.js';
+import { openPlace } from '../job/openPlace.js';
+import type { Under } from '../job/under.js';
+import type { Outcome } from '../deps.js';
+import { loadCatalogue } from './catalogue.js';
 import { collectFacts } from './collect.js';
 import { addProofs } from './deep/addProofs.js';
 import { type DeepRead, readLayers } from './deep/readLayers.js';
@@ -15,37 +15,38 @@ import type { ChainFacts } from './facts.js';
 import { judge, type ValidationReport } from './judge.js';
 import { writeHealth } from './writeHealth.js';
 
-type Deps = Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir'>;
-
 /**
  * Checks a chain and writes what it found: the report to the job, health to backups and chain. A chain with problems
  * completes the job too, as the check has done its work; `result.healthy` tells. No image is changed.
  * A deep validation also reads every file and compares it with its digest index. Where a backup waits for the chain, and
- * after an hour, it writes what it knows, stands aside and goes on in its next turn.
+ * after an hour, it writes what it knows, yields the chain and goes on in its next turn.
  * @throws repository_unavailable when the repository is not there or cannot be listed; then nothing is marked
- * @throws chain_wanted to stand aside
+ * @throws chain_wanted to yield the chain
  * @throws repository_marker_foreign, lease_lost, database_unavailable, tool_missing, tool_timeout
  */
 export async function runValidation(
-  deps: Deps,
-  held: HeldLease,
-  jobId: string,
-  report: ReportProgress,
+  under: Under,
 ): Promise<Outcome & { result: ValidationReport; validation: ValidationSummary }> {
-  const job = await loadJob(deps.ds, jobId);
-  const catalogue = await loadCatalogue(deps.ds, job.chainId, job.repositoryId);
-  const { level, unread_only: unreadOnly } = job.params;
-  const { lease, signal } = held;
+  const { deps, held, io, report } = under;
+  const place = await openPlace(under, 'maintenance');
+  const { job } = place;
+  // The worker gives a job to the service of its type.
+  const { level, unread_only: unreadOnly } = job.params as ValidateParams;
+  const catalogue = await loadCatalogue(deps.ds, place);
   const everyPoint = level === 'deep' && !unreadOnly;
-  const facts = await collectFacts({ catalogue, fence: lease.fence, signal, report, everyPoint });
-  const read = level === 'deep' ? await readDeep(deps, held, job, catalogue, facts, report) : undefined;
-  const chain = await addProofs({ ds: deps.ds, signal: held.signal, chain: facts, reads: read?.reads });
+  const { fence } = held.lease;
+  const facts = await collectFacts({ catalogue, fence, signal: io.signal, report, everyPoint });
+  // What its own earlier turns have read is not read again.
+  const staleBefore = unreadOnly ? NEVER : job.createdAt;
+  const read =
+    level === 'deep' ? await readLayers({ ...under, place, chain: facts, staleBefore }) : undefined;
+  const chain = await addProofs({ ds: deps.ds, signal: io.signal, chain: facts, reads: read?.reads });
   const result = { ...judge(chain, level), ...(read ? { read: whatWasRead(read) } : {}) };
-  if (read?.ended !== undefined) await standAside(deps, held, chain, result);
+  if (read?.ended !== undefined) await yieldTurn(under, chain, result);
   const next = await completeWithResult(deps.ds, held.lease, { ...result }, async (tx) => {
     await writeHealth(tx, chain, result);
-    if (level === 'deep' && !job.params.unread_only) await noteDeep(tx, job.chainId, job.createdAt);
-    if (!result.healthy) await recordEvents(tx, [{ type: 'validation.unhealthy', subjectId: jobId }]);
+    if (everyPoint) await noteDeep(tx, job.chainId, job.createdAt);
+    if (!result.healthy) await recordEvents(tx, [{ type: 'validation.unhealthy', subjectId: job.id }]);
   });
   return { next, result, validation: summarise(chain, result) };
 }
@@ -74,49 +75,14 @@ function summarise(
 /** Whatever was read was read later. */
 const NEVER = new Date(0);
 
-interface ValidateJob extends Pick<MaintenanceJob, 'chainId' | 'repositoryId' | 'createdAt'> {
-  params: ValidateParams;
-}
-
-async function loadJob(ds: Deps['ds'], jobId: string): Promise<ValidateJob> {
-  const job = await getMaintenanceJob(ds, jobId);
-  const { chainId, repositoryId, createdAt } = job;
-  // The worker gives a job to the service of its type.
-  return { chainId, repositoryId, createdAt, params: job.params as ValidateParams };
-}
-
-function readDeep(
-  deps: Deps,
-  held: HeldLease,
-  { createdAt, params }: ValidateJob,
-  { repository }: ChainCatalogue,
-  chain: ChainFacts,
-  report: ReportProgress,
-): Promise<DeepRead> {
-  return readLayers({
-    deps,
-    held,
-    repository,
-    chain,
-    report,
-    // What its own earlier turns have read is not read again.
-    staleBefore: params.unread_only ? NEVER : createdAt,
-  });
-}
-
 function whatWasRead({ reads, bytesRead, ended }: DeepRead): NonNullable<ValidationReport['read']> {
   const files = [...reads.values()].filter(({ state }) => state === 'read' || state === 'rebuilt').length;
   return { files, bytes: bytesRead, complete: ended === undefined };
 }
 
 /** The chain is given to whoever waits; what has been found counts already. */
-async function standAside(
-  { ds }: Deps,
-  { lease }: HeldLease,
-  chain: ChainFacts,
-  result: ValidationReport,
-): Promise<never> {
-  await fencedChange(ds, lease, (tx) => writeHealth(tx, chain, result));
+async function yieldTurn({ deps, held }: Under, chain: ChainFacts, result: ValidationReport): Promise<never> {
+  await fencedChange(deps.ds, held.lease, (tx) => writeHealth(tx, chain, result));
   throw new StrataError(
     'chain_wanted',
     'Another job waits for the chain; the rest is read in the next turn.',

@@ -40,8 +40,8 @@ export async function healLineage(attempt: Attempt, source: OpenSource): Promise
   await source.release();
   await recordStep(deps.ds, held.lease, HEAL_STEP, 'done', { backup_ids: healed, failed });
   if (healed.length === 0 && plan.length > 0) return context;
-  await quickLook(deps, held, context.repository.id, attempt.report);
-  return loadContext(deps.ds, context.job.id);
+  await quickLook(attempt, context);
+  return loadContext(deps.ds, context);
 }
 
 interface Healed {
@@ -62,7 +62,7 @@ async function heal(attempt: Attempt, source: OpenSource, plan: readonly LayerTo
     }
     return { healed, failed: null };
   } catch (error) {
-    if (attempt.held.signal.aborted || isStrataError(error, ...OF_THE_ATTEMPT)) throw error;
+    if (attempt.io.signal.aborted || isStrataError(error, ...OF_THE_ATTEMPT)) throw error;
     if (isStrataError(error)) return { healed, failed: error.code };
     if (errnoOf(error) === undefined) throw error;
     return { healed, failed: errnoOf(error) ?? null };

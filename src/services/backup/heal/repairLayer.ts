@@ -18,7 +18,7 @@ import {
 import { headerDigest } from '../../repository/imageHeader.js';
 import { type BackupFiles, partialFiles, sidecarsOf } from '../../repository/layout.js';
 import { readManifest } from '../../repository/manifest.js';
-import { assertRepository } from '../../repository/marker.js';
+import { assertPlace } from '../../job/openPlace.js';
 import { keepInQuarantine } from '../../repository/quarantine.js';
 import { digestPaths } from '../transfer.js';
 import type { LayerToHeal } from '../../chain/index.js';
@@ -34,15 +34,14 @@ export interface Repair extends Attempt {
 }
 
 /** Looks whether the source still holds what a layer has lost. */
-export function isCurrent({ context, held, source }: Repair, step: LayerToHeal): Promise<boolean> {
-  const [digests = ''] = digestPaths(context.repository.rootPath, [step.layer]);
+export function isCurrent({ context, io, source }: Repair, step: LayerToHeal): Promise<boolean> {
+  const [digests = ''] = digestPaths(context.root, [step.layer]);
   return recoverBlocks({
     source,
     digests,
     ranges: step.ranges,
     virtualSizeBytes: step.layer.virtualSize,
-    rate: held.rate,
-    signal: held.signal,
+    ...io,
     onPiece: () => Promise.resolve(),
   });
 }
@@ -56,7 +55,7 @@ export function isCurrent({ context, held, source }: Repair, step: LayerToHeal):
  */
 export async function repairLayer(repair: Repair, step: LayerToHeal): Promise<NotHealed | undefined> {
   const { context, held } = repair;
-  const { rootPath: root } = context.repository;
+  const { root } = context;
   const files = sidecarsOf(step.layer.path);
   const copy = join(root, partialFiles(files, held.lease.fence).image);
   await removeFiles([copy]);
@@ -76,28 +75,25 @@ export async function repairLayer(repair: Repair, step: LayerToHeal): Promise<No
  * A clone where the file system can, else a copy where it leaves the reserve. What the disk does not give of it is what is put
  * back, or the copy is not proved.
  */
-async function copyFile({ deps, context, held }: Repair, from: string, to: string): Promise<boolean> {
+async function copyFile({ deps, context, io }: Repair, from: string, to: string): Promise<boolean> {
   if (await tryClone(from, to)) return true;
   const { repository } = context;
   const { availableBytes } = await recordCapacity(deps.ds, repository, deps.clock.now());
   if (availableBytes - (await allocatedBytes(from)) < repository.minFreeBytes) return false;
-  await copyReadable({ from, to, rate: held.rate, signal: held.signal });
+  await copyReadable({ from, to, ...io });
   return true;
 }
 
-function putBack({ deps, context, held, source }: Repair, step: LayerToHeal, copy: string): Promise<boolean> {
-  const [digests = ''] = digestPaths(context.repository.rootPath, [step.layer]);
-  const { signal, rate } = held;
+function putBack({ context, io, source }: Repair, step: LayerToHeal, copy: string): Promise<boolean> {
+  const [digests = ''] = digestPaths(context.root, [step.layer]);
   const virtualSizeBytes = step.layer.virtualSize;
-  const { scratchDir } = deps;
-  return intoImage({ image: copy, virtualSizeBytes, scratchDir, signal }, (client) =>
+  return intoImage({ image: copy, virtualSizeBytes, ...io }, (client) =>
     recoverBlocks({
       source,
       digests,
       ranges: step.ranges,
       virtualSizeBytes,
-      rate,
-      signal,
+      ...io,
       onPiece: (offset, bytes) => client.write(offset, bytes),
     }),
   );
@@ -122,13 +118,12 @@ async function becomesAsPublished(
 }
 
 async function isProved(
-  { deps, context, held }: Repair,
+  { context, io }: Repair,
   { layer, below }: LayerToHeal,
   copy: string,
 ): Promise<boolean> {
-  const { rootPath: root } = context.repository;
-  const { signal, rate } = held;
-  const check = await checkImage(copy, { signal });
+  const { root } = context;
+  const check = await checkImage(copy, io);
   if (check.corruptions > 0 || check.checkErrors > 0) return false;
   const [digests = ''] = digestPaths(root, [layer]);
   const pool = createHashPool({ readError: (error) => error as Error });
@@ -140,9 +135,7 @@ async function isProved(
       virtualSizeBytes: layer.virtualSize,
       fromBlock: 0,
       pool,
-      rate,
-      signal,
-      scratchDir: deps.scratchDir,
+      ...io,
       onStep: ({ wrong, unproved }) => Promise.resolve(wrong.length + unproved.length === 0),
     });
   } finally {
@@ -156,8 +149,8 @@ async function takePlace(
   files: BackupFiles,
   copy: string,
 ): Promise<void> {
-  const { rootPath: root, id } = context.repository;
-  await assertRepository(root, id);
+  const { root } = context;
+  await assertPlace(context);
   await held.assertHeld();
   await keepInQuarantine(root, files.image, {
     file: files.image,

@@ -2,11 +2,13 @@ import { type Gate, type GateCredentials, newSocketPath, openGate } from '../../
 import { releasePort, takePort } from '../../../db/push/ports.js';
 import { nbdUnixUri } from '../../../qcow2/index.js';
 import { isStrataError, StrataError } from '../../../shared/errors.js';
-import type { HeldLease } from '../../job/holdLease.js';
+import type { Under } from '../../job/under.js';
 import type { PushRules, ServiceDeps } from '../../deps.js';
 
 /** Where agents find an export: host and port, or a unix socket. */
-export type Place = { host: string; port: number; socket: null } | { host: null; port: null; socket: string };
+export type ExportAddress =
+  | { host: string; port: number; socket: null }
+  | { host: null; port: null; socket: string };
 
 export interface GateTerms {
   exportName: string;
@@ -20,13 +22,12 @@ export interface GateTerms {
  * @throws push_ports_exhausted when no port is free, and what openGate and `work` throw
  */
 export async function withGate<T>(
-  deps: ServiceDeps,
-  held: HeldLease,
+  under: Under<ServiceDeps>,
   terms: GateTerms,
-  work: (gate: Gate, place: Place) => Promise<T>,
+  work: (gate: Gate, address: ExportAddress) => Promise<T>,
 ): Promise<T> {
-  const { push } = deps;
-  const gateOf = { ...terms, connections: push.connections, rate: held.rate, signal: held.signal };
+  const { push } = under.deps;
+  const gateOf = { ...terms, ...under.io, connections: push.connections };
   if (push.socketDir !== undefined) {
     const socket = newSocketPath(push.socketDir);
     const gate = await openGate({ ...gateOf, address: { socketPath: socket } });
@@ -35,11 +36,11 @@ export async function withGate<T>(
   }
   const foreign = new Set<number>();
   for (;;) {
-    const done = await withPort(deps, held, foreign, async (port) => {
+    const done = await withPort(under, foreign, async (port) => {
       const gate = await openGate({ ...gateOf, address: { host: push.address, port } });
       if (!gate) return undefined;
-      const place: Place = { host: push.host, port, socket: null };
-      return { result: await closing(gate, () => work(gate, place)) };
+      const address: ExportAddress = { host: push.host, port, socket: null };
+      return { result: await closing(gate, () => work(gate, address)) };
     });
     if (done.value) return done.value.result;
     foreign.add(done.port);
@@ -47,8 +48,7 @@ export async function withGate<T>(
 }
 
 async function withPort<T>(
-  { ds, push }: ServiceDeps,
-  { lease }: HeldLease,
+  { deps: { ds, push }, held: { lease } }: Under<ServiceDeps>,
   except: ReadonlySet<number>,
   work: (port: number) => Promise<T>,
 ): Promise<{ port: number; value: T }> {
@@ -80,9 +80,9 @@ function exhausted({ node, ports }: PushRules): StrataError {
 }
 
 /** The NBD URI of an export. */
-export function exportUri(place: Place, exportName: string, tls: PushRules['tls']): string {
+export function exportUri(address: ExportAddress, exportName: string, tls: PushRules['tls']): string {
   const scheme = tls === 'none' ? 'nbd' : 'nbds';
-  if (place.socket !== null) return nbdUnixUri(place.socket, exportName).replace(/^nbd/, scheme);
-  const host = place.host.includes(':') ? `[${place.host}]` : place.host;
-  return `${scheme}://${host}:${place.port}/${encodeURIComponent(exportName)}`;
+  if (address.socket !== null) return nbdUnixUri(address.socket, exportName).replace(/^nbd/, scheme);
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  return `${scheme}://${host}:${address.port}/${encodeURIComponent(exportName)}`;
 }

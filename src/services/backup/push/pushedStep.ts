@@ -2,11 +2,10 @@ import { join } from 'node:path';
 import { readSteps, recordStep } from '../../../db/job/journal.js';
 import type { BackupType } from '../../../entities/index.js';
 import { errnoOf } from '../../../shared/errors.js';
-import type { HeldLease } from '../../job/holdLease.js';
-import type { ServiceDeps } from '../../deps.js';
 import { fileExists } from '../../../shared/files.js';
 import { renameOver } from '../../repository/durable.js';
 import { type BackupFiles, partialFiles } from '../../repository/layout.js';
+import type { Begun } from '../attempt.js';
 import type { BackupContext } from '../context.js';
 import { type BackupPlan, type DemotedReason, healthOf } from '../../chain/index.js';
 import { layersOf } from '../transfer.js';
@@ -37,12 +36,9 @@ export interface Adopted {
  * Called before the temporary files of dead attempts are removed.
  * @returns undefined when there is none, or what it stands on is not usable any more
  */
-export async function adoptPushed(
-  deps: ServiceDeps,
-  held: HeldLease,
-  context: BackupContext,
-): Promise<Adopted | undefined> {
-  const root = context.repository.rootPath;
+export async function adoptPushed(begun: Begun): Promise<Adopted | undefined> {
+  const { deps, held, context } = begun;
+  const { root } = context;
   const steps = (await readSteps(deps.ds, context.job.id)).filter(({ step }) => step === PUSHED_STEP);
   for (const { fence, data } of steps.reverse()) {
     const pushed = data as unknown as PushedStep;
@@ -57,7 +53,7 @@ export async function adoptPushed(
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error;
       // A frozen attempt that woke in this moment has moved it to a name of its own, which is found by another look.
-      return adoptPushed(deps, held, context);
+      return adoptPushed(begun);
     }
   }
   return undefined;

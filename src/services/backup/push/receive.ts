@@ -21,11 +21,10 @@ import { createImage } from '../../../qcow2/index.js';
 import { isReadWaiting } from '../../../db/job/waiting.js';
 import { isStrataError, StrataError } from '../../../shared/errors.js';
 import { randomPart } from '../../../shared/ids.js';
-import type { Attempt, Names } from '../attempt.js';
-import type { BackupPlan } from '../../chain/index.js';
+import type { NewBackup } from '../attempt.js';
 import { layersOf } from '../transfer.js';
 import { judgePush } from './judge.js';
-import { exportUri, type Place, withGate } from './place.js';
+import { type ExportAddress, exportUri, withGate } from './place.js';
 import { PUSHED_STEP, type PushedStep } from './pushedStep.js';
 import { createSilence } from './silence.js';
 
@@ -35,20 +34,14 @@ const CLOSING_MS = 500;
 /** Longer than the receiver of progress takes to thin it out. */
 const TELL_MS = 2_000;
 
-/** An attempt whose image an agent writes. */
-export interface PushAttempt extends Attempt {
-  plan: BackupPlan;
-  names: Names;
-}
-
 /**
  * Lets an agent write the temporary image: opens an export of it, tells of it, and waits for the agent's completion. When
  * it returns, the export is closed, what was written is on stable storage, the journal says so, and the agent has been
  * told that it may go. When it throws, nobody can write any more and the port is free.
  * @throws push_agent_failed, push_agent_silent, push_agent_awaited, push_ports_exhausted, no_space, tool_failed, or the lease's reason
  */
-export async function receive(attempt: PushAttempt): Promise<PushedStep> {
-  const { deps, held, context } = attempt;
+export async function receive(attempt: NewBackup): Promise<PushedStep> {
+  const { deps, held, io, context } = attempt;
   const { failedReason } = await readReport(deps.ds, held.lease);
   if (failedReason !== null) throw agentFailed(failedReason);
   const image = await makeImage(attempt);
@@ -56,19 +49,19 @@ export async function receive(attempt: PushAttempt): Promise<PushedStep> {
   const terms = {
     exportName: `${context.job.id}-${randomPart(26)}`,
     credentials: push.tls === 'none' ? undefined : await readGateCredentials(push.tls, push.tlsDir),
-    serverSocket: socketIn(deps.scratchDir),
+    serverSocket: socketIn(io.scratchDir),
   };
-  return withGate(deps, held, terms, async (gate, place) => {
+  return withGate(attempt, terms, async (gate, address) => {
     const exported = await openPushExport(gate, {
       image,
       serverSocket: terms.serverSocket,
       connections: push.connections,
       virtualSizeBytes: attempt.virtualSize,
       parentSizeBytes: attempt.plan.parent?.virtualSize,
-      signal: held.signal,
+      signal: io.signal,
     });
     try {
-      await announceExport(deps.ds, held.lease, offerOf(attempt, place, terms.exportName));
+      await announceExport(deps.ds, held.lease, offerOf(attempt, address, terms.exportName));
       return await untilCompleted(attempt, exported);
     } finally {
       await exported.abandon();
@@ -78,31 +71,27 @@ export async function receive(attempt: PushAttempt): Promise<PushedStep> {
 }
 
 /** Empty, or an overlay on the parent: its content is the parent's until the agent writes. */
-async function makeImage({ context, plan, names, virtualSize, held }: PushAttempt): Promise<string> {
-  const image = join(context.repository.rootPath, names.partial.image);
+async function makeImage({ context, plan, partial, virtualSize, io }: NewBackup): Promise<string> {
+  const image = join(context.root, partial.image);
   // A relative name in the same directory: a copied tree restores with plain tools (invariant 10).
   const backing = plan.parent && {
     name: basename(layersOf(context, plan.parent.id)[0].path),
     format: 'qcow2' as const,
   };
-  await createImage(
-    image,
-    { virtualSizeBytes: virtualSize, ...(backing ? { backing } : {}) },
-    { signal: held.signal },
-  );
+  await createImage(image, { virtualSizeBytes: virtualSize, ...(backing ? { backing } : {}) }, io);
   return image;
 }
 
 function offerOf(
-  { deps, context, plan, virtualSize }: PushAttempt,
-  place: Place,
+  { deps, context, plan, virtualSize }: NewBackup,
+  address: ExportAddress,
   exportName: string,
 ): PushOffer {
   const { tls, connections } = deps.push;
   return {
-    uri: exportUri(place, exportName, tls),
+    uri: exportUri(address, exportName, tls),
     export_name: exportName,
-    ...place,
+    ...address,
     tls,
     connections,
     backup_type: plan.type,
@@ -113,15 +102,15 @@ function offerOf(
   };
 }
 
-async function untilCompleted(attempt: PushAttempt, exported: PushExport): Promise<PushedStep> {
-  const { deps, held, plan } = attempt;
+async function untilCompleted(attempt: NewBackup, exported: PushExport): Promise<PushedStep> {
+  const { deps, held, io, plan } = attempt;
   const silence = createSilence(deps.clock);
   const tell = progressTeller(attempt);
   for (;;) {
     const report = await heardFrom(attempt);
     if (report) {
       // A connection that the agent has just closed is read to its end first: that is no reason to refuse.
-      if (report.asked && exported.traffic().inside > 0) await deps.clock.sleep(CLOSING_MS, held.signal);
+      if (report.asked && exported.traffic().inside > 0) await deps.clock.sleep(CLOSING_MS, io.signal);
       const traffic = exported.traffic();
       const silentMs = silence.since(`${traffic.bytes} ${report.telemetry} ${report.asked?.seq ?? ''}`);
       tell(report, traffic);
@@ -141,7 +130,7 @@ async function untilCompleted(attempt: PushAttempt, exported: PushExport): Promi
         if (pushed) return pushed;
       }
     }
-    await Promise.race([deps.clock.sleep(POLL_MS, held.signal), exported.died]);
+    await Promise.race([deps.clock.sleep(POLL_MS, io.signal), exported.died]);
   }
 }
 
@@ -154,7 +143,7 @@ function isAbsent({ asked, bytesDone, telemetry }: AgentReport, { entered }: Tra
  * Gives the chain to a restore or a validation that stands behind a backup whose agent has not come.
  * @throws push_agent_awaited where there is one
  */
-async function letReadsGoFirst({ deps, held, context }: PushAttempt): Promise<void> {
+async function letReadsGoFirst({ deps, held, context }: NewBackup): Promise<void> {
   const waiting = await isReadWaiting(deps.ds, held.lease.chainId).catch((error: unknown) => {
     if (isStrataError(error, 'database_unavailable')) return false;
     throw error;
@@ -167,7 +156,7 @@ async function letReadsGoFirst({ deps, held, context }: PushAttempt): Promise<vo
 }
 
 /** A database that is away for a moment ends nothing: the lease's watchdog decides how long is too long. */
-async function heardFrom({ deps, held }: PushAttempt): Promise<AgentReport | undefined> {
+async function heardFrom({ deps, held }: NewBackup): Promise<AgentReport | undefined> {
   try {
     return await readReport(deps.ds, held.lease);
   } catch (error) {
@@ -177,7 +166,7 @@ async function heardFrom({ deps, held }: PushAttempt): Promise<AgentReport | und
 }
 
 /** Tells how far the agent is while that changes, and a little longer: a job that waits for hours costs no writing. */
-function progressTeller({ report, deps }: PushAttempt) {
+function progressTeller({ report, deps }: NewBackup) {
   const silence = createSilence(deps.clock);
   return ({ bytesDone, bytesTotal }: AgentReport, { entered, bytes }: Traffic): void => {
     const phase = entered ? 'receiving' : 'waiting_for_agent';
@@ -188,17 +177,17 @@ function progressTeller({ report, deps }: PushAttempt) {
 
 /** @returns undefined when somebody has connected since it was decided; the agent is told */
 async function complete(
-  attempt: PushAttempt,
+  attempt: NewBackup,
   exported: PushExport,
   asked: AskedCompletion,
 ): Promise<PushedStep | undefined> {
-  const { deps, held, plan, names, virtualSize } = attempt;
+  const { deps, held, plan, files, virtualSize } = attempt;
   if (!(await exported.finish())) {
     await refuseCompletion(deps.ds, held.lease, asked.seq, 'push_connected');
     return undefined;
   }
   const data: PushedStep = {
-    files: names.files,
+    files,
     backupType: plan.type,
     demotedReason: plan.demotedReason,
     parentBackupId: plan.parent?.id ?? null,
@@ -211,7 +200,7 @@ async function complete(
 }
 
 /** Where that fails, nobody is misled: an export whose lease is over is not shown. */
-async function withdraw({ deps, held }: PushAttempt): Promise<void> {
+async function withdraw({ deps, held }: NewBackup): Promise<void> {
   try {
     await withdrawExport(deps.ds, held.lease);
   } catch (error) {

@@ -4,15 +4,13 @@ import { fromStored, knownDamage, type Layer, storedDamage, toStored } from '../
 import { extentOf, type HashPool, type ProofStep, proveLayer } from '../../../datapath/index.js';
 import { savePass, saveProof } from '../../../db/chain/layerProofs.js';
 import type { LayerProof, ProofPass } from '../../../entities/index.js';
-import type { HeldLease } from '../../job/holdLease.js';
-import type { ServiceDeps } from '../../deps.js';
+import type { Place } from '../../job/openPlace.js';
+import type { Under } from '../../job/under.js';
 import { sidecarsOf } from '../../repository/layout.js';
 import type { Turn, TurnEnd } from './turn.js';
 
-export interface LayerReading {
-  deps: Pick<ServiceDeps, 'ds' | 'scratchDir'>;
-  held: HeldLease;
-  root: string;
+export interface LayerReading extends Under {
+  place: Place;
   pool: HashPool;
   turn: Turn;
   /** By the database's clock. A reading that was begun before `staleBefore` is begun anew. */
@@ -40,7 +38,8 @@ export async function readLayer(
   below: readonly string[] | undefined,
   proof: LayerProof | undefined,
 ): Promise<LayerRead> {
-  const { deps, held, root, pool, turn } = reading;
+  const { deps, held, io, pool, turn } = reading;
+  const { root } = reading.place;
   const image = join(root, row.path);
   const pass = await resumePass(proof, image, reading);
   let bytesRead = 0;
@@ -53,9 +52,7 @@ export async function readLayer(
     virtualSizeBytes: row.virtualSize,
     fromBlock: pass.up_to,
     pool,
-    rate: held.rate,
-    signal: held.signal,
-    scratchDir: deps.scratchDir,
+    ...io,
     onStep: async (step) => {
       bytesRead = step.bytesRead;
       note(pass, step, row.virtualSize);

@@ -5,10 +5,9 @@ import { databaseNow } from '../../../db/job/changes.js';
 import { readProofs } from '../../../db/chain/layerProofs.js';
 import type { LayerProof } from '../../../entities/index.js';
 import { isStrataError } from '../../../shared/errors.js';
-import type { HeldLease } from '../../job/holdLease.js';
-import type { ReportProgress, ServiceDeps } from '../../deps.js';
+import { assertPlace, type Place } from '../../job/openPlace.js';
+import type { Under } from '../../job/under.js';
 import { sidecarsOf } from '../../repository/layout.js';
-import { assertRepository } from '../../repository/marker.js';
 import type { ChainFacts, ReadFact } from '../facts.js';
 import { digestsBelong } from '../collectSidecars.js';
 import { imageTrouble, readingTrouble } from '../../repository/trouble.js';
@@ -17,14 +16,11 @@ import { readLayer } from './readLayer.js';
 import { rebuildInTurn } from './rebuildTurn.js';
 import { beginTurn, type Turn, type TurnEnd } from './turn.js';
 
-export interface DeepReading {
-  deps: Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir'>;
-  held: HeldLease;
-  repository: { id: string; rootPath: string };
+export interface DeepReading extends Under {
+  place: Place;
   chain: ChainFacts;
   /** What was read, or begun, before this moment is read again. */
   staleBefore: Date;
-  report: ReportProgress;
 }
 
 export interface DeepRead {
@@ -42,7 +38,7 @@ export interface DeepRead {
  * @throws repository_unavailable when the repository goes away, lease_lost, database_unavailable, the signal's reason
  */
 export async function readLayers(reading: DeepReading): Promise<DeepRead> {
-  const { deps, held, chain, repository } = reading;
+  const { deps, held, chain, place } = reading;
   const proofs = await readProofs(deps.ds, held.lease.chainId);
   const plan = planReading(chain, proofs, reading.staleBefore);
   const pool = createHashPool({ idle: true });
@@ -67,7 +63,7 @@ export async function readLayers(reading: DeepReading): Promise<DeepRead> {
   } finally {
     await pool.close();
   }
-  await assertRepository(repository.rootPath, repository.id);
+  await assertPlace(place);
   return { reads, bytesRead: run.bytesRead, ended };
 }
 
@@ -117,7 +113,7 @@ async function readOne(
     run.bytesPassed += row.sizeBytes;
     return ended;
   } catch (error) {
-    if (run.held.signal.aborted) throw error;
+    if (run.io.signal.aborted) throw error;
     reads.set(row.id, { state: 'skipped', reason: whyNotRead(error) });
     return undefined;
   }
@@ -129,8 +125,12 @@ const NOT_ITS_CONTENT = 'it has expired, and without an index nothing says what 
 type Done = { fact: ReadFact; ended: TurnEnd | undefined };
 
 async function compare(run: Run, row: Layer, onRead: (bytes: number) => void): Promise<Done> {
-  const reading = { ...run, root: run.repository.rootPath, onRead };
-  const { ended, changed } = await readLayer(reading, row, indexesBelow(run, row), run.proofs.get(row.id));
+  const { ended, changed } = await readLayer(
+    { ...run, onRead },
+    row,
+    indexesBelow(run, row),
+    run.proofs.get(row.id),
+  );
   if (ended) return { fact: { state: 'not_yet' }, ended };
   if (changed) return { fact: { state: 'skipped', reason: 'somebody wrote to it meanwhile' }, ended };
   return { fact: { state: 'read' }, ended };
@@ -151,11 +151,11 @@ async function rebuild(run: Run, row: Layer, onRead: (bytes: number) => void): P
 }
 
 /** Digest indexes of what a backup stands on, topmost first; undefined where one cannot be believed. */
-function indexesBelow({ chain, sound, repository }: Run, row: Layer): string[] | undefined {
+function indexesBelow({ chain, sound, place }: Run, row: Layer): string[] | undefined {
   const { layers, broken } = lineageOf(byId(chain.backups.map((facts) => facts.row)), row.id);
   const below = layers.slice(1);
   if (broken !== undefined || !below.every(({ id }) => sound.has(id))) return undefined;
-  return below.map(({ path }) => join(repository.rootPath, sidecarsOf(path).digests));
+  return below.map(({ path }) => join(place.root, sidecarsOf(path).digests));
 }
 
 function whyNotRead(error: unknown): string {

@@ -2,17 +2,14 @@ import { dirname, join } from 'node:path';
 import type { Layer } from '../../chain/index.js';
 import { contentId, type HashPool, indexLayer } from '../../../datapath/index.js';
 import { saveProof } from '../../../db/chain/layerProofs.js';
-import type { HeldLease } from '../../job/holdLease.js';
-import type { ServiceDeps } from '../../deps.js';
+import { assertPlace, type Place } from '../../job/openPlace.js';
+import type { Under } from '../../job/under.js';
 import { publishFile, removeFiles, syncDirectory } from '../../repository/durable.js';
 import { partialFiles, sidecarsOf } from '../../repository/layout.js';
-import { assertRepository } from '../../repository/marker.js';
 import { quarantineFile } from '../../repository/quarantine.js';
 
-export interface IndexRebuild {
-  deps: Pick<ServiceDeps, 'ds' | 'clock' | 'scratchDir'>;
-  held: HeldLease;
-  repository: { id: string; rootPath: string };
+export interface IndexRebuild extends Under {
+  place: Place;
   pool: HashPool;
   row: Layer;
   /** Digest indexes of what it stands on, topmost first, all of them sound. */
@@ -30,8 +27,8 @@ export interface IndexRebuild {
  * @throws as `indexLayer`; lease_lost, repository_unavailable
  */
 export async function rebuildIndex(rebuild: IndexRebuild): Promise<boolean> {
-  const { deps, held, repository, row, below } = rebuild;
-  const root = repository.rootPath;
+  const { deps, held, io, row, below } = rebuild;
+  const { root } = rebuild.place;
   const files = sidecarsOf(row.path);
   const partial = join(root, partialFiles(files, held.lease.fence).digests);
   await removeFiles([partial]);
@@ -43,9 +40,8 @@ export async function rebuildIndex(rebuild: IndexRebuild): Promise<boolean> {
       virtualSizeBytes: row.virtualSize,
       backupId: row.id,
       pool: rebuild.pool,
-      rate: held.rate,
+      ...io,
       signal: rebuild.reading,
-      scratchDir: deps.scratchDir,
       onProgress: ({ bytesDone }) => rebuild.onRead(bytesDone),
     });
     const layers = [partial, ...below];
@@ -60,12 +56,12 @@ export async function rebuildIndex(rebuild: IndexRebuild): Promise<boolean> {
 }
 
 async function publishIndex(
-  { deps, held, repository, row }: IndexRebuild,
+  { deps, held, place, row }: IndexRebuild,
   partial: string,
   digests: string,
 ): Promise<void> {
-  const root = repository.rootPath;
-  await assertRepository(root, repository.id);
+  const { root } = place;
+  await assertPlace(place);
   await held.assertHeld();
   await quarantineFile(root, digests, {
     file: digests,

@@ -15,10 +15,10 @@ export async function rebuildInTurn(
   rebuild: Omit<IndexRebuild, 'reading'>,
   turn: Turn,
 ): Promise<boolean | 'wanted'> {
-  const { deps, held, row } = rebuild;
+  const { deps, held, io, row } = rebuild;
   const steps = await readSteps(deps.ds, held.lease.jobId);
   const before = steps.some(({ step, data }) => step === STOOD_ASIDE && data?.['backup_id'] === row.id);
-  if (before) return rebuildIndex({ ...rebuild, reading: held.signal });
+  if (before) return rebuildIndex({ ...rebuild, reading: io.signal });
   const aside = new AbortController();
   const watch = () => {
     if (!turn.isDue()) return;
@@ -35,11 +35,11 @@ export async function rebuildInTurn(
     rebuild.onRead(bytes);
     watch();
   };
-  const reading = AbortSignal.any([held.signal, aside.signal]);
+  const reading = AbortSignal.any([io.signal, aside.signal]);
   try {
     return await rebuildIndex({ ...rebuild, onRead, reading });
   } catch (error) {
-    if (held.signal.aborted || !aside.signal.aborted) throw error;
+    if (io.signal.aborted || !aside.signal.aborted) throw error;
     await recordStep(deps.ds, held.lease, STOOD_ASIDE, 'done', { backup_id: row.id });
     return 'wanted';
   }

@@ -168,9 +168,9 @@ describe('Cancelling', function () {
     const { maintenance, ...others } = api.fleet.worker.handlers;
     api.fleet.worker.handlers = {
       ...others,
-      maintenance: (_deps, { signal }) =>
+      maintenance: ({ io }) =>
         new Promise((_, reject) => {
-          signal.addEventListener('abort', () => reject(abortReason(signal)));
+          io.signal.addEventListener('abort', () => reject(abortReason(io.signal)));
         }),
     };
     api.fleet.work();

@@ -1,4 +1,5 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
+import { underLease } from '../../../../src/services/job/under.js';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupChain, BackupJob } from '../../../../src/entities/index.js';
@@ -95,7 +96,8 @@ describe('A chain whose rows go in a circle', function () {
         scratchDir: bench.suite.tempDir,
         restoreRoots: [join(disk, '..')],
       };
-      return codeOf(async () => runRestore(deps, await hold(bench.ds, 'restore', id), id, () => undefined));
+      const held = await hold(bench.ds, 'restore', id);
+      return codeOf(runRestore(underLease(deps, held, () => undefined)));
     };
     expect(await restore(1)).to.equal('no error');
     expect(await restore(4)).to.equal('backup_damaged');

@@ -4,6 +4,7 @@ import { inTransaction } from '../../../../src/db/transaction.js';
 import { predictDemotion } from '../../../../src/producers/accept/predict.js';
 import { loadContext, planJob } from '../../../../src/services/backup/context.js';
 import { changeIdBelow } from '../../../../src/services/chain/index.js';
+import { lookUpPlace } from '../../../../src/services/job/openPlace.js';
 import { isStrataError } from '../../../../src/shared/errors.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
 import { insertRows, lookAndHeal, requestOf, writeRequest, writeState } from './stateRows.js';
@@ -73,7 +74,9 @@ describe("What is said of a chain's next backup", () => {
     const sizeChanges =
       state.sizeChanges + (state.seenSize !== null && state.seenSize !== virtualSize ? 1 : 0);
     const counted = state.request.tracker === 'push' ? null : sizeChanges;
-    return planJob(await loadContext(suite.ds, JOB), {
+    const lease = { jobId: JOB, chainId: 'chn', repositoryId: 'repo' };
+    const place = await lookUpPlace(suite.ds, lease, 'backup');
+    return planJob(await loadContext(suite.ds, place), {
       virtualSize,
       bitmapMissing: false,
       sizeChanges: counted,

@@ -14,6 +14,7 @@ import { codeOf } from '../../../helpers/codeOf.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';
 import { linearChain, type MergeBench, openMergeBench } from '../../../helpers/mergeBench.js';
 import { openApi, type TestApi } from '../../producers/http/support.js';
+import { underLease } from '../../../../src/services/job/under.js';
 
 const MIB = 1024 ** 2;
 
@@ -141,10 +142,8 @@ describe('A synthetic full that is cancelled', function () {
       };
       const phases: string[] = [];
       const deps = { ds: bench.ds, clock: systemClock, scratchDir: bench.suite.tempDir };
-      const attempt = runSyntheticFull(deps, { ...held, assertHeld }, jobId, ({ phase }) =>
-        phases.push(phase),
-      );
-      const code = await codeOf(attempt);
+      const under = underLease(deps, { ...held, assertHeld }, ({ phase }) => phases.push(phase));
+      const code = await codeOf(runSyntheticFull(under));
       await bench.ds.query("UPDATE maintenance_jobs SET status = 'cancelled' WHERE id = ?", [jobId]);
       await bench.ds.query('UPDATE backup_chains SET lease_until = NULL');
       return { code, phases };

@@ -8,6 +8,7 @@ import { systemClock } from '../../../../src/shared/clock.js';
 import { addValidation, hold } from '../../../helpers/chainJobs.js';
 import { linearChain, type MergeBench, openMergeBench } from '../../../helpers/mergeBench.js';
 import { startVictim } from '../../../helpers/mergeVictim.js';
+import { underLease } from '../../../../src/services/job/under.js';
 
 describe('A consolidation that is cancelled after its worker died in the middle of the switch', function () {
   this.timeout(120_000);
@@ -43,11 +44,12 @@ describe('A consolidation that is cancelled after its worker died in the middle 
       const validation = await addValidation(bench.ds, bench.chain);
       const held = await hold(bench.ds, 'maintenance', validation);
       const deps = { ds: bench.ds, clock: systemClock, scratchDir: bench.suite.tempDir };
-      await settleSwitch(deps, held);
+      const under = underLease(deps, held, () => undefined);
+      await settleSwitch(under);
       await bench.comparePoints(kept, 'settled');
       await bench.expectRebuildable(kept, 'settled');
       expect((await chain()).mergingBackupId).to.equal(null);
-      const { result } = await runValidation(deps, held, validation, () => undefined);
+      const { result } = await runValidation(under);
       expect(result.findings.filter(({ severity }) => severity === 'error')).to.deep.equal([]);
       expect(result.chain_health).to.equal('ok');
       const row = await bench.ds.getRepository(BackupJob).findOneByOrFail({ id: bench.at(3).id });

@@ -6,7 +6,7 @@ import { mapImage } from '../../../../src/qcow2/index.js';
 import { loadLayers } from '../../../../src/services/chain/index.js';
 import { mergeRun } from '../../../../src/services/consolidation/merge.js';
 import { createProgress } from '../../../../src/services/consolidation/progress.js';
-import { loadPlace } from '../../../../src/services/consolidation/work.js';
+import { openPlace } from '../../../../src/services/job/openPlace.js';
 import { systemClock } from '../../../../src/shared/clock.js';
 import type { FixtureBackup } from '../../../helpers/chainFixture.js';
 import { hold } from '../../../helpers/chainJobs.js';
@@ -14,6 +14,7 @@ import { codeOf } from '../../../helpers/codeOf.js';
 import { linearChain, type MergeBench, openMergeBench } from '../../../helpers/mergeBench.js';
 import { runTool } from '../../../helpers/runTool.js';
 import { flip, L2_TABLE_AT, overwriteBytes } from '../validation/faultTools.js';
+import { underLease } from '../../../../src/services/job/under.js';
 
 const BLOCK = 65536;
 const MIB = 1024 ** 2;
@@ -91,12 +92,9 @@ describe('The proof of a merged file that stands on others', function () {
     const layers = await loadLayers(ds, chain.chainId);
     const [base, run, top] = layers;
     if (!base || !run || !top) throw new Error('The chain is too short.');
-    const work = {
-      deps: { ds, clock: systemClock, scratchDir: suite.tempDir },
-      held,
-      place: await loadPlace(ds, chain.chainId),
-      progress: createProgress(() => undefined, 0),
-    };
+    const under = underLease({ ds, clock: systemClock, scratchDir: suite.tempDir }, held, () => undefined);
+    const place = await openPlace(under, 'maintenance');
+    const work = { ...under, place, progress: createProgress(() => undefined, 0) };
     const partial = async (end: string) => {
       const name = (await readdir(chain.directory)).find(
         (each) => each.startsWith('.') && each.includes(end),

@@ -10,6 +10,7 @@ import { hold } from '../../../helpers/chainJobs.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
 import { addReconcile, journalPublish, plan, quarantined, reconcile, signal, writeOld } from './support.js';
+import { underLease } from '../../../../src/services/job/under.js';
 
 describe('A reconciliation', () => {
   let suite: DatabaseSuite;
@@ -220,7 +221,8 @@ describe('A reconciliation', () => {
     const jobId = await addReconcile(suite.ds, chain);
     const held = await hold(suite.ds, 'maintenance', jobId);
     await suite.ds.query('UPDATE backup_chains SET fence = fence + 1 WHERE id = ?', [chain.chainId]);
-    const work = runReconcile({ ds: suite.ds, clock: systemClock }, held, jobId, () => undefined);
+    const deps = { ds: suite.ds, clock: systemClock, scratchDir: suite.tempDir };
+    const work = runReconcile(underLease(deps, held, () => undefined));
     expect(await codeOf(work)).to.equal('lease_lost');
     expect(await readdir(chain.directory)).to.include('stray');
   });

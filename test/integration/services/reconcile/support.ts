@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataSource } from 'typeorm';
@@ -17,6 +18,7 @@ import { newId } from '../../../../src/shared/ids.js';
 import type { ChainFixture } from '../../../helpers/chainFixture.js';
 import { hold } from '../../../helpers/chainJobs.js';
 import { filesBelow } from '../../../helpers/namesBelow.js';
+import { underLease } from '../../../../src/services/job/under.js';
 
 export const signal = new AbortController().signal;
 
@@ -56,7 +58,8 @@ export async function reconcile(
 ): Promise<{ did: string[]; quarantined: string[] }> {
   const jobId = await addReconcile(ds, chain);
   const held = await hold(ds, 'maintenance', jobId);
-  const { result } = await runReconcile({ ds, clock: systemClock }, held, jobId, () => undefined);
+  const deps = { ds, clock: systemClock, scratchDir: tmpdir() };
+  const { result } = await runReconcile(underLease(deps, held, () => undefined));
   return { did: result.actions.map(line), quarantined: result.quarantined };
 }
 

@@ -5,6 +5,7 @@ import { openDatabase } from '../../../../src/db/dataSource.js';
 import { runRestore } from '../../../../src/services/restore/index.js';
 import { systemClock } from '../../../../src/shared/clock.js';
 import { hold } from '../../../helpers/chainJobs.js';
+import { underLease } from '../../../../src/services/job/under.js';
 
 const [socketPath, user, name, jobId, target, tempDir, step] = process.argv.slice(2);
 if (!socketPath || !user || !name || !jobId || !target || !tempDir) throw new Error('Arguments are missing.');
@@ -16,7 +17,7 @@ const dieAt = (at: string): void => {
 const ds = await openDatabase({ address: { socketPath, user, name } });
 const held = await hold(ds, 'restore', jobId);
 dieAt('held');
-await runRestore(
+const under = underLease(
   { ds, clock: systemClock, scratchDir: await mkdtemp(join(tempDir, 's-')), restoreRoots: [target] },
   {
     ...held,
@@ -28,9 +29,9 @@ await runRestore(
         await ds.query('UPDATE backup_chains SET fence = fence + 1 WHERE id = ?', [held.lease.chainId]);
     },
   },
-  jobId,
   ({ phase }) => dieAt(phase),
-).catch((error: unknown) => {
+);
+await runRestore(under).catch((error: unknown) => {
   if (step === 'published') process.kill(process.pid, 'SIGKILL');
   throw error;
 });

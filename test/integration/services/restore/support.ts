@@ -17,6 +17,7 @@ import {
 } from '../../../helpers/chainFixture.js';
 import { addRestore, hold } from '../../../helpers/chainJobs.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
+import { underLease } from '../../../../src/services/job/under.js';
 
 export interface RestoreWish {
   /** Number of the backup, from 1; the latest by default. */
@@ -63,7 +64,7 @@ export async function openBench(steps?: readonly ChainStep[], virtualSize?: numb
     const held = await hold(ds, 'restore', jobId, wish.signal);
     const deps = { ds, clock: systemClock, scratchDir, restoreRoots: wish.roots ?? [target] };
     const report = wish.report ?? (() => undefined);
-    const { result } = await runRestore(deps, wish.held?.(held) ?? held, jobId, report);
+    const { result } = await runRestore(underLease(deps, wish.held?.(held) ?? held, report));
     return result;
   };
   return {

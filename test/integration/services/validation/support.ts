@@ -10,6 +10,7 @@ import { systemClock } from '../../../../src/shared/clock.js';
 import { runValidation, type ValidationReport } from '../../../../src/services/validation/index.js';
 import type { ChainFixture } from '../../../helpers/chainFixture.js';
 import { addValidation, hold } from '../../../helpers/chainJobs.js';
+import { underLease } from '../../../../src/services/job/under.js';
 
 /** What a validation needs of its worker. */
 export const depsOf = (ds: DataSource) => ({ ds, clock: systemClock, scratchDir: tmpdir() });
@@ -22,7 +23,7 @@ export async function validate(
 ): Promise<ValidationReport> {
   const jobId = await addValidation(ds, chain, params);
   const held = await hold(ds, 'maintenance', jobId);
-  const { result } = await runValidation(depsOf(ds), held, jobId, () => undefined);
+  const { result } = await runValidation(underLease(depsOf(ds), held, () => undefined));
   const job = await ds.getRepository(MaintenanceJob).findOneByOrFail({ id: jobId });
   if (job.status !== 'completed') throw new Error(`The job is ${job.status}.`);
   return job.result as unknown as typeof result;

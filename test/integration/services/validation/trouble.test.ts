@@ -14,6 +14,7 @@ import { codeOf } from '../../../helpers/codeOf.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
 import { runTool } from '../../../helpers/runTool.js';
 import { codes, depsOf, healths, validate } from './support.js';
+import { underLease } from '../../../../src/services/job/under.js';
 
 describe('quick validation in trouble that is no damage', function () {
   this.timeout(120_000);
@@ -51,9 +52,11 @@ describe('quick validation in trouble that is no damage', function () {
     const jobId = await addValidation(ds, chain);
     const held = await hold(ds, 'maintenance', jobId);
     let gone: Promise<void> | undefined;
-    const work = runValidation(depsOf(ds), held, jobId, () => {
-      gone ??= rename(chain.root, `${chain.root}-away`);
-    });
+    const work = runValidation(
+      underLease(depsOf(ds), held, () => {
+        gone ??= rename(chain.root, `${chain.root}-away`);
+      }),
+    );
     expect(await codeOf(work)).to.equal('repository_unavailable');
     await gone;
     await expectNothingMarked();
@@ -135,11 +138,13 @@ describe('quick validation in trouble that is no damage', function () {
     const jobId = await addValidation(ds, chain);
     const held = await hold(ds, 'maintenance', jobId, abort.signal);
     let abortedAt = 0;
-    const work = runValidation(depsOf(ds), held, jobId, () => {
-      if (abortedAt > 0) return;
-      abortedAt = performance.now();
-      abort.abort(new StrataError('shutting_down', 'The worker stops.'));
-    });
+    const work = runValidation(
+      underLease(depsOf(ds), held, () => {
+        if (abortedAt > 0) return;
+        abortedAt = performance.now();
+        abort.abort(new StrataError('shutting_down', 'The worker stops.'));
+      }),
+    );
     expect(await codeOf(work)).to.equal('shutting_down');
     expect(performance.now() - abortedAt).to.be.lessThan(2000);
     await expectNothingMarked();
@@ -150,7 +155,7 @@ describe('quick validation in trouble that is no damage', function () {
     const jobId = await addValidation(ds, chain);
     const held = await hold(ds, 'maintenance', jobId);
     await ds.query('UPDATE backup_chains SET fence = fence + 1 WHERE id = ?', [chain.chainId]);
-    expect(await codeOf(runValidation(depsOf(ds), held, jobId, () => undefined))).to.equal('lease_lost');
+    expect(await codeOf(runValidation(underLease(depsOf(ds), held, () => undefined)))).to.equal('lease_lost');
     await expectNothingMarked();
     const { status } = await ds.getRepository(MaintenanceJob).findOneByOrFail({ id: jobId });
     expect(status).to.equal('running');
