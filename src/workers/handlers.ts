@@ -1,7 +1,7 @@
 import type { JobKind } from '../shared/jobs.js';
 import { runBackup } from '../services/backup/run.js';
 import { maintenanceType, type MaintenanceType } from '../services/job/maintenanceType.js';
-import { runConsolidation, runSyntheticFull, settleSwitch } from '../services/consolidation/index.js';
+import { runConsolidation, runSyntheticFull, finishHalfSwitch } from '../services/consolidation/index.js';
 import type { Under } from '../services/job/under.js';
 import type { Outcome, ServiceDeps } from '../services/deps.js';
 import { runRebuild } from '../services/rebuild/index.js';
@@ -37,7 +37,7 @@ const MAINTENANCE: Record<
 /** Does its work after what a dead worker may have left half switched on the chain: nobody else meets a row that differs from its file. */
 function afterSwitch(work: Handler): Handler {
   return async (under) => {
-    await settleSwitch(under);
+    await finishHalfSwitch(under);
     return work(under);
   };
 }

@@ -124,9 +124,9 @@ function conclude(
     log.info('cancelled');
     return 'cancelled';
   }
-  if (decision.action === 'aside') {
-    log.info({ reason: error.message }, 'stands aside');
-    return 'stands aside';
+  if (decision.action === 'yield') {
+    log.info({ reason: error.message }, 'yields the chain');
+    return 'yields the chain';
   }
   log.error({ err: error, details: error.details, decision }, 'the work failed');
   // Attempts are counted in the database and given a new entry: BullMQ must not repeat this one by itself.

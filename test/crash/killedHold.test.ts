@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import { protect } from '../../src/db/chain/protect.js';
 import { BackupJob } from '../../src/entities/index.js';
 import { readHold } from '../../src/services/repository/holdRecords.js';
-import { reconcileHolds, settleHolds } from '../../src/services/protection/holds.js';
+import { reconcileHolds, recordHolds } from '../../src/services/protection/holds.js';
 import { buildChain, type ChainFixture } from '../helpers/chainFixture.js';
 import { type KillableAttempt, operationsOf, runAttempt } from '../helpers/killAttempt.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../helpers/openSuite.js';
@@ -36,7 +36,7 @@ describe('Whoever changes a protection and is killed at it', function () {
   const place = () => ({ ds, repository: { id: chain.repositoryId, rootPath: chain.root }, signal });
   const set = async (until: Date | null) => {
     await protect(ds, { column: 'id', id: id() }, until);
-    await settleHolds(place());
+    await recordHolds(place());
   };
   const row = async () =>
     (await ds.getRepository(BackupJob).findOneByOrFail({ id: id() })).protectedUntil ?? undefined;

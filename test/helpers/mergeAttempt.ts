@@ -5,7 +5,11 @@ import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openDatabase } from '../../src/db/dataSource.js';
 import type { Strategy } from '../../src/services/consolidation/strategy.js';
-import { runConsolidation, runSyntheticFull, settleSwitch } from '../../src/services/consolidation/index.js';
+import {
+  runConsolidation,
+  runSyntheticFull,
+  finishHalfSwitch,
+} from '../../src/services/consolidation/index.js';
 import { systemClock } from '../../src/shared/clock.js';
 import { hold } from './chainJobs.js';
 import { underLease } from '../../src/services/job/under.js';
@@ -23,7 +27,7 @@ if (jobId !== '') {
   const held = await hold(ds, 'maintenance', jobId);
   process.stdout.write('held\n');
   const under = underLease({ ds, clock: systemClock, scratchDir }, held, () => undefined);
-  await settleSwitch(under);
+  await finishHalfSwitch(under);
   if (strategy === 'convert') await runSyntheticFull(under);
   else await runConsolidation(under, strategy as Strategy);
 }

@@ -10,7 +10,11 @@ import { compareImages } from '../../src/qcow2/index.js';
 import type { HeldLease } from '../../src/services/job/holdLease.js';
 import type { ReportProgress } from '../../src/services/deps.js';
 import type { Strategy } from '../../src/services/consolidation/strategy.js';
-import { runConsolidation, runSyntheticFull, settleSwitch } from '../../src/services/consolidation/index.js';
+import {
+  runConsolidation,
+  runSyntheticFull,
+  finishHalfSwitch,
+} from '../../src/services/consolidation/index.js';
 import { systemClock } from '../../src/shared/clock.js';
 import { newId } from '../../src/shared/ids.js';
 import {
@@ -114,7 +118,7 @@ export async function openMergeBench(
   const begin = async (jobId: string, { signal, rate, report = () => undefined }: How): Promise<Under> => {
     const held = { ...(await hold(ds, 'maintenance', jobId, signal)), ...(rate ? { rate } : {}) };
     const under = underLease(deps, held, report);
-    await settleSwitch(under);
+    await finishHalfSwitch(under);
     return under;
   };
   const lost = `${chain.root}.lost`;

@@ -1,7 +1,7 @@
 // One file for each use case; all are imported through the index.
 import { protect } from '../../db/chain/protect.js';
 import { getRepository } from '../../db/repository/repositories.js';
-import { settleHolds } from '../../services/protection/holds.js';
+import { recordHolds } from '../../services/protection/holds.js';
 import { withDeadline } from '../../shared/abort.js';
 import type { AcceptDeps } from './deps.js';
 
@@ -22,7 +22,7 @@ export async function acceptProtection(
   await protect(ds, what, until);
   const deadline = withDeadline(undefined, RECORD_MS, 'The record of a protection');
   try {
-    await settleHolds({ ds, repository, signal: deadline.signal });
+    await recordHolds({ ds, repository, signal: deadline.signal });
   } catch (error) {
     log.warn(
       { err: error, repository: repository.name, what: what.id },

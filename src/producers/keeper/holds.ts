@@ -1,7 +1,7 @@
 // One file for each chore of the keeper; src/main/keeper.ts says how often each has its turn.
 import { repositoriesWithPendingHolds } from '../../db/chain/protect.js';
 import { getRepository } from '../../db/repository/repositories.js';
-import { settleHolds } from '../../services/protection/holds.js';
+import { recordHolds } from '../../services/protection/holds.js';
 import type { AcceptDeps } from '../accept/deps.js';
 import { type BackgroundChore, inBackground } from './inBackground.js';
 
@@ -13,7 +13,7 @@ export function createHoldKeeper(deps: AcceptDeps, { signal }: { signal: AbortSi
     for (const id of await repositoriesWithPendingHolds(deps.ds)) {
       if (signal.aborted) return;
       const repository = await getRepository(deps.ds, id);
-      await settleHolds({ ds: deps.ds, repository, signal }).catch((error: unknown) =>
+      await recordHolds({ ds: deps.ds, repository, signal }).catch((error: unknown) =>
         deps.log.warn(
           { err: error, repository: repository.name },
           'protections are not in their repository yet; a rebuild would not know them',

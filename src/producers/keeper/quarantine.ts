@@ -1,5 +1,5 @@
 import { getRepository, allRepositories } from '../../db/repository/repositories.js';
-import { expireQuarantine } from '../../services/repository/quarantined.js';
+import { expireQuarantine } from '../../services/repository/expireQuarantine.js';
 import type { AcceptDeps } from '../accept/deps.js';
 
 const EVERY_MS = 3_600_000;

@@ -2,10 +2,10 @@ import { basename } from 'node:path';
 import {
   type ImageOnDisk,
   isOfNoCatalogue,
-  listSetAside,
+  listQuarantined,
   quarantineDays,
   readImages,
-  readSetAside,
+  readQuarantined,
 } from '../repository/standing/index.js';
 import type { PlannedLayer } from './facts.js';
 
@@ -27,16 +27,18 @@ export async function readReferences(
   const here = await readImages(root, directory, signal);
   const taken = new Set(here.map(({ path }) => path));
   // Where its place is taken it is not brought back, and a copy of a backup would keep the base for ever.
-  const setAside = (await setAsideFrom(root, directory, signal)).filter(({ origin }) => !taken.has(origin));
-  return { images: [...here, ...setAside] };
+  const quarantined = (await quarantinedFrom(root, directory, signal)).filter(
+    ({ origin }) => !taken.has(origin),
+  );
+  return { images: [...here, ...quarantined] };
 }
 
 /** Those that a reconciliation brings back, or leaves to people where there are several: their bases stay. */
-async function setAsideFrom(root: string, directory: string, signal: AbortSignal): Promise<ImageOnDisk[]> {
+async function quarantinedFrom(root: string, directory: string, signal: AbortSignal): Promise<ImageOnDisk[]> {
   const days = await quarantineDays(root, signal);
-  const files = await listSetAside(root, { days, directory, signal });
+  const files = await listQuarantined(root, { days, directory, signal });
   const ofNoCatalogue = files.filter(({ reason }) => isOfNoCatalogue(reason));
-  return (await readSetAside(root, ofNoCatalogue, signal)).filter(({ qcow2 }) => qcow2);
+  return (await readQuarantined(root, ofNoCatalogue, signal)).filter(({ qcow2 }) => qcow2);
 }
 
 /** The layers, with the images that the catalogue does not know and that stand on them. Temporary files are left out. Pure. */

@@ -7,7 +7,7 @@ export type FailureDecision =
   /** Write nothing: another worker has the chain by now, or the database cannot be asked; the keeper settles it. */
   | { action: 'abandon' }
   /** Behind all that wait for the chain. */
-  | { action: 'aside' }
+  | { action: 'yield' }
   | { action: 'end'; status: 'failed' | 'cancelled' }
   | { action: 'again'; delayMs: number; keepAttempt: boolean };
 
@@ -46,7 +46,7 @@ export function decideFailure(facts: FailureFacts): FailureDecision {
     case 'cancelled':
       return { action: 'end', status: 'cancelled' };
     case 'chain_wanted':
-      return { action: 'aside' };
+      return { action: 'yield' };
     case 'shutting_down':
       return { action: 'again', delayMs: 0, keepAttempt: false };
     default:

@@ -15,7 +15,7 @@ export function createProgressReporter(options: {
   clock: Clock;
   lease: ChainLease;
   onError: (error: unknown) => void;
-}): { report: ReportProgress; settled: () => Promise<void> } {
+}): { report: ReportProgress; lastWrite: () => Promise<void> } {
   const { ds, clock, lease, onError } = options;
   let phase = '';
   let phaseBegan = 0;
@@ -44,5 +44,5 @@ export function createProgressReporter(options: {
         busy = false;
       });
   };
-  return { report, settled: () => writing };
+  return { report, lastWrite: () => writing };
 }

@@ -65,7 +65,7 @@ export async function runUnderLease<T extends Outcome>(
   const ageMs = () => terms.ageMs + deps.clock.monotonicMs() - grantedAtMs;
   const run: Run = { lease, terms, askedAtMs, deadlineMs, ageMs };
   const refusal = refusalOf(run);
-  if (refusal) return settleFailure(deps, settings, run, refusal);
+  if (refusal) return concludeFailure(deps, settings, run, refusal);
   return workUnderLease(deps, settings, request, run);
 }
 
@@ -118,10 +118,10 @@ async function workUnderLease<T extends Outcome>(
     );
     return { outcome: 'completed', result, wanted: [...listOf(result.next), ...(await wake(deps, lease))] };
   } catch (error) {
-    return await settleFailure(deps, settings, run, await withHolder(deps, lease, asStrataError(error)));
+    return await concludeFailure(deps, settings, run, await withHolder(deps, lease, asStrataError(error)));
   } finally {
     deadline.clear();
-    await progress.settled();
+    await progress.lastWrite();
   }
 }
 
@@ -142,7 +142,7 @@ async function withHolder(
   }
 }
 
-async function settleFailure<T extends Outcome>(
+async function concludeFailure<T extends Outcome>(
   deps: ServiceDeps,
   settings: LeaseSettings,
   { lease, deadlineMs, ageMs }: Run,
@@ -170,7 +170,7 @@ async function carryOut(
   switch (decision.action) {
     case 'abandon':
       return failure.code === 'lease_lost' ? handBack(deps, lease, failure) : undefined;
-    case 'aside':
+    case 'yield':
       return yieldChain(deps.ds, lease, failure);
     case 'end':
       return endUnsuccessfully(deps.ds, lease, decision.status, failure);

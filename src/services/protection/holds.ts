@@ -11,8 +11,8 @@ import { abortable, throwIfAborted } from '../../shared/abort.js';
 import { listHolds, readHold, removeDeadRecords, writeHold } from '../repository/holdRecords.js';
 import { assertRepository } from '../repository/marker.js';
 
-/** Protections are in the catalogue, and as records in the repository: decision 16. */
-export interface HoldPlace {
+/** A repository whose protections and `immutable_days` are in the catalogue, and as records in itself: decision 16. */
+export interface ProtectedRepository {
   ds: DataSource;
   repository: { id: string; rootPath: string };
   signal: AbortSignal;
@@ -22,11 +22,11 @@ export interface HoldPlace {
 const IDS_AT_ONCE = 500;
 
 /**
- * Tells a repository the changes of protections that it has not been told. Safe to repeat, and beside another: who finds
- * that the date was changed while it wrote the record writes it again.
+ * Writes to a repository's records the changes of protections that are not there yet. Safe to repeat, and beside another: who
+ * finds that the date was changed while it wrote the record writes it again.
  * @throws repository_unavailable, repository_marker_foreign, database_unavailable, or the signal's reason
  */
-export async function settleHolds({ ds, repository, signal }: HoldPlace): Promise<void> {
+export async function recordHolds({ ds, repository, signal }: ProtectedRepository): Promise<void> {
   const { id, rootPath } = repository;
   for (;;) {
     const pending = await pendingHolds(ds, id);
@@ -44,15 +44,15 @@ export async function settleHolds({ ds, repository, signal }: HoldPlace): Promis
  * Lets catalogue and records say the same where neither has a change to tell: the later date holds, because a catalogue may be
  * an older copy, and a repository may lack its records. Records of backups that the catalogue does not know stay for a rebuild.
  * @returns backups that the catalogue had as less protected, and records that cannot be read
- * @throws as `settleHolds`
+ * @throws as `recordHolds`
  */
 export async function reconcileHolds(
-  place: HoldPlace,
+  place: ProtectedRepository,
   now: Date,
 ): Promise<{ adopted: string[]; invalid: string[] }> {
   const { ds, repository, signal } = place;
   const { id, rootPath } = repository;
-  await settleHolds(place);
+  await recordHolds(place);
   await abortable(assertRepository(rootPath, id), signal);
   await abortable(removeDeadRecords(rootPath, now.getTime()), signal);
   const { held, invalid } = await abortable(listHolds(rootPath), signal);
@@ -68,7 +68,7 @@ export async function reconcileHolds(
     for (const backupId of await knownUnheld(ds, past.slice(from, from + IDS_AT_ONCE)))
       await noteHoldChange(ds, backupId);
   }
-  await settleHolds(place);
+  await recordHolds(place);
   return { adopted, invalid };
 }
 
@@ -77,7 +77,7 @@ export async function reconcileHolds(
  * @throws repository_unavailable, database_unavailable
  */
 export async function adoptHolds(
-  { ds, repository, signal }: HoldPlace,
+  { ds, repository, signal }: ProtectedRepository,
   backupIds: readonly string[],
 ): Promise<string[]> {
   const adopted: string[] = [];

@@ -1,22 +1,15 @@
-import type { DataSource } from '../../db/database.js';
 import { immutableDaysOf, raiseImmutableDays } from '../../db/repository/repositories.js';
 import { abortable } from '../../shared/abort.js';
 import { readImmutableDays, writeImmutableDays } from '../repository/immutability.js';
 import { assertRepository } from '../repository/marker.js';
-
-/** `immutable_days` is in the catalogue and in the repository, as protections are: decision 16. */
-export interface ImmutabilityPlace {
-  ds: DataSource;
-  repository: { id: string; rootPath: string };
-  signal: AbortSignal;
-}
+import type { ProtectedRepository } from './holds.js';
 
 /**
  * Lets the repository say what the catalogue says. Safe to repeat, and beside another: who finds that the catalogue was
  * changed while it wrote the record writes it again.
  * @throws repository_unavailable, repository_marker_foreign, not_found, database_unavailable, or the signal's reason
  */
-export async function recordImmutableDays({ ds, repository, signal }: ImmutabilityPlace): Promise<void> {
+export async function recordImmutableDays({ ds, repository, signal }: ProtectedRepository): Promise<void> {
   const { id, rootPath } = repository;
   for (;;) {
     const days = await immutableDaysOf(ds, id);
@@ -36,7 +29,7 @@ export async function adoptImmutableDays({
   ds,
   repository,
   signal,
-}: ImmutabilityPlace): Promise<number | undefined> {
+}: ProtectedRepository): Promise<number | undefined> {
   const days = await abortable(readImmutableDays(repository.rootPath, repository.id), signal);
   if (typeof days !== 'number' || !(await raiseImmutableDays(ds, repository.id, days))) return undefined;
   return days;

@@ -12,10 +12,10 @@ import { isSidecar, sidecarsOf } from '../repository/layout.js';
 import type { Manifest } from '../repository/manifest.js';
 import {
   type ImageOnDisk,
-  listSetAside,
+  listQuarantined,
   quarantineDays,
   readImages,
-  readSetAside,
+  readQuarantined,
 } from '../repository/standing/index.js';
 import { storedBytes } from '../repository/storedBytes.js';
 import { type Holder, loadChain, loadOpenFiles, loadPublished } from './catalogue.js';
@@ -76,7 +76,7 @@ export async function collectDirectory(options: CollectOptions): Promise<Directo
     unknown,
     openNames,
     // Without a chain nothing of it is moved.
-    ...(chain ? await lookAtImages(options, unknown) : { images: [], setAside: [] }),
+    ...(chain ? await lookAtImages(options, unknown) : { images: [], quarantined: [] }),
   };
 }
 
@@ -84,17 +84,17 @@ export async function collectDirectory(options: CollectOptions): Promise<Directo
 async function lookAtImages(
   { root, directory, names, allImages, signal }: CollectOptions,
   unknown: readonly UnknownFile[],
-): Promise<Pick<DirectoryFacts, 'images' | 'setAside'>> {
+): Promise<Pick<DirectoryFacts, 'images' | 'quarantined'>> {
   const days = await quarantineDays(root, signal);
-  const files = await listSetAside(root, { days, directory, signal });
-  const aside = (await readSetAside(root, files, signal)).filter(({ qcow2 }) => qcow2);
+  const files = await listQuarantined(root, { days, directory, signal });
+  const aside = (await readQuarantined(root, files, signal)).filter(({ qcow2 }) => qcow2);
   const mayMove = unknown.some(({ name, regular }) => regular && !isSidecar(name));
-  if (names === undefined || (aside.length === 0 && !mayMove)) return { images: [], setAside: [] };
+  if (names === undefined || (aside.length === 0 && !mayMove)) return { images: [], quarantined: [] };
   const here = await readImages(root, directory, signal);
   const elsewhere = mayMove && allImages ? await allImages() : [];
   const images = [...here, ...elsewhere.filter(({ path }) => dirname(path) !== directory)];
   const reasons = new Map(files.map(({ path, reason }) => [path, reason]));
-  return { images, setAside: aside.map((image) => ({ ...image, reason: reasons.get(image.path) })) };
+  return { images, quarantined: aside.map((image) => ({ ...image, reason: reasons.get(image.path) })) };
 }
 
 function filesOf(path: string): string[] {

@@ -70,10 +70,10 @@ export interface DirectoryFacts {
   /** The directory's images, known and unknown, with what each stands on by its header; of other directories those that may stand on one of them. */
   images: readonly ImageOnDisk[];
   /** Images in quarantine that came from the directory. */
-  setAside: readonly SetAsideImage[];
+  quarantined: readonly QuarantinedImage[];
 }
 
-export interface SetAsideImage extends ImageOnDisk {
+export interface QuarantinedImage extends ImageOnDisk {
   /** Of the note beside it. */
   reason: string | undefined;
 }

@@ -4,11 +4,11 @@ import {
   heldImages,
   type ImageOnDisk,
   isOfNoCatalogue,
-  isSetAside,
+  isQuarantined,
   topsFirst,
   wholeImages,
 } from '../repository/standing/index.js';
-import type { Action, DirectoryFacts, ReasonCode, SetAsideImage } from './facts.js';
+import type { Action, DirectoryFacts, ReasonCode, QuarantinedImage } from './facts.js';
 import type { Group, Verdict } from './planFiles.js';
 
 export interface Judged {
@@ -28,7 +28,7 @@ export function keepStanding(
   judged: readonly Judged[],
   returns: readonly Action[],
 ): Map<Group, Verdict> {
-  const whole = wholeImages([...facts.images, ...facts.setAside]);
+  const whole = wholeImages([...facts.images, ...facts.quarantined]);
   const kept = new Map<Group, Verdict>();
   const keep = ({ group, verdict }: Judged, reason: ReasonCode) =>
     kept.set(group, { ...verdict, action: 'leave', reason });
@@ -91,7 +91,7 @@ export function inOrder(
  */
 export function planReturns(facts: DirectoryFacts): Action[] {
   const actions = new Map<string, Action>();
-  const bringBack = (path: string, reason: ReasonCode): readonly SetAsideImage[] => {
+  const bringBack = (path: string, reason: ReasonCode): readonly QuarantinedImage[] => {
     if (actions.has(path)) return [];
     const candidates = candidatesFor(facts, path);
     if (candidates.length > 0) actions.set(path, toAction(facts, path, candidates.length, reason));
@@ -99,8 +99,8 @@ export function planReturns(facts: DirectoryFacts): Action[] {
   };
   const open: ImageOnDisk[] = facts.images.filter(({ path }) => dirname(path) === facts.directory);
   const taken = new Set(open.map(({ path }) => path));
-  const whole = wholeImages([...facts.images, ...facts.setAside]);
-  for (const { path, origin, reason } of facts.setAside) {
+  const whole = wholeImages([...facts.images, ...facts.quarantined]);
+  for (const { path, origin, reason } of facts.quarantined) {
     if (taken.has(origin) || !whole.has(path) || !isOfNoCatalogue(reason)) continue;
     open.push(...bringBack(origin, 'restorable_in_quarantine'));
   }
@@ -112,9 +112,9 @@ export function planReturns(facts: DirectoryFacts): Action[] {
 }
 
 /** One for each file, not for each of its names. */
-function candidatesFor({ setAside }: DirectoryFacts, path: string): SetAsideImage[] {
-  const fit = setAside.filter(
-    (image) => isSetAside(image) && image.origin === path && image.reason !== REPLACED && image.qcow2,
+function candidatesFor({ quarantined }: DirectoryFacts, path: string): QuarantinedImage[] {
+  const fit = quarantined.filter(
+    (image) => isQuarantined(image) && image.origin === path && image.reason !== REPLACED && image.qcow2,
   );
   return [...new Map(fit.map((image) => [image.file, image])).values()];
 }

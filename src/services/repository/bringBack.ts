@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
 import { removeFiles, syncDirectory } from './durable.js';
 import { sidecarsOf } from './layout.js';
-import { listSetAside, quarantineDays, readSetAside, type SetAside } from './standing/index.js';
+import { listQuarantined, quarantineDays, readQuarantined, type Quarantined } from './standing/index.js';
 
 /**
  * Gives an image that was set aside its place again, with the sidecars that lie beside it there: sidecars first, the image last,
@@ -15,18 +15,18 @@ import { listSetAside, quarantineDays, readSetAside, type SetAside } from './sta
  */
 export async function bringBackImage(root: string, image: string, signal: AbortSignal): Promise<string[]> {
   const days = await quarantineDays(root, signal);
-  const files = await listSetAside(root, { days, directory: dirname(image), signal });
+  const files = await listQuarantined(root, { days, directory: dirname(image), signal });
   const { digests, manifest } = sidecarsOf(image);
   const candidates = files.filter(({ origin, reason }) => origin === image && reason !== 'healed');
   // As the plan counts them: what is no image must not take the place of one that lies there, too.
-  const found = (await readSetAside(root, candidates, signal)).findLast(({ qcow2 }) => qcow2);
+  const found = (await readQuarantined(root, candidates, signal)).findLast(({ qcow2 }) => qcow2);
   const own = candidates.find(({ path }) => path === found?.path);
   if (!own) return [];
   // Sidecars of the same day: those of another are another file's.
   const beside = [digests, manifest].flatMap(
     (path) => files.findLast(({ origin, day }) => origin === path && day === own.day) ?? [],
   );
-  const back: SetAside[] = [];
+  const back: Quarantined[] = [];
   for (const file of [...beside, own]) if (await giveBack(root, file, file === own)) back.push(file);
   await syncDirectory(join(root, dirname(image)));
   for (const { path, note } of back)
@@ -35,7 +35,7 @@ export async function bringBackImage(root: string, image: string, signal: AbortS
   return back.map(({ origin }) => origin);
 }
 
-async function giveBack(root: string, { path, origin }: SetAside, isImage: boolean): Promise<boolean> {
+async function giveBack(root: string, { path, origin }: Quarantined, isImage: boolean): Promise<boolean> {
   try {
     await link(join(root, path), join(root, origin));
     return true;

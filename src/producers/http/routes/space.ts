@@ -2,7 +2,7 @@ import { RepositoryParams, RepositorySpace } from '../../../contract/index.js';
 import { getRepository } from '../../../db/repository/repositories.js';
 import { spaceOfChains } from '../../../db/repository/space.js';
 import { recordCapacity } from '../../../services/job/recordCapacity.js';
-import { countQuarantine } from '../../../services/repository/quarantined.js';
+import { countQuarantine } from '../../../services/repository/expireQuarantine.js';
 import { withDeadline } from '../../../shared/abort.js';
 import { isStrataError } from '../../../shared/errors.js';
 import { type Api, API_PREFIX, type HttpDeps } from '../deps.js';

@@ -24,7 +24,7 @@ import { randomPart } from '../../../shared/ids.js';
 import type { NewBackup } from '../attempt.js';
 import { layersOf } from '../transfer.js';
 import { judgePush } from './judge.js';
-import { type ExportAddress, exportUri, withGate } from './place.js';
+import { type ExportAddress, exportUri, withGate } from './gate.js';
 import { PUSHED_STEP, type PushedStep } from './pushedStep.js';
 import { createSilence } from './silence.js';
 

@@ -31,6 +31,6 @@ export interface ImageOnDisk {
 }
 
 /** True for a file that was set aside. */
-export function isSetAside({ path, origin }: Pick<ImageOnDisk, 'path' | 'origin'>): boolean {
+export function isQuarantined({ path, origin }: Pick<ImageOnDisk, 'path' | 'origin'>): boolean {
   return path !== origin;
 }

@@ -1,6 +1,6 @@
 import { scanVms } from '../scan.js';
 import type { ImageOnDisk } from './facts.js';
-import { readPlaces } from './readImages.js';
+import { readImagesAt } from './readImages.js';
 import { join } from 'node:path';
 
 /**
@@ -17,7 +17,7 @@ export async function readAllImages(
   for await (const { disks } of scanVms(root, id, { signal })) {
     for (const { directory, names } of disks) {
       const places = names.map((name) => join(directory, name)).map((path) => ({ path, origin: path }));
-      images.push(...(await readPlaces(root, places, signal)));
+      images.push(...(await readImagesAt(root, places, signal)));
     }
   }
   return images;

@@ -14,7 +14,7 @@ const PROTOCOL = /^([A-Za-z0-9+.-]+):/;
 /** An I/O error may pass; until it has, nobody knows what the image names. */
 const GONE = ['ENOENT', 'ENOTDIR', 'ELOOP'];
 
-interface Place {
+interface ImagePath {
   path: string;
   origin: string;
 }
@@ -31,13 +31,13 @@ export async function readImages(
 ): Promise<ImageOnDisk[]> {
   const names = await namesIn(root, directory, signal);
   const places = names.map((name) => join(directory, name)).map((path) => ({ path, origin: path }));
-  return readPlaces(root, places, signal);
+  return readImagesAt(root, places, signal);
 }
 
 /** The same of given files. @param places where each is, and by which path other images call it */
-export async function readPlaces(
+export async function readImagesAt(
   root: string,
-  places: readonly Place[],
+  places: readonly ImagePath[],
   signal: AbortSignal,
 ): Promise<ImageOnDisk[]> {
   const images: ImageOnDisk[] = [];
@@ -52,7 +52,11 @@ export async function readPlaces(
   return images.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-async function readImage(root: string, place: Place, signal: AbortSignal): Promise<ImageOnDisk | undefined> {
+async function readImage(
+  root: string,
+  place: ImagePath,
+  signal: AbortSignal,
+): Promise<ImageOnDisk | undefined> {
   const { path, origin } = place;
   const found = await look(join(root, path), (at) => lstat(at, { bigint: true }), signal);
   // An image that somebody moved to another disk, and left a link to: QEMU opens what it names beside the link.
@@ -76,7 +80,11 @@ async function readImage(root: string, place: Place, signal: AbortSignal): Promi
 }
 
 /** Perhaps the disk that it leads to is not mounted now. */
-function danglingLink(root: string, place: Place, { dev, ino }: { dev: bigint; ino: bigint }): ImageOnDisk {
+function danglingLink(
+  root: string,
+  place: ImagePath,
+  { dev, ino }: { dev: bigint; ino: bigint },
+): ImageOnDisk {
   const below: Below[] = [{ state: 'unknown', reason: 'it is a link that leads nowhere now' }];
   const realPath = join(root, place.path);
   return { ...place, realPath, file: `${dev}:${ino}`, isLink: true, qcow2: false, below };
@@ -99,7 +107,7 @@ async function headerOf(path: string, signal: AbortSignal): Promise<Header> {
 
 async function belowOf(
   root: string,
-  { path, origin }: Place,
+  { path, origin }: ImagePath,
   header: Header,
   signal: AbortSignal,
 ): Promise<Below[]> {

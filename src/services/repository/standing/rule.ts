@@ -1,5 +1,5 @@
 import { StrataError } from '../../../shared/errors.js';
-import { type Below, type ImageOnDisk, isSetAside } from './facts.js';
+import { type Below, type ImageOnDisk, isQuarantined } from './facts.js';
 
 /**
  * The rule of every move and every removal of an image: **none goes, by whatever verdict, while an image that stays names it
@@ -105,9 +105,9 @@ export function topsFirst(images: readonly ImageOnDisk[]): ImageOnDisk[] {
 function graphOf(images: readonly ImageOnDisk[]) {
   // A link has the real path of the file that it leads to: which of the two a header means is not told apart.
   const byPath = groupBy(images, ({ realPath }) => realPath);
-  const setAside = groupBy(images.filter(isSetAside), ({ origin }) => origin);
+  const quarantined = groupBy(images.filter(isQuarantined), ({ origin }) => origin);
   const namedBy = (below: Below): readonly ImageOnDisk[] => {
-    if (below.state === 'missing') return setAside.get(below.path) ?? [];
+    if (below.state === 'missing') return quarantined.get(below.path) ?? [];
     return below.state === 'file' ? (byPath.get(below.realPath) ?? []) : [];
   };
   return {

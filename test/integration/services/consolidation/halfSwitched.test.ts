@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupChain, BackupJob } from '../../../../src/entities/index.js';
-import { settleSwitch } from '../../../../src/services/consolidation/index.js';
+import { finishHalfSwitch } from '../../../../src/services/consolidation/index.js';
 import { runValidation } from '../../../../src/services/validation/index.js';
 import { systemClock } from '../../../../src/shared/clock.js';
 import { addValidation, hold } from '../../../helpers/chainJobs.js';
@@ -45,7 +45,7 @@ describe('A consolidation that is cancelled after its worker died in the middle 
       const held = await hold(bench.ds, 'maintenance', validation);
       const deps = { ds: bench.ds, clock: systemClock, scratchDir: bench.suite.tempDir };
       const under = underLease(deps, held, () => undefined);
-      await settleSwitch(under);
+      await finishHalfSwitch(under);
       await bench.comparePoints(kept, 'settled');
       await bench.expectRebuildable(kept, 'settled');
       expect((await chain()).mergingBackupId).to.equal(null);

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import type { BackupType } from '../../../../src/entities/index.js';
 import { parseManifest, serialiseManifest } from '../../../../src/services/repository/manifest.js';
-import { expireQuarantine } from '../../../../src/services/repository/quarantined.js';
+import { expireQuarantine } from '../../../../src/services/repository/expireQuarantine.js';
 import { quarantineFile } from '../../../../src/services/repository/quarantine.js';
 import { rebuildCatalogue } from '../../../../src/services/rebuild/index.js';
 import { buildChain, type ChainFixture, type ChainStep } from '../../../helpers/chainFixture.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { createImage } from '../../../../src/qcow2/index.js';
 import { createMarker, MARKER_NAME } from '../../../../src/services/repository/marker.js';
-import { countQuarantine, expireQuarantine } from '../../../../src/services/repository/quarantined.js';
+import { countQuarantine, expireQuarantine } from '../../../../src/services/repository/expireQuarantine.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { createSuite, type Suite } from '../../../helpers/suite.js';
 

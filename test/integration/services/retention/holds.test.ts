@@ -2,7 +2,7 @@ import { readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupJob } from '../../../../src/entities/index.js';
-import { settleHolds, reconcileHolds } from '../../../../src/services/protection/holds.js';
+import { recordHolds, reconcileHolds } from '../../../../src/services/protection/holds.js';
 import { HOLDS_NAME, readHold } from '../../../../src/services/repository/holdRecords.js';
 import { MARKER_NAME } from '../../../../src/services/repository/marker.js';
 import { rebuildCatalogue } from '../../../../src/services/rebuild/index.js';
@@ -100,7 +100,7 @@ describe('Protections', function () {
     expect((await protect(third, UNTIL)).body.protected_until).to.equal(UNTIL);
     expect(await recordOf(third)).to.equal(undefined);
     await rename(away, marker);
-    await settleHolds(place());
+    await recordHolds(place());
     expect(await recordOf(first)).to.equal(undefined);
     expect(await recordOf(third)).to.deep.equal(new Date(UNTIL));
     // What was lifted is not taken for held: its record is gone with it.

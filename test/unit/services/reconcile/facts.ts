@@ -30,7 +30,7 @@ export function facts(count: number, over: Partial<DirectoryFacts> = {}): Direct
     unknown: [],
     openNames: [],
     images: [],
-    setAside: [],
+    quarantined: [],
     ...over,
   };
 }

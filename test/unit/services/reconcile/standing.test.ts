@@ -26,7 +26,7 @@ function image(name: string, below?: string | Below, over: Partial<ImageOnDisk> 
   return { path, origin: path, realPath, file: path, qcow2: true, below: [what], ...over };
 }
 
-function setAside(name: string, below?: string | Below) {
+function quarantined(name: string, below?: string | Below) {
   const path = `.quarantine/2026-01-01/${DIRECTORY}/${name}.qcow2`;
   return { ...image(name, below, { path, origin: `${DIRECTORY}/${name}.qcow2` }), reason: 'unknown_file' };
 }
@@ -64,7 +64,7 @@ describe('The rule of what stands on what', () => {
   });
 
   it('counts an image in quarantine for the name that it had, where nothing else has that name', () => {
-    const images = [image('b', missing('a')), setAside('a', 'full'), image('full')];
+    const images = [image('b', missing('a')), quarantined('a', 'full'), image('full')];
     expect(
       [...heldImages(images, new Set(images.slice(1).map(({ path }) => path))).keys()].sort(),
     ).to.deep.equal([`.quarantine/2026-01-01/${DIRECTORY}/a.qcow2`, `${DIRECTORY}/full.qcow2`]);
@@ -168,28 +168,28 @@ describe('The plan of a reconciliation: what qemu-img restores', () => {
 
   it('brings back from quarantine what an image here stands on, all the way down, unless it has to guess', () => {
     const images = [known, image('z', missing('y'))];
-    const aside = [setAside('y', missing('x')), setAside('x', 'b1')];
-    expect(planned({ images, setAside: aside, unknown: unknown('z') })).to.deep.equal([
+    const aside = [quarantined('y', missing('x')), quarantined('x', 'b1')];
+    expect(planned({ images, quarantined: aside, unknown: unknown('z') })).to.deep.equal([
       'leave restorable z.qcow2',
       'bring_back restorable_in_quarantine y.qcow2',
       'bring_back restorable_in_quarantine x.qcow2',
     ]);
-    const two = [...aside, { ...setAside('y', missing('x')), file: 'another' }];
-    expect(planned({ images, setAside: two, unknown: unknown('z') })[1]).to.equal(
+    const two = [...aside, { ...quarantined('y', missing('x')), file: 'another' }];
+    expect(planned({ images, quarantined: two, unknown: unknown('z') })[1]).to.equal(
       'leave several_in_quarantine y.qcow2',
     );
     const ended = aside.map((image) => ({ ...image, reason: 'of_ended_job' }));
-    expect(planned({ images, setAside: ended, unknown: unknown('z') })).to.deep.equal([
+    expect(planned({ images, quarantined: ended, unknown: unknown('z') })).to.deep.equal([
       'leave restorable z.qcow2',
       'bring_back stands_in_quarantine y.qcow2',
       'bring_back stands_in_quarantine x.qcow2',
     ]);
-    expect(planned({ images: [known], setAside: ended })).to.deep.equal([]);
+    expect(planned({ images: [known], quarantined: ended })).to.deep.equal([]);
     expect(
-      planned({ images: [known, image('x', 'b1')], setAside: aside.slice(1), unknown: unknown('x') }),
+      planned({ images: [known, image('x', 'b1')], quarantined: aside.slice(1), unknown: unknown('x') }),
     ).to.deep.equal(['leave restorable x.qcow2']);
-    const healed = [{ ...setAside('y', missing('x')), reason: 'healed' }];
-    expect(planned({ images, setAside: healed, unknown: unknown('z') })).to.deep.equal([
+    const healed = [{ ...quarantined('y', missing('x')), reason: 'healed' }];
+    expect(planned({ images, quarantined: healed, unknown: unknown('z') })).to.deep.equal([
       'quarantine unknown_file z.qcow2',
     ]);
   });

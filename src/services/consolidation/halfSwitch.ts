@@ -16,7 +16,7 @@ import { finishSwitch } from './switch.js';
  * image refers to decides: a new image is carried through, an old one is left as it was. Safe to repeat.
  * @throws repository_unavailable, manifest_invalid, lease_lost, database_unavailable
  */
-export async function settleSwitch(under: Under): Promise<void> {
+export async function finishHalfSwitch(under: Under): Promise<void> {
   const { deps, held } = under;
   const { mergingBackupId: id, kind, fence } = held.lease;
   if (id === undefined) return;

@@ -6,7 +6,7 @@ import { errnoOf, StrataError } from '../../../shared/errors.js';
 import { readSmallText } from '../../../shared/files.js';
 import { QUARANTINE_NAME } from '../scan.js';
 import type { ImageOnDisk } from './facts.js';
-import { readPlaces } from './readImages.js';
+import { readImagesAt } from './readImages.js';
 
 /** One folder for each day on which files were set aside; anything else in the quarantine is somebody else's. */
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
@@ -15,7 +15,7 @@ const NOTE = '.reason.json';
 const MOST_BYTES = 64 * 1024;
 
 /** A file that was set aside, with what stands in the note beside it. */
-export interface SetAside {
+export interface Quarantined {
   /** Relative to the root. */
   path: string;
   /** Where it was. */
@@ -39,11 +39,11 @@ export async function quarantineDays(root: string, signal: AbortSignal): Promise
  * @param directory only those of one disk's directory, relative to the root
  * @throws repository_unavailable when anything cannot be listed: what was not seen is not taken for gone
  */
-export async function listSetAside(
+export async function listQuarantined(
   root: string,
   { days, directory, signal }: { days: readonly string[]; directory?: string; signal: AbortSignal },
-): Promise<SetAside[]> {
-  const found: SetAside[] = [];
+): Promise<Quarantined[]> {
+  const found: Quarantined[] = [];
   for (const day of days) {
     const top = join(QUARANTINE_NAME, day);
     const paths = await filesBelow(root, directory === undefined ? top : join(top, directory), signal);
@@ -67,12 +67,12 @@ export function isOfNoCatalogue(reason: string | undefined): boolean {
 }
 
 /** The images among them. */
-export function readSetAside(
+export function readQuarantined(
   root: string,
-  files: readonly SetAside[],
+  files: readonly Quarantined[],
   signal: AbortSignal,
 ): Promise<ImageOnDisk[]> {
-  return readPlaces(root, files, signal);
+  return readImagesAt(root, files, signal);
 }
 
 /** A second file of one name has a number at its end; its note has the name that it had. */

@@ -10,12 +10,12 @@ import {
   heldImages,
   isOfNoCatalogue,
   type ImageOnDisk,
-  isSetAside,
-  listSetAside,
+  isQuarantined,
+  listQuarantined,
   quarantineDays,
   readAllImages,
-  readSetAside,
-  type SetAside,
+  readQuarantined,
+  type Quarantined,
   topsFirst,
   wholeImages,
 } from './standing/index.js';
@@ -64,7 +64,7 @@ export async function expireQuarantine(
   // The whole day has to have passed.
   const over = all.filter((day) => now.getTime() - Date.parse(day) >= (days + 1) * DAY_MS);
   if (over.length === 0) return { files: 0, bytes: 0 };
-  const files = await listSetAside(root, { days: all, signal });
+  const files = await listQuarantined(root, { days: all, signal });
   const old = files.filter(({ day }) => over.includes(day));
   const { kept, order } = await judge(repository, files, old, signal);
   if (kept.length > 0) onKept?.(kept);
@@ -83,18 +83,18 @@ export async function expireQuarantine(
 /** Which of the old images stay, and in which order the others go. */
 async function judge(
   repository: { id: string; rootPath: string },
-  files: readonly SetAside[],
-  old: readonly SetAside[],
+  files: readonly Quarantined[],
+  old: readonly Quarantined[],
   signal: AbortSignal,
 ): Promise<{ kept: string[]; order: string[] }> {
-  const setAside = await readSetAside(repository.rootPath, files, signal);
+  const quarantined = await readQuarantined(repository.rootPath, files, signal);
   const reasons = new Map(old.map(({ path, reason }) => [path, reason]));
-  const doomed = setAside.filter(({ path }) => reasons.has(path));
+  const doomed = quarantined.filter(({ path }) => reasons.has(path));
   if (doomed.every(({ qcow2, below }) => !qcow2 && below.every(({ state }) => state === 'nothing')))
     return { kept: [], order: [] };
-  const images = [...(await readAllImages(repository, signal)), ...setAside];
+  const images = [...(await readAllImages(repository, signal)), ...quarantined];
   const whole = wholeImages(images);
-  const live = new Set(images.filter((image) => !isSetAside(image)).map(({ file }) => file));
+  const live = new Set(images.filter((image) => !isQuarantined(image)).map(({ file }) => file));
   const isRestorable = ({ path, file, qcow2 }: ImageOnDisk) =>
     qcow2 && whole.has(path) && isOfNoCatalogue(reasons.get(path)) && !live.has(file);
   const going = doomed.filter((image) => !isRestorable(image));
@@ -115,11 +115,15 @@ function unclearDirectories(images: readonly ImageOnDisk[], going: ReadonlySet<s
 }
 
 /** Images first, what stands on another before the other, then the rest; sidecars of what stays stay with it. */
-function inOrder(old: readonly SetAside[], kept: readonly string[], order: readonly string[]): SetAside[] {
+function inOrder(
+  old: readonly Quarantined[],
+  kept: readonly string[],
+  order: readonly string[],
+): Quarantined[] {
   const staying = new Set(kept);
   const sidecars = new Set(old.filter(({ path }) => staying.has(path)).flatMap(sidecarKeys));
   const ranks = new Map(order.map((path, index) => [path, index]));
-  const rank = ({ path }: SetAside) => ranks.get(path) ?? ranks.size;
+  const rank = ({ path }: Quarantined) => ranks.get(path) ?? ranks.size;
   return old
     .filter(({ path, origin, day }) => !staying.has(path) && !sidecars.has(`${day} ${origin}`))
     .sort((a, b) => rank(a) - rank(b));
@@ -129,7 +133,7 @@ function inOrder(old: readonly SetAside[], kept: readonly string[], order: reado
  * Of an image in quarantine. By the names that the files had: a second one of a name has a number at its end, and its image
  * perhaps none, or another.
  */
-function sidecarKeys({ day, origin }: SetAside): string[] {
+function sidecarKeys({ day, origin }: Quarantined): string[] {
   const { digests, manifest } = sidecarsOf(origin);
   return [digests, manifest].map((path) => `${day} ${path}`);
 }
