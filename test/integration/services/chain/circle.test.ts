@@ -97,7 +97,7 @@ describe('A chain whose rows go in a circle', function () {
         restoreRoots: [join(disk, '..')],
       };
       const held = await hold(bench.ds, 'restore', id);
-      return codeOf(runRestore(underLease(deps, held, () => undefined)));
+      return codeOf(() => runRestore(underLease(deps, held, () => undefined)));
     };
     expect(await restore(1)).to.equal('no error');
     expect(await restore(4)).to.equal('backup_damaged');
