@@ -1,6 +1,6 @@
 import type { JobKind } from '../shared/jobs.js';
 import { runBackup } from '../services/backup/run.js';
-import { maintenanceType, type MaintenanceType } from '../services/job/maintenanceType.js';
+import { maintenanceType, type MaintenanceType } from '../services/job/openPlace.js';
 import { runConsolidation, runSyntheticFull, finishHalfSwitch } from '../services/consolidation/index.js';
 import type { Under } from '../services/job/under.js';
 import type { Outcome, ServiceDeps } from '../services/deps.js';

@@ -4,7 +4,7 @@ import { untilAborted } from '../../datapath/untilAborted.js';
 import { chainInfo } from '../../qcow2/index.js';
 import { saysBadSector } from '../../shared/badSector.js';
 import { isStrataError } from '../../shared/errors.js';
-import { isRecordedChain } from '../repository/recordedChain.js';
+import { isRecordedChain } from '../repository/checkFile.js';
 import { lockedFileOf } from '../repository/lockedFile.js';
 import { assertPlace } from '../job/openPlace.js';
 import type { Begun } from './attempt.js';

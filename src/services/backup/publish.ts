@@ -10,7 +10,7 @@ import type { Outcome, ServiceDeps } from '../deps.js';
 import { publishFile, syncDirectory, writeDurably } from '../repository/durable.js';
 import { headerDigest } from '../repository/imageHeader.js';
 import { type Audit, type Manifest, serialiseManifest } from '../repository/manifest.js';
-import { storedBytes } from '../repository/storedBytes.js';
+import { storedBytes } from '../repository/durable.js';
 import type { NewBackup, Written } from './attempt.js';
 import type { BackupContext } from './context.js';
 import { trackerOf } from '../chain/index.js';

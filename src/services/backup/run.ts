@@ -6,21 +6,27 @@ import { clearPlace, openPlace } from '../job/openPlace.js';
 import type { Under } from '../job/under.js';
 import type { ServiceDeps } from '../deps.js';
 import { type Attempt, type BackupOutcome, type Begun, nameFiles } from './attempt.js';
-import { hasLied, trackerLied } from './audit.js';
+import { hasLied, isRestoredOver, trackerLied } from './audit.js';
 import { type BackupContext, loadContext, planJob } from './context.js';
 import { explainFailure } from './explainFailure.js';
 import { fullInstead } from './fallback.js';
 import { healLineage } from './heal/healLineage.js';
 import { resumePublished } from './leftovers.js';
 import { removeDeadPartials } from '../repository/partials.js';
-import { lookAgain } from './lookAgain.js';
-import { type BackupPlan, comparedInstead, type DiskFacts, withoutBitmap } from '../chain/index.js';
+import {
+  type BackupPlan,
+  comparedInstead,
+  type DiskFacts,
+  healthOf,
+  isLocated,
+  withoutBitmap,
+} from '../chain/index.js';
 import { adoptPushed } from './push/pushedStep.js';
 import { runPush } from './push/runPush.js';
-import { isRestoredOver } from './restoredOver.js';
 import { assertRoom } from './room.js';
 import { transfer } from './transfer.js';
 import { writeAndPublish } from './writeAndPublish.js';
+import { quickLook } from '../validation/quickLook.js';
 
 /**
  * One backup of one disk, under the chain's lease with fence f.
@@ -158,4 +164,20 @@ function checkSize(context: BackupContext, source: OpenSource): void {
       },
     );
   }
+}
+
+/**
+ * Looks again at files that were suspected as a whole: what a mount that did not answer or a writer has made suspect may have
+ * passed, and a full is dear. What is still suspect is no parent; nor is what a disk does not give in ranges, which is not
+ * found by looking.
+ * @returns what the catalogue says afterwards
+ * @throws repository_unavailable, lease_lost, database_unavailable, the signal's reason
+ */
+async function lookAgain(begun: Begun): Promise<BackupContext> {
+  const { deps, context } = begun;
+  const { job, lineage, lineageBroken } = context;
+  const isOpen = lineage.some((layer) => healthOf(layer) === 'suspect' && !isLocated(layer));
+  if (!isOpen || job.requestedType === 'full' || lineageBroken) return context;
+  await quickLook(begun, context);
+  return loadContext(deps.ds, context);
 }

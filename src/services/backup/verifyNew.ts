@@ -2,7 +2,7 @@ import { basename, join } from 'node:path';
 import { contentId } from '../../datapath/index.js';
 import { chainInfo, checkImage } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
-import { isRecordedChain } from '../repository/recordedChain.js';
+import { isRecordedChain } from '../repository/checkFile.js';
 import { syncFile } from '../repository/durable.js';
 import type { NewBackup } from './attempt.js';
 import { digestPaths, layersOf } from './transfer.js';

@@ -7,7 +7,7 @@ import { clearPlace, openPlace } from '../job/openPlace.js';
 import type { Under } from '../job/under.js';
 import { syncDirectory } from '../repository/durable.js';
 import { resolveManifest } from '../repository/manifest.js';
-import { replaceManifest } from '../repository/replaceManifest.js';
+import { replaceManifest } from '../repository/manifest.js';
 import { readOwnManifest } from './manifests.js';
 import { finishSwitch } from './switch.js';
 

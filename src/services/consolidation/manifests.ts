@@ -3,7 +3,7 @@ import { isStrataError, StrataError } from '../../shared/errors.js';
 import { syncDirectory } from '../repository/durable.js';
 import { sidecarsOf } from '../repository/layout.js';
 import { type Manifest, readManifest } from '../repository/manifest.js';
-import { replaceManifest } from '../repository/replaceManifest.js';
+import { replaceManifest } from '../repository/manifest.js';
 import type { Place } from '../job/openPlace.js';
 
 /** @throws manifest_invalid when it is missing, damaged, or another backup's */

@@ -1,5 +1,5 @@
-import { assertNoCircle, byId, lineageOf, restsOnSound } from '../chain/index.js';
-import { type PlannedLayer, type MergePlan, type PlanStep, type RefusalCode } from './facts.js';
+import { assertNoCircle, byId, type Layer, lineageOf, restsOnSound } from '../chain/index.js';
+import type { MergePlan, PlanStep, PlannedLayer, RefusalCode } from './facts.js';
 
 interface Standing {
   byId: ReadonlyMap<string, PlannedLayer>;
@@ -118,4 +118,16 @@ function removal({ id, expired, sizeBytes }: PlannedLayer): PlanStep {
 /** Every backup that a plan gives up, in the order in which its file goes. */
 export function removedBy({ steps }: Pick<MergePlan, 'steps'>): string[] {
   return steps.flatMap((step) => (step.action === 'remove' ? [step.backup_id] : step.removes));
+}
+
+/**
+ * Of what a policy removes, all but the newest backup that can be relied on, where no other such would stay: since the policy
+ * has decided, a newer one may have been found damaged. Who names backups by himself is not held up. Pure.
+ */
+export function sparingLastSound(layers: readonly Layer[], remove: readonly string[]): string[] {
+  const known = byId(layers);
+  const sound = layers.filter(({ id, expired }) => !expired && restsOnSound(lineageOf(known, id)));
+  if (sound.some(({ id }) => !remove.includes(id))) return [...remove];
+  const [newest] = sound.sort((a, b) => b.seq - a.seq);
+  return remove.filter((id) => id !== newest?.id);
 }

@@ -5,7 +5,7 @@ import { chainInfo, checkImage, type CheckResult, repairLeaks } from '../../qcow
 import { both } from '../../shared/both.js';
 import { StrataError } from '../../shared/errors.js';
 import { BLOCK_SIZE } from '../../shared/extents.js';
-import { isRecordedChain } from '../repository/recordedChain.js';
+import { isRecordedChain } from '../repository/checkFile.js';
 import { syncFile } from '../repository/durable.js';
 import { isPointRight, targetUnreliable } from '../repository/readPoint.js';
 import { noteContent } from '../../db/chain/health.js';

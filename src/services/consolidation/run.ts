@@ -12,7 +12,7 @@ import { adoptImmutableDays } from '../protection/immutability.js';
 import { assertFootingKnown } from '../repository/standing/index.js';
 import { assertWritable } from '../repository/writable.js';
 import { type MergePlan, type PlannedLayer, type PlanStep, type Refusal, REFUSALS } from './facts.js';
-import { sparingLastSound } from './lastSound.js';
+import { sparingLastSound } from './plan.js';
 import { expireManifests } from './manifests.js';
 import { mergeRun, type Note } from './merge.js';
 import { planMerges, removedBy } from './plan.js';

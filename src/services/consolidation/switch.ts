@@ -8,8 +8,8 @@ import { headerDigest } from '../repository/imageHeader.js';
 import { sidecarsOf } from '../repository/layout.js';
 import { assertPlace } from '../job/openPlace.js';
 import type { Manifest, NextLayer } from '../repository/manifest.js';
-import { storedBytes } from '../repository/storedBytes.js';
-import { replaceManifest } from '../repository/replaceManifest.js';
+import { storedBytes } from '../repository/durable.js';
+import { replaceManifest } from '../repository/manifest.js';
 import { readOwnManifest } from './manifests.js';
 import type { Work } from './work.js';
 

@@ -4,7 +4,7 @@ import type { ChainLease } from '../../db/job/lease.js';
 import { placeOfChain } from '../../db/chain/place.js';
 import { getJob, type JobRows } from '../../db/job/getJob.js';
 import { getRepository } from '../../db/repository/repositories.js';
-import type { Repository } from '../../entities/index.js';
+import type { MaintenanceType, Repository } from '../../entities/index.js';
 import type { JobKind } from '../../shared/jobs.js';
 import { makeDirectory, removeDirectories } from '../repository/durable.js';
 import { diskDirectory } from '../repository/layout.js';
@@ -86,4 +86,13 @@ async function makeDiskDirectory(place: Place, directory: string): Promise<void>
     await removeDirectories(made, directory);
     throw error;
   }
+}
+
+// A file of its own because workers, who choose the service of a job by its type, do not import the database's code.
+
+export type { MaintenanceType } from '../../entities/index.js';
+
+/** Which work a maintenance job is. @throws not_found, database_unavailable */
+export async function maintenanceType(ds: DataSource, jobId: string): Promise<MaintenanceType> {
+  return (await getJob(ds, 'maintenance', jobId)).type;
 }

@@ -8,7 +8,7 @@ import { headerDigest } from '../repository/imageHeader.js';
 import { byId, lineageOf } from '../chain/index.js';
 import { secondsOfName, sidecarsOf } from '../repository/layout.js';
 import type { Manifest } from '../repository/manifest.js';
-import { storedBytes } from '../repository/storedBytes.js';
+import { storedBytes } from '../repository/durable.js';
 import { checkManifest } from './checkManifest.js';
 import type { ExistingDisk, FoundBackup, FoundDisk } from './facts.js';
 import { isLink } from './plan.js';

@@ -17,7 +17,7 @@ import {
   readImages,
   readQuarantined,
 } from '../repository/standing/index.js';
-import { storedBytes } from '../repository/storedBytes.js';
+import { storedBytes } from '../repository/durable.js';
 import { type Holder, loadChain, loadOpenFiles, loadPublished } from './catalogue.js';
 import { withManifests } from './collectManifests.js';
 import type { BackupFact, DirectoryFacts, ManifestFact, UnknownFile } from './facts.js';

@@ -2,7 +2,7 @@ import { basename, join } from 'node:path';
 import { byId, type Layer } from '../chain/index.js';
 import { backingNameOf } from '../../qcow2/index.js';
 import { abortable, throwIfAborted } from '../../shared/abort.js';
-import { backingPath } from '../repository/backingPath.js';
+import { backingPath } from '../repository/layout.js';
 import { lookAtManifest, recordedFields } from '../repository/manifest.js';
 import { inParallel } from '../../shared/inParallel.js';
 import { sidecarsOf } from '../repository/layout.js';

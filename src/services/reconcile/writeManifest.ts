@@ -9,14 +9,14 @@ import { isStrataError } from '../../shared/errors.js';
 import { assertPlace, type Place } from '../job/openPlace.js';
 import type { Under } from '../job/under.js';
 import type { ServiceDeps } from '../deps.js';
-import { backingPath } from '../repository/backingPath.js';
+import { backingPath } from '../repository/layout.js';
 import { checkFile } from '../repository/checkFile.js';
 import { syncDirectory } from '../repository/durable.js';
 import { headerDigest } from '../repository/imageHeader.js';
 import { sidecarsOf } from '../repository/layout.js';
 import type { Manifest } from '../repository/manifest.js';
-import { replaceManifest } from '../repository/replaceManifest.js';
-import { storedBytes } from '../repository/storedBytes.js';
+import { replaceManifest } from '../repository/manifest.js';
+import { storedBytes } from '../repository/durable.js';
 import { keepInQuarantine } from '../repository/quarantine.js';
 
 /**

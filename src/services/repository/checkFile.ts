@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { checkImage } from '../../qcow2/index.js';
+import { checkImage, type ImageInfo } from '../../qcow2/index.js';
 import { isStrataError } from '../../shared/errors.js';
 import { explainLock } from './lockedFile.js';
 import { imageTrouble, whyUnreadable } from './trouble.js';
@@ -46,4 +46,12 @@ export async function reasonOf(error: unknown, path: string): Promise<string> {
   const { reason } = imageTrouble(error);
   const explained = await explainLock(error, dirname(path));
   return isStrataError(explained, 'repository_file_in_use') ? explained.message : reason;
+}
+
+/** Whether files stand on each other as the catalogue says: the very files, in that order, and each taken for QCOW2. Pure. */
+export function isRecordedChain(found: readonly ImageInfo[], recorded: readonly string[]): boolean {
+  return (
+    found.length === recorded.length &&
+    found.every(({ filename, format }, depth) => filename === recorded[depth] && format === 'qcow2')
+  );
 }

@@ -1,6 +1,7 @@
 import { type FileHandle, link, mkdir, open, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoOf, StrataError } from '../../shared/errors.js';
+import type { Stats } from 'node:fs';
 
 /** Flushes a file's content and metadata to stable storage. */
 export async function syncFile(path: string): Promise<void> {
@@ -139,4 +140,15 @@ async function withHandle<T>(
   } finally {
     await handle.close();
   }
+}
+
+/** st_blocks counts in these, whatever the file system's own blocks are (stat(2)). */
+const BLOCK_UNIT = 512;
+
+/**
+ * The bytes of storage that a file needs. Less than its length where it has holes; never more than its length in whole
+ * blocks, although the file system may have allocated more for now: XFS keeps room behind the end of a file that grows.
+ */
+export function storedBytes({ size, blocks, blksize }: Pick<Stats, 'size' | 'blocks' | 'blksize'>): number {
+  return Math.min(blocks * BLOCK_UNIT, Math.ceil(size / blksize) * blksize);
 }

@@ -19,7 +19,7 @@ import {
   topsFirst,
   wholeImages,
 } from './standing/index.js';
-import { storedBytes } from './storedBytes.js';
+import { storedBytes } from './durable.js';
 
 /** What lies in a folder. */
 export interface Held {

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { isAbsolute, join, relative } from 'node:path';
 import type { BackupType } from '../../entities/index.js';
 import { slug } from '../../shared/names.js';
 
@@ -81,4 +81,12 @@ export function secondsOfName(name: string): number | undefined {
 export function nextSeconds(instant: Date, names: readonly string[]): number {
   const taken = names.map(secondsOfName).filter((seconds) => seconds !== undefined);
   return Math.max(Math.floor(instant.getTime() / 1000), ...taken.map((seconds) => seconds + 1));
+}
+
+/**
+ * Where a backing name leads, relative to the repository's root. Pure: names are compared, links are not followed.
+ * @param image path of the image that has the name, relative to the root
+ */
+export function backingPath(root: string, image: string, name: string): string {
+  return isAbsolute(name) ? relative(root, name) : join(image, '..', name);
 }

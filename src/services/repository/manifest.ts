@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import type { BackupType, RequestedType, Tracker } from '../../entities/index.js';
 import { errnoOf, isStrataError, StrataError } from '../../shared/errors.js';
 import { readingTrouble } from './trouble.js';
 import { readSmallText } from '../../shared/files.js';
+import { removeFiles, renameOver, writeDurably } from './durable.js';
+import { partialFiles, sidecarsOf } from './layout.js';
 
 /**
  * What holds once the image that the manifest stands beside is the merged one: it refers to `parent_file`, or to nothing.
@@ -201,4 +203,23 @@ export function recordedFields(
     size_bytes: backup.sizeBytes,
     content_id: backup.contentId,
   };
+}
+
+/**
+ * Replaces a backup's manifest: whole, flushed, under the fence's own name first, so that no reader meets half of one. The
+ * caller flushes the directory.
+ * @param image relative to the root
+ */
+export async function replaceManifest(
+  { root }: { root: string },
+  image: string,
+  fence: number,
+  manifest: Manifest,
+): Promise<void> {
+  const files = sidecarsOf(image);
+  const temporary = join(root, partialFiles(files, fence).manifest);
+  // Left by a call that failed between the two.
+  await removeFiles([temporary]);
+  await writeDurably(temporary, serialiseManifest(manifest));
+  await renameOver(temporary, join(root, files.manifest));
 }

@@ -6,7 +6,7 @@ import type { RestoreFormat } from '../../entities/index.js';
 import { chainInfo } from '../../qcow2/index.js';
 import { StrataError } from '../../shared/errors.js';
 import type { OpenPlace } from '../job/openPlace.js';
-import { isRecordedChain } from '../repository/recordedChain.js';
+import { isRecordedChain } from '../repository/checkFile.js';
 import { byId, lineageOf, loadLayers } from '../chain/index.js';
 import { checkRestorable } from './plan.js';
 

@@ -1,5 +1,5 @@
 import { basename, isAbsolute } from 'node:path';
-import { backingPath } from '../repository/backingPath.js';
+import { backingPath } from '../repository/layout.js';
 import type { BackupFacts, ChainFacts } from './facts.js';
 import { type Finding, finding, type FindingCode } from './findings.js';
 

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { type RestorePointWithBackups, Simulation } from '../../../../src/contract/index.js';
 import { retain } from '../../../../src/producers/keeper/retention.js';
 import { runPolicies } from '../../../../src/producers/schedules/runPolicies.js';
-import { sparingLastSound } from '../../../../src/services/consolidation/lastSound.js';
+import { sparingLastSound } from '../../../../src/services/consolidation/plan.js';
 import { aLayer } from '../../../helpers/layer.js';
 import { runTool } from '../../../helpers/runTool.js';
 import { isProblem, openApi, type TestApi } from '../../producers/http/support.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { storedBytes } from '../../../../src/services/repository/storedBytes.js';
+import { storedBytes } from '../../../../src/services/repository/durable.js';
 
 const blksize = 4096;
 
