@@ -65,7 +65,7 @@ describe('Consolidation', function () {
     // What opening it says (ENOENT, as through a stale handle) is not that nothing stands on anything.
     await symlink('/nowhere', join(bench.chain.directory, 'backup-x-0-1-incr.qcow2'));
     const before = await readdir(bench.chain.directory);
-    expect(await codeOf(bench.attempt(await bench.add(bench.at(4))))).to.equal('repository_unavailable');
+    expect(await codeOf(bench.attempt(await bench.add(bench.at(4))))).to.equal('image_unreadable');
     expect(await readdir(bench.chain.directory)).to.deep.equal(before);
   });
 
