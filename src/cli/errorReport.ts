@@ -1,9 +1,9 @@
 import { ERRORS, type ErrorCode } from '../shared/errorCodes.js';
 import type { StrataError } from '../shared/errors.js';
 import { escapeInvisibleJson } from '../shared/invisible.js';
-import { isKnownDamage } from '../shared/knownDamage.js';
-import { renderKnownDamage } from './render/knownDamage.js';
-import { printableLines } from './render/printable.js';
+import { isKnownDamage, type KnownDamage } from '../shared/knownDamage.js';
+import { printableLines, printable } from './render/printable.js';
+import { formatBytes } from './render/bytes.js';
 
 /** What to do next, where it is known. */
 const HINTS: Partial<Record<ErrorCode, string | ((error: StrataError) => string | undefined)>> = {
@@ -79,4 +79,18 @@ export function renderProblem(error: StrataError): string {
     ...(isKnownDamage(damage) ? { damage } : {}),
   };
   return `${escapeInvisibleJson(JSON.stringify(problem))}\n`;
+}
+
+/** What is known of a damaged backup, as lines below its error; none where no ranges are known. */
+function renderKnownDamage({ located, count, bytes, ranges }: KnownDamage): string[] {
+  if (count === 0) return [];
+  const lines = ranges.map(({ offset, length, in_backup, unreadable }) =>
+    printable(`${offset} ${length} in ${in_backup}${unreadable ? ', unreadable' : ''}`),
+  );
+  const more = count - ranges.length;
+  return [
+    `  damaged ranges: ${count}, ${formatBytes(bytes)} in all${located ? '' : ', and perhaps more'} (offset, length in bytes):`,
+    ...lines.map((line) => `    ${line}`),
+    ...(more > 0 ? [`    and ${more} more: strata validate tells all`] : []),
+  ];
 }

@@ -4,4 +4,4 @@ export { cliFilePath, connect, type CliFile, dataDirectory, readCliFile } from '
 export type { CliIo } from './io.js';
 export { runCli } from './program.js';
 export { renderRepositories, type RepositoryState } from './render/cadence.js';
-export { repositoryStates } from './repositoryStates.js';
+export { repositoryStates } from './lookUp.js';

@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { asStrataError, StrataError } from '../shared/errors.js';
 import { addGlobalOptions } from './command.js';
 import { addBackupCommand } from './commands/backup.js';
-import { addCancelCommand } from './commands/cancel.js';
+import { addCancelCommand } from './commands/job.js';
 import { addChainCommand } from './commands/chain.js';
 import { addCompletionCommand } from './commands/completion.js';
 import { addConsolidateCommand } from './commands/consolidate.js';

@@ -34,14 +34,9 @@ export {
   type SourcePolicy,
   type SourceSpec,
 } from './sources/index.js';
-export {
-  filesBehind,
-  findOpener,
-  type HeldDevice,
-  holdDevice,
-  kernelId,
-  storageIds,
-} from './devices/index.js';
+export { type HeldDevice, holdDevice } from './devices/holdDevice.js';
+export { findOpener } from './devices/holders.js';
+export { filesBehind, kernelId, storageIds } from './devices/storageIds.js';
 export { newSocketPath, removeDeadSockets } from './push/agentSockets.js';
 export { type GateAddress, type Gate, openGate, type Traffic } from './push/gate.js';
 export { type GateCredentials, readGateCredentials } from './push/gateTls.js';

@@ -1,4 +1,4 @@
-import { Column, Entity, Index, JoinColumn, ManyToOne, type Relation } from './orm.js';
+import { Column, Entity, Index, JoinColumn, ManyToOne, type Relation, PrimaryColumn } from './orm.js';
 import type { BackupChain } from './backupChain.js';
 import { ChainJob } from './chainJob.js';
 import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
@@ -172,4 +172,43 @@ export class BackupJob extends ChainJob {
 
   @Column({ type: 'json', nullable: true })
   tags!: Record<string, string> | null;
+}
+
+/**
+ * A part of a change list: pairs of unsigned 64-bit little-endian numbers, offset and length in bytes. The pairs of all
+ * parts are in increasing order, without overlaps, and widened to blocks.
+ */
+@Entity('backup_extents')
+export class BackupExtents {
+  @PrimaryColumn({ name: 'backup_id', type: 'varchar', length: 64, ...BINARY_COLLATION })
+  backupId!: string;
+
+  /** Which upload it is a part of: only that of `extents_upload` of the job counts. Empty: it came with the request. */
+  @PrimaryColumn({ type: 'varchar', length: 32, default: '', ...BINARY_COLLATION })
+  upload!: string;
+
+  @PrimaryColumn({ type: 'int' })
+  part!: number;
+
+  @ManyToOne(() => BackupJob, { onDelete: 'CASCADE', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'backup_id', foreignKeyConstraintName: 'fk_backup_extents_backup' })
+  backup?: Relation<BackupJob>;
+
+  @Column({ type: 'mediumblob' })
+  pairs!: Buffer;
+}
+
+/** A backup's protection was changed, and the record in its repository is still to be changed with it. */
+@Entity('hold_changes')
+export class HoldChange {
+  @PrimaryColumn({ name: 'backup_id', type: 'varchar', length: 64, ...BINARY_COLLATION })
+  backupId!: string;
+
+  @ManyToOne(() => BackupJob, { onDelete: 'CASCADE', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'backup_id', foreignKeyConstraintName: 'fk_hold_changes_backup' })
+  backup?: Relation<BackupJob>;
+
+  /** Another one for each change, so that a record of an older one settles nothing. */
+  @Column({ name: 'change_id', type: 'varchar', length: 36, ...BINARY_COLLATION })
+  changeId!: string;
 }

@@ -1,6 +1,6 @@
-import { Column, PrimaryColumn } from './orm.js';
+import { Column, PrimaryColumn, Entity } from './orm.js';
 import { BIGINT, BINARY_COLLATION, TIME } from './columns.js';
-import type { JobStatus } from '../shared/jobs.js';
+import type { JobStatus, JobKind } from '../shared/jobs.js';
 
 export interface JobProgress {
   phase: string;
@@ -81,4 +81,64 @@ export abstract class ChainJob {
 
   @Column({ name: 'completed_at', ...TIME, nullable: true })
   completedAt!: Date | null;
+}
+
+/** The journal of multi-step work: what a recovery needs to know of the attempt before. */
+@Entity('job_steps')
+export class JobStep {
+  @PrimaryColumn({ name: 'job_id', type: 'varchar', length: 64, ...BINARY_COLLATION })
+  jobId!: string;
+
+  @PrimaryColumn({ type: 'varchar', length: 32 })
+  step!: string;
+
+  @PrimaryColumn({ ...BIGINT })
+  fence!: number;
+
+  @Column({ type: 'varchar', length: 16 })
+  state!: 'begun' | 'done';
+
+  @Column({ type: 'json', nullable: true })
+  data!: Record<string, unknown> | null;
+
+  @Column({ name: 'started_at', ...TIME })
+  startedAt!: Date;
+
+  @Column({ name: 'finished_at', ...TIME, nullable: true })
+  finishedAt!: Date | null;
+}
+
+export type ClaimMode = 'read' | 'write';
+
+/**
+ * That a running job reads or writes storage outside of the repositories. It belongs to a job under a fence: it counts for
+ * nothing when that lease is not held any more, whatever became of the worker.
+ */
+@Entity('resource_claims')
+export class ResourceClaim {
+  /** The kernel that the name is valid on: containers of one host share it. */
+  @PrimaryColumn({ type: 'varchar', length: 64, ...BINARY_COLLATION })
+  kernel!: string;
+
+  /** Device number, or device and inode: see storageIds. */
+  @PrimaryColumn({ type: 'varchar', length: 128, ...BINARY_COLLATION })
+  storage!: string;
+
+  @PrimaryColumn({ name: 'job_id', type: 'varchar', length: 64, ...BINARY_COLLATION })
+  jobId!: string;
+
+  @Column({ type: 'varchar', length: 16, ...BINARY_COLLATION })
+  kind!: JobKind;
+
+  @Column({ type: 'varchar', length: 8, ...BINARY_COLLATION })
+  mode!: ClaimMode;
+
+  @Column({ name: 'chain_id', type: 'varchar', length: 64, ...BINARY_COLLATION })
+  chainId!: string;
+
+  @Column({ ...BIGINT })
+  fence!: number;
+
+  @Column({ name: 'claimed_at', ...TIME })
+  claimedAt!: Date;
 }

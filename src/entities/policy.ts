@@ -1,6 +1,7 @@
-import { Column, Entity, Index, PrimaryColumn } from './orm.js';
+import { Column, Entity, Index, PrimaryColumn, JoinColumn, ManyToOne, type Relation } from './orm.js';
 import type { RequestedType, VerifyBackup } from './backupJob.js';
 import { BINARY_COLLATION, TIME } from './columns.js';
+import { VmContext } from './vmContext.js';
 
 /** What is kept, as the API takes it; `within` is such as `30d`. */
 export interface KeepColumn {
@@ -62,4 +63,28 @@ export class Policy {
 
   @Column({ name: 'created_at', ...TIME })
   createdAt!: Date;
+}
+
+/** A VM of a policy. A VM has one policy at most: two would not agree on what is kept. */
+@Entity('policy_members')
+@Index('ix_policy_members_policy', ['policyId', 'vmContextId'])
+@Index('ix_policy_members_retained', ['retainedAt'])
+export class PolicyMember {
+  @PrimaryColumn({ name: 'vm_context_id', type: 'varchar', length: 191, ...BINARY_COLLATION })
+  vmContextId!: string;
+
+  @ManyToOne(() => VmContext, { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'vm_context_id', foreignKeyConstraintName: 'fk_policy_members_vm_context' })
+  vmContext?: Relation<VmContext>;
+
+  @Column({ name: 'policy_id', type: 'varchar', length: 64, ...BINARY_COLLATION })
+  policyId!: string;
+
+  @ManyToOne(() => Policy, { onDelete: 'RESTRICT', onUpdate: 'RESTRICT' })
+  @JoinColumn({ name: 'policy_id', foreignKeyConstraintName: 'fk_policy_members_policy' })
+  policy?: Relation<Policy>;
+
+  /** When its restore points were last looked through; NULL: at the next opportunity. */
+  @Column({ name: 'retained_at', ...TIME, nullable: true })
+  retainedAt!: Date | null;
 }

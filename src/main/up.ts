@@ -12,7 +12,7 @@ import { bringUpFleet } from './control/bringUpFleet.js';
 import { type ListenAddress, listenText, urlOf } from './control/listen.js';
 import { chooseListen } from './control/chooseListen.js';
 import { migrate } from './control/migrate.js';
-import { type ServiceUrls, startServices } from './control/services.js';
+import { type ServiceUrls, startServices } from './control/bringUpFleet.js';
 import { prepareEmbeddedPaths } from './embedded/paths.js';
 import { withDirectoryLock } from './embedded/lock.js';
 import type { FleetProcess } from './pm2/status.js';

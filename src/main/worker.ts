@@ -1,5 +1,5 @@
-import { JOB_KINDS, type JobKind } from '../shared/jobs.js';
 import 'reflect-metadata';
+import { JOB_KINDS, type JobKind } from '../shared/jobs.js';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Settings } from '../config/settings.js';
@@ -13,10 +13,11 @@ import { startWorker } from '../workers/startWorker.js';
 import { confineTools } from './confineTools.js';
 import { joinFleet } from './fleet.js';
 import { serveMetrics } from './metricsServer.js';
-import { preparePushExports } from './pushExports.js';
 import { makeScratch } from './scratch.js';
 import { runMain } from './shutdown.js';
 import { readProcess, wire, type Wiring } from './wire.js';
+import type { PushSettings } from '../shared/pushSettings.js';
+import { readGateCredentials, removeDeadSockets } from '../datapath/index.js';
 
 /** `worker.js --queue backup|maintenance|restore`: serves that queue of every pool in STRATA_POOLS. */
 const { values } = parseArgs({ options: { queue: { type: 'string' } } });
@@ -87,4 +88,13 @@ function queueKind(text: string | undefined): JobKind {
 
 function sourcePolicyOf({ sourceRoots, nbdAllow, nbdTimeoutMs }: Settings): ServiceDeps['sourcePolicy'] {
   return { roots: sourceRoots, nbdAllow, nbdTimeoutMs };
+}
+
+/**
+ * Fails now on what would fail every pushed backup later, and removes what killed workers have left.
+ * @throws invalid_configuration
+ */
+async function preparePushExports({ tls, tlsDir, socketDir }: PushSettings): Promise<void> {
+  if (tls !== 'none') await readGateCredentials(tls, tlsDir);
+  if (socketDir !== undefined) await removeDeadSockets(socketDir);
 }

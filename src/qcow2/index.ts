@@ -1,6 +1,6 @@
 // The QEMU tools, one file per verb. The only folder of Strata that starts a process.
 export { type CheckResult, checkImage, repairLeaks } from './check.js';
-export { chainInfo } from './chainInfo.js';
+export { chainInfo } from './info.js';
 export { type CommitImage, commitImage } from './commit.js';
 export { type CompareResult, compareImages } from './compare.js';
 export {

@@ -1,5 +1,5 @@
 import { realPathOf } from './foreignImage.js';
-import { type ImageInfo, parseImageInfo } from './imageInfo.js';
+import { type ImageInfo, parseImageInfo, parseChainInfo } from './imageInfo.js';
 import { type ImageRef, openArgs } from './imageRef.js';
 import { runTool } from './runTool.js';
 import { DEADLINES, type ToolOptions } from './toolOptions.js';
@@ -29,4 +29,22 @@ export async function imageInfo(ref: ImageRef, options: ToolOptions = {}): Promi
     ...own,
     extents: info.extents.map((one) => ({ ...one, filename: realPathOf(foreign, one.filename) })),
   };
+}
+
+/**
+ * Describes a QCOW2 file and all that it stands on, top first, in one call of `qemu-img info --backing-chain`.
+ * @param path absolute path of the top
+ * @throws file_missing if a file of the chain is missing, chain_broken if the chain is a loop
+ */
+export async function chainInfo(path: string, options: ToolOptions = {}): Promise<ImageInfo[]> {
+  const { format, name } = openArgs({ type: 'file', path, format: 'qcow2' }, 'tls0');
+  const { stdout } = await runTool(
+    {
+      tool: 'qemu-img',
+      args: ['info', '--backing-chain', '--output=json', '-f', format, name],
+      deadlineMs: DEADLINES.metadata,
+    },
+    options,
+  );
+  return parseChainInfo(stdout);
 }

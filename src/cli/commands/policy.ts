@@ -1,19 +1,19 @@
-import { type Command, Option } from 'commander';
+import { type Command, Option, InvalidArgumentError } from 'commander';
 import {
   allItems,
   type KeepRules,
   type Policy,
   type PolicyCreate,
   type PolicyRun,
+  type RetentionVerdict,
+  type Simulation,
 } from '../../client/index.js';
 import { action, collect, type CommandContext, type Output } from '../command.js';
 import { refuseIdle } from '../idleOptions.js';
 import type { CliIo } from '../io.js';
-import { keepText, parseKeep } from '../keepRules.js';
 import { findPolicy, findVm } from '../lookUp.js';
 import { parseCount } from '../numbers.js';
 import { verifyOption } from '../verifyOption.js';
-import { renderSimulation } from '../render/policy.js';
 import { renderTable } from '../render/table.js';
 import { formatTime } from '../render/time.js';
 
@@ -164,4 +164,45 @@ async function removePolicy(context: CommandContext, idOrName: string): Promise<
   const { id, name } = await findPolicy(client, idOrName, signal);
   await client.policies.remove(id, { signal });
   return { json: { id, removed: true }, text: `Removed policy ${name}; its restore points stay.\n` };
+}
+
+const COUNTED = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
+
+/** Reads rules such as `last=3,daily=7,within=2d`, for an option; what they may be, the API says. */
+export function parseKeep(text: string): KeepRules {
+  const rules: KeepRules = {};
+  for (const part of text.split(',')) {
+    const [name = '', value = '', ...more] = part.split('=');
+    const rule = COUNTED.find((each) => each === name) ?? (name === 'within' ? name : undefined);
+    if (!rule || more.length > 0 || (rule !== 'within' && !/^\d{1,15}$/.test(value))) {
+      throw new InvalidArgumentError(
+        `"${part}" is not such as daily=7; rules: ${COUNTED.join(', ')}, within.`,
+      );
+    }
+    if (rule in rules) throw new InvalidArgumentError(`${rule} is given twice.`);
+    if (rule === 'within') rules.within = value;
+    else rules[rule] = Number(value);
+  }
+  return rules;
+}
+
+/** The rules as `--keep` takes them; `all` where they remove nothing. */
+export function keepText(keep: KeepRules | null): string {
+  const rules = Object.entries(keep ?? {}).filter(([, value]) => value !== 0);
+  return rules.length === 0 ? 'all' : rules.map(([name, value]) => `${name}=${value}`).join(',');
+}
+
+/** What a policy would keep and remove, VM by VM, newest point first. */
+function renderSimulation({ keep, remove, vms }: Simulation): string {
+  const columns = [
+    { title: '', value: (row: RetentionVerdict) => (row.keep ? 'keep' : 'remove') },
+    { title: 'POINT', value: (row: RetentionVerdict) => formatTime(row.created_at) },
+    { title: 'STATE', value: (row: RetentionVerdict) => row.state },
+    { title: 'WHY', value: (row: RetentionVerdict) => row.reasons.join(', ') },
+    { title: 'ID', value: (row: RetentionVerdict) => row.restore_point_id },
+  ];
+  const parts = vms.map(
+    (vm) => `${vm.vm_context_id}\n${renderTable(columns, vm.points, 'No restore points.')}\n`,
+  );
+  return `${parts.join('')}${keep} stay, ${remove} would go.\n`;
 }

@@ -15,6 +15,8 @@ import {
   MAX_ZERO_RUN,
 } from './format.js';
 import { type DigestRun, DIGEST_BYTES, sliceRun } from './runs.js';
+import { untilAborted } from '../untilAborted.js';
+import { effectiveDigests, providedDigests } from './merge.js';
 
 const WRITE_BYTES = 256 * 1024;
 
@@ -161,4 +163,27 @@ function hashingSink(file: FileHandle) {
     },
     close: () => file.close(),
   };
+}
+
+/**
+ * Writes one index for what several layers provide together, flushed; nothing is left of a failure.
+ * @param target a temporary path, which must not exist
+ * @param layers paths of the layers' indexes, topmost first
+ * @param alone the merged layer stands on nothing: every block is provided, as the index of a full must
+ * @throws file_exists, digest_index_invalid, or the signal's reason
+ */
+export async function mergeIndexes(
+  target: string,
+  header: DigestHeader,
+  { layers, alone, signal }: { layers: readonly string[]; alone: boolean; signal: AbortSignal },
+): Promise<void> {
+  const writer = await createDigestWriter(target, header);
+  try {
+    const runs = (alone ? effectiveDigests : providedDigests)(layers, header.virtualSizeBytes);
+    for await (const run of untilAborted(runs, signal)) await writer.append([run]);
+    await writer.finish();
+  } catch (error) {
+    await writer.abandon();
+    throw error;
+  }
 }

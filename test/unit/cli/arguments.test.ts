@@ -7,9 +7,9 @@ import { parseDiskSource, parseSource } from '../../../src/cli/diskSpec.js';
 import { renderError, renderProblem } from '../../../src/cli/errorReport.js';
 import { readExtentFile } from '../../../src/cli/extentFile.js';
 import { checkId } from '../../../src/cli/idArgument.js';
-import { keepText, parseKeep } from '../../../src/cli/keepRules.js';
+import { keepText, parseKeep } from '../../../src/cli/commands/policy.js';
 import { parseSize } from '../../../src/cli/numbers.js';
-import { completionScript } from '../../../src/cli/render/completion.js';
+import { completionScript } from '../../../src/cli/commands/completion.js';
 import { isStrataError, StrataError } from '../../../src/shared/errors.js';
 import type { ErrorCode } from '../../../src/shared/errorCodes.js';
 

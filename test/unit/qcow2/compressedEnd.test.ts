@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { deflateRawSync } from 'node:zlib';
 import { expect } from 'chai';
-import { isWholeDeflate, isWholeZstd } from '../../../src/qcow2/compressedEnd.js';
+import { isWholeDeflate, isWholeZstd } from '../../../src/qcow2/qcow2End.js';
 
 describe('A compressed cluster', () => {
   it('that is cut anywhere is not taken for whole: deflate', () => {

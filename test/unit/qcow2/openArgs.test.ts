@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { openArgs } from '../../../src/qcow2/imageRef.js';
 import { nbdUnixUri } from '../../../src/qcow2/serve.js';
-import { toolCommand } from '../../../src/qcow2/toolCommand.js';
+import { toolCommand } from '../../../src/qcow2/toolProcess.js';
 
 describe('openArgs', () => {
   it('spells nbds:// as options with a TLS object of its own name', () => {

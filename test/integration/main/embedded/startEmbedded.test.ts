@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { readSettings } from '../../../../src/config/settings.js';
-import { startServices } from '../../../../src/main/control/services.js';
+import { startServices } from '../../../../src/main/control/bringUpFleet.js';
 import { embeddedStatus, startEmbedded, stopEmbedded } from '../../../../src/main/embedded/index.js';
 import { findMariadb } from '../../../../src/main/embedded/mariadb.js';
 import { isRunning, ownProcesses, waitUntilGone } from '../../../../src/main/embedded/processes.js';

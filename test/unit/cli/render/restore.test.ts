@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { renderDamage, renderProof } from '../../../../src/cli/render/restore.js';
+import { renderDamage, renderProof } from '../../../../src/cli/commands/restore.js';
 
 describe('the text of a restore', () => {
   const damage = (

@@ -30,3 +30,32 @@ export class FleetProcess {
   @Column({ name: 'heartbeat_at', ...TIME })
   heartbeatAt!: Date;
 }
+
+/** Which process leads a role that one at a time may play (the keeper). */
+@Entity('leader_leases')
+export class LeaderLease {
+  @PrimaryColumn({ type: 'varchar', length: 32 })
+  name!: string;
+
+  @Column({ type: 'varchar', length: 191 })
+  owner!: string;
+
+  /** By the database's clock. */
+  @Column({ name: 'lease_until', ...TIME })
+  leaseUntil!: Date;
+}
+
+/** A pool that a repository names and no live worker serves. */
+@Entity('unserved_pools')
+export class UnservedPool {
+  @PrimaryColumn({ type: 'varchar', length: 63, ...BINARY_COLLATION })
+  pool!: string;
+
+  /** When a keeper saw it first. */
+  @Column({ ...TIME })
+  since!: Date;
+
+  /** When the webhooks were told; null while it may be a restart. */
+  @Column({ name: 'told_at', ...TIME, nullable: true })
+  toldAt!: Date | null;
+}
