@@ -3,7 +3,7 @@ import { asStrataError, StrataError } from '../shared/errors.js';
 import { addGlobalOptions } from './command.js';
 import { addBackupCommand } from './commands/backup.js';
 import { addCancelCommand } from './commands/job.js';
-import { addChainCommand } from './commands/chain.js';
+import { addChainCommand } from './commands/show.js';
 import { addCompletionCommand } from './commands/completion.js';
 import { addConsolidateCommand } from './commands/consolidate.js';
 import { addDeleteCommand } from './commands/delete.js';

@@ -4,7 +4,7 @@ import { forgetOldKeys } from '../db/job/idempotency.js';
 import { forgetDeliveries } from '../db/webhook/outbox.js';
 import { createConsolidator } from '../producers/keeper/consolidate.js';
 import { createHistoryKeeper } from '../producers/keeper/history.js';
-import { createHoldKeeper } from '../producers/keeper/holds.js';
+import { createHoldKeeper } from '../producers/keeper/retention.js';
 import { createPoolWatch } from '../producers/keeper/pools.js';
 import { createQuarantineKeeper } from '../producers/keeper/quarantine.js';
 import { runKeeper } from '../producers/keeper/keeper.js';

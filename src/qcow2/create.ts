@@ -4,6 +4,7 @@ import { checkFormat, type ImageFormat } from './imageRef.js';
 import { checkAbsolutePath, checkBackingName } from './paths.js';
 import { runTool } from './runTool.js';
 import { DEADLINES, type ToolOptions } from './toolOptions.js';
+import { type OnProgress, progressOf } from './progress.js';
 
 /** A backing file: a plain file name in the image's own directory, and its format. */
 export interface BackingRef {
@@ -79,4 +80,52 @@ export function checkVirtualSize(bytes: number): number {
     );
   }
   return bytes;
+}
+
+/**
+ * Grows an image by `qemu-img resize`; the new end reads as zero.
+ * @param path absolute
+ * @param virtualSizeBytes the new size; a multiple of 512
+ * @throws invalid_request if the image would shrink, which loses data
+ */
+export async function resizeImage(
+  path: string,
+  format: ImageFormat,
+  virtualSizeBytes: number,
+  options: ToolOptions = {},
+): Promise<void> {
+  const size = String(checkVirtualSize(virtualSizeBytes));
+  await runTool(
+    {
+      tool: 'qemu-img',
+      args: ['resize', '-q', '-f', checkFormat(format), checkAbsolutePath(path), size],
+      deadlineMs: DEADLINES.metadata,
+    },
+    options,
+  );
+}
+
+export interface RebaseImage {
+  /** The new backing file; none makes the image stand alone. */
+  backing?: BackingRef;
+  /** Changes only the name in the header and copies nothing: right only if both backing files read the same. */
+  unsafe?: boolean;
+  onProgress?: OnProgress;
+}
+
+/**
+ * Puts a QCOW2 file on another backing file by `qemu-img rebase`; unless `unsafe`, what the guest reads stays the same,
+ * and what the two backing files read differently is copied into the image.
+ * @param path absolute; changed in place
+ */
+export async function rebaseImage(
+  path: string,
+  { backing, unsafe, onProgress }: RebaseImage = {},
+  options: ToolOptions = {},
+): Promise<void> {
+  const progress = progressOf(onProgress);
+  const args = ['rebase', ...progress.args, '-f', 'qcow2'];
+  if (unsafe === true) args.push('-u');
+  args.push(...(backing ? backingArgs(backing) : ['-b', '']), checkAbsolutePath(path));
+  await runTool({ tool: 'qemu-img', args, deadlineMs: DEADLINES.wholeImage, ...progress.call }, options);
 }

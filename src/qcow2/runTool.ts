@@ -1,6 +1,6 @@
 import { StrataError } from '../shared/errors.js';
 import type { ToolCall } from './toolCall.js';
-import type { ToolOptions } from './toolOptions.js';
+import { type ToolOptions, DEADLINES } from './toolOptions.js';
 import { checkExit, startTool } from './toolProcess.js';
 
 /** More than any description of one image or chain: qemu-img prints about 1 KiB per image. */
@@ -49,4 +49,14 @@ function tooMuchOutput({ tool, args }: ToolCall): StrataError {
   return new StrataError('tool_output_invalid', `${tool} printed more than ${MAX_STDOUT_CHARS} characters.`, {
     details: { tool, args },
   });
+}
+
+/**
+ * Gives a thread of this process idle I/O priority: its reads wait until nobody else wants the disk (where the disk's
+ * scheduler knows priorities: bfq, mq-deadline). Where a container forbids that, it stays as it is.
+ * @param threadId the kernel's, as in /proc/thread-self
+ */
+export async function makeThreadIdle(threadId: number, options: ToolOptions = {}): Promise<void> {
+  const args = ['-t', '-c', '3', '-p', String(threadId)];
+  await runTool({ tool: 'ionice', args, deadlineMs: DEADLINES.metadata }, options);
 }

@@ -4,9 +4,9 @@ import { maintenanceType, type MaintenanceType } from '../services/job/openPlace
 import { runConsolidation, runSyntheticFull, finishHalfSwitch } from '../services/consolidation/index.js';
 import type { Under } from '../services/job/under.js';
 import type { Outcome, ServiceDeps } from '../services/deps.js';
-import { runRebuild } from '../services/rebuild/index.js';
+import { runRebuild } from '../services/rebuild/run.js';
 import { runReconcile } from '../services/reconcile/index.js';
-import { runRestore } from '../services/restore/index.js';
+import { runRestore } from '../services/restore/run.js';
 import { runValidation, type ValidationSummary } from '../services/validation/index.js';
 
 /** What a handler adds to the log line and the metrics of a completed job. */

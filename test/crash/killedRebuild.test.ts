@@ -3,7 +3,7 @@ import { addMaintenanceJob } from '../../src/db/job/addJob.js';
 import { openLine } from '../../src/db/job/line.js';
 import { inTransaction } from '../../src/db/transaction.js';
 import { BackupChain, BackupJob, MaintenanceJob, RestorePoint } from '../../src/entities/index.js';
-import type { RebuildResult } from '../../src/services/rebuild/index.js';
+import type { RebuildResult } from '../../src/services/rebuild/run.js';
 import { buildChain } from '../helpers/chainFixture.js';
 import { type KillableAttempt, operationsOf, runAttempt } from '../helpers/killAttempt.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../helpers/openSuite.js';

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { DataSource } from 'typeorm';
 import { Repository } from '../../src/entities/index.js';
 import type { Strategy } from '../../src/services/consolidation/strategy.js';
-import { rebuildCatalogue } from '../../src/services/rebuild/index.js';
+import { rebuildCatalogue } from '../../src/services/rebuild/rebuildCatalogue.js';
 import { type CloningFileSystem, openCloningFileSystem } from '../helpers/cloningFileSystem.js';
 import type { MergeBench } from '../helpers/mergeBench.js';
 import {

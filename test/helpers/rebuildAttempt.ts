@@ -1,7 +1,7 @@
 // Rebuilds a catalogue in a process of its own, which is killed somewhere: see test/crash/killedRebuild.test.ts.
 import { tmpdir } from 'node:os';
 import { openDatabase } from '../../src/db/dataSource.js';
-import { runRebuild } from '../../src/services/rebuild/index.js';
+import { runRebuild } from '../../src/services/rebuild/run.js';
 import { underLease } from '../../src/services/job/under.js';
 import { systemClock } from '../../src/shared/clock.js';
 import { hold } from './chainJobs.js';

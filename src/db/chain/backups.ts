@@ -1,7 +1,7 @@
 import { asking } from '../transaction.js';
 import type { JobStatus } from '../../shared/jobs.js';
 import type { DataSource } from 'typeorm';
-import { BackupJob, type BackupType } from '../../entities/index.js';
+import { BackupJob, type BackupType, BackupChain, RestorePoint, VmContext } from '../../entities/index.js';
 import { StrataError } from '../../shared/errors.js';
 import { NOTHING, type PageOf, type PageRequest, pageByTime } from '../page.js';
 import { contextsNamed, vmNames } from '../vm/vms.js';
@@ -79,4 +79,26 @@ async function withNames(ds: DataSource, backups: readonly BackupJob[]): Promise
     backups.map((backup) => backup.vmContextId),
   );
   return backups.map((backup) => ({ backup, vmName: names.get(backup.vmContextId) ?? '' }));
+}
+
+/** The rows that a backup job is about, but for its place and the layers of its chain. */
+export interface BackupRows {
+  vm: VmContext;
+  restorePoint: RestorePoint;
+  chain: BackupChain;
+}
+
+/** @throws database_unavailable */
+export async function rowsOfBackup(
+  ds: DataSource,
+  { vmContextId, restorePointId, chainId }: Pick<BackupJob, 'vmContextId' | 'restorePointId' | 'chainId'>,
+): Promise<BackupRows> {
+  return asking(async () => {
+    const [vm, restorePoint, chain] = await Promise.all([
+      ds.getRepository(VmContext).findOneByOrFail({ vmContextId }),
+      ds.getRepository(RestorePoint).findOneByOrFail({ id: restorePointId }),
+      ds.getRepository(BackupChain).findOneByOrFail({ id: chainId }),
+    ]);
+    return { vm, restorePoint, chain };
+  });
 }

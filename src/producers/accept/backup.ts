@@ -11,10 +11,10 @@ import { checkVmName } from '../../shared/names.js';
 import { type ChosenDisk, type ChosenDisks, chooseDisks } from './chooseDisks.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { type Accepted, acceptOnce } from './once.js';
-import { predictDemotion } from './predict.js';
 import { packExtents } from './extentParts.js';
 import { ensureContext } from './registerVm.js';
 import { lookForSame } from './sameSources.js';
+import { foreseeBackup } from '../../services/chain/index.js';
 
 /**
  * Accepts a backup: one restore point, one intent per disk with its place in the disk's chain, in one transaction.
@@ -161,4 +161,33 @@ function stillToCome({ extentsFollow, source }: ChosenDisk) {
     ...(extentsFollow ? { awaits_extents: true } : {}),
     ...(source.type === 'push' ? { nbd_export: null } : {}),
   };
+}
+
+/** What a request asks of one disk. */
+interface Asked {
+  body: BackupCreate;
+  disk: ChosenDisk;
+  request: BackupRequest;
+  restorePointId: string;
+}
+
+/**
+ * Foresees the worker's plan on the catalogue as it is now, so that the answer can say that an incremental will be a full
+ * and why. Only where no other backup is in front, because that one may change the outcome.
+ * @throws chain_broken or change_id_mismatch where the request forbids the full; nothing is accepted then
+ */
+export async function predictDemotion(
+  tx: EntityManager,
+  { body, disk, request, restorePointId }: Asked,
+  backupsInFront: boolean,
+): Promise<{ backup_type: string; demoted_reason: string | null }> {
+  if (backupsInFront) return { backup_type: body.backup_type, demoted_reason: null };
+  const plan = await foreseeBackup(tx, disk.chainId, {
+    requestedType: body.backup_type,
+    request,
+    sinceChangeId: disk.sinceChangeId,
+    virtualSize: disk.virtualSize,
+    restorePointId,
+  });
+  return { backup_type: plan.type, demoted_reason: plan.demotedReason };
 }

@@ -4,7 +4,7 @@ export { acceptExtents } from './extents.js';
 export { acceptConsolidation, acceptRemoval, type ChainPlan, type RemovalAnswer } from './removal.js';
 export { acceptProtection } from './protection.js';
 export { acceptRepositoryChange } from './repositoryChange.js';
-export { acceptRebuild } from './rebuild.js';
+export { acceptRebuild } from './reconcile.js';
 export { acceptReconcile, type ReconcileAnswer } from './reconcile.js';
 export { acceptRestore } from './restore.js';
 export { acceptValidation, acceptValidations } from './validations.js';

@@ -1,5 +1,6 @@
+// One file for each use case; all are imported through the index.
 import type { Delivery } from '../../shared/jobs.js';
-import type { ReconcileReport } from '../../contract/index.js';
+import type { ReconcileReport, JobAccepted } from '../../contract/index.js';
 import { findOpenMaintenance } from '../../db/job/maintenance.js';
 import { lockChain } from '../../db/job/position.js';
 import { getRepository } from '../../db/repository/repositories.js';
@@ -8,6 +9,7 @@ import { type Action, changesSomething, GRACE_MS, planRepository } from '../../s
 import { addMaintenance } from './addMaintenance.js';
 import type { AcceptDeps, Idempotency } from './deps.js';
 import { acceptOnce } from './once.js';
+import { findOpenRebuild, openLine } from '../../db/job/line.js';
 
 /** Chains that one request makes jobs for, so that its transaction stays short; the next request takes the rest. */
 const MOST_CHAINS = 500;
@@ -81,4 +83,26 @@ function countActions(actions: readonly Action[]): ReconcileAnswer['counts'] {
 function chainsToChange(actions: readonly Action[]): string[] {
   const ids = actions.flatMap((action) => (changesSomething(action) ? [action.chain_id] : []));
   return [...new Set(ids.filter((id) => id !== null))].sort().slice(0, MOST_CHAINS);
+}
+
+/**
+ * Accepts a rebuild of a repository's catalogue; it takes its turn in the repository's line. Where such a rebuild is open already, that
+ * one is the answer.
+ * @throws not_found when there is no such repository
+ */
+export async function acceptRebuild(
+  deps: AcceptDeps,
+  { repositoryId, dryRun }: { repositoryId: string; dryRun: boolean },
+  idempotency?: Idempotency,
+): Promise<JobAccepted> {
+  return acceptOnce(deps, idempotency, async (tx) => {
+    const chainId = await openLine(tx, repositoryId);
+    const params = { dry_run: dryRun };
+    const deliveries: Delivery[] = [];
+    const open = await findOpenRebuild(tx, chainId, params);
+    const answer = open
+      ? { job_id: open.id, status: open.status }
+      : await addMaintenance(tx, deps, { chainId, type: 'rebuild', params }, deliveries);
+    return { answer, deliveries };
+  });
 }

@@ -30,7 +30,7 @@ import { vmRoutes } from './routes/vms.js';
 import { webhookRoutes } from './routes/webhooks.js';
 import { addSecurityHeaders, securityHeaders } from './securityHeaders.js';
 import { createTokenCache } from './tokenCache.js';
-import { refuseUnknownQueries } from './unknownQueries.js';
+import { refuseUnknownQueries } from './validation.js';
 import { compileValidator } from './validation.js';
 
 export type { Api, HttpDeps } from './deps.js';

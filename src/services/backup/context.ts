@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { pathsOfChain } from '../../db/chain/layers.js';
 import type { DataSource } from '../../db/database.js';
-import { type BackupRows, rowsOfBackup } from '../../db/job/backupRows.js';
+import { type BackupRows, rowsOfBackup } from '../../db/chain/backups.js';
 import {
   type BackupPlan,
   type DiskFacts,

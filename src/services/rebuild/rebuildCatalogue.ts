@@ -11,9 +11,12 @@ import type { FoundDisk, Problem } from './facts.js';
 import { insertDisk } from './insert.js';
 import { type DiskPlan, planDisk } from './plan.js';
 import { missingDisks } from './points.js';
-import { neighboursOf } from './neighbours.js';
 import { readDisk } from './readDisk.js';
 import { completeDisk } from './withoutManifest.js';
+import { basename } from 'node:path';
+import { findContext } from '../../db/vm/vmContexts.js';
+import { secondsOfName } from '../repository/layout.js';
+import type { Neighbours } from './reconstruct.js';
 
 /** What a rebuild did, or, as a dry run, would do with one disk. */
 export interface RebuiltChain {
@@ -137,4 +140,36 @@ function addTo(report: RebuildReport, found: FoundDisk, plan: DiskPlan): void {
     existing: plan.existing,
     refused: problems.filter(({ severity }) => severity === 'refused').length,
   });
+}
+
+/**
+ * What the other manifests of a VM and the catalogue tell of a backup whose manifest is lost.
+ * @param disks all disks of the VM
+ * @throws database_unavailable
+ */
+async function neighboursOf(
+  ds: DataSource,
+  found: FoundDisk,
+  disks: readonly FoundDisk[],
+): Promise<Neighbours> {
+  const others = disks.filter(({ diskId }) => diskId !== found.diskId).flatMap(({ backups }) => backups);
+  const points = new Map<number, { id: string; createdAt: string }>();
+  const ambiguous = new Set<number>();
+  for (const { manifest, path } of others) {
+    const { restore_point_id: id, created_at: createdAt } = manifest;
+    // That of the name: where two instants share a second, the names of all disks have moved on alike.
+    const second = secondsOfName(basename(path));
+    if (second === undefined) continue;
+    const known = points.get(second);
+    if (known !== undefined && known.id !== id) ambiguous.add(second);
+    points.set(second, { id, createdAt });
+  }
+  for (const second of ambiguous) points.delete(second);
+  const known = await findContext(ds, found.vmContextId);
+  const last = (found.backups.at(-1) ?? others.at(-1))?.manifest;
+  return {
+    vmName: known?.vmName ?? last?.vm_name ?? '',
+    upstreamId: known?.upstreamId ?? last?.upstream_id ?? '',
+    points,
+  };
 }

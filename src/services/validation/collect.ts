@@ -1,21 +1,22 @@
 import { basename, join } from 'node:path';
 import { type Layer, NO_DAMAGE, NO_REACH } from '../chain/index.js';
-import { throwIfAborted } from '../../shared/abort.js';
-import { StrataError } from '../../shared/errors.js';
+import { throwIfAborted, abortable } from '../../shared/abort.js';
+import { StrataError, errnoOf } from '../../shared/errors.js';
 import { sidecarsOf } from '../repository/layout.js';
 import { assertRepository } from '../repository/marker.js';
 import type { ReportProgress } from '../deps.js';
 import type { ChainCatalogue } from './catalogue.js';
-import { changeTimeOf, lookAtFile } from './collectFile.js';
 import { listNames } from '../repository/scan.js';
 import { collectContents } from './collectContents.js';
 import { describeHeaders } from './collectImages.js';
-import { checkFile } from '../repository/checkFile.js';
+import { checkFile, type CheckFact } from '../repository/checkFile.js';
 import { lookAtDigests } from './collectSidecars.js';
 import { lookAtManifest } from '../repository/manifest.js';
 import type { BackupFacts, ChainFacts, FileFact, ProofFact } from './facts.js';
-import type { CheckFact } from '../repository/checkFile.js';
 import { inParallel } from '../../shared/inParallel.js';
+import { lstat, open } from 'node:fs/promises';
+import { digestHeader } from '../repository/imageHeader.js';
+import { readingTrouble, saysAbsent } from '../repository/trouble.js';
 
 /** qemu-img check waits for the disk most of the time. */
 const CHECKS_AT_ONCE = 4;
@@ -162,4 +163,38 @@ async function lookInside(
   const work = [digest, ...present.map((row) => () => check(row))];
   await inParallel(work, CHECKS_AT_ONCE + 1, (each) => each());
   return insides;
+}
+
+/** Change time of a file in ms; null where it cannot be had, of which whoever reads the file tells. */
+async function changeTimeOf(path: string, signal: AbortSignal): Promise<number | null> {
+  try {
+    return (await abortable(lstat(path), signal)).ctimeMs;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return null;
+  }
+}
+
+/**
+ * Looks at an image as a file and digests its beginning. `missing` only where both the listing and the look-up of the
+ * name say so.
+ * @param listed whether the name is in its directory's listing
+ */
+async function lookAtFile(path: string, listed: boolean, signal: AbortSignal): Promise<FileFact> {
+  try {
+    const found = await abortable(lstat(path), signal);
+    if (!found.isFile()) return { state: 'unreadable', reason: `${path} is not a regular file` };
+    const file = await open(path, 'r');
+    try {
+      const header = await digestHeader(file);
+      return { state: 'present', length: found.size, mtimeMs: found.mtimeMs, ctimeMs: found.ctimeMs, header };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (!saysAbsent(error)) return { state: 'unreadable', reason: readingTrouble(error) };
+    return listed
+      ? { state: 'unreadable', reason: `${path} vanished while it was looked at` }
+      : { state: 'missing' };
+  }
 }

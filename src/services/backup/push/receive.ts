@@ -26,7 +26,7 @@ import { layersOf } from '../transfer.js';
 import { judgePush } from './judge.js';
 import { type ExportAddress, exportUri, withGate } from './gate.js';
 import { PUSHED_STEP, type PushedStep } from './pushedStep.js';
-import { createSilence } from './silence.js';
+import type { Clock } from '../../../shared/clock.js';
 
 /** How often the worker looks for what the agent has said, in ms. */
 const POLL_MS = 300;
@@ -206,4 +206,19 @@ async function withdraw({ deps, held }: NewBackup): Promise<void> {
   } catch (error) {
     if (!isStrataError(error, 'database_unavailable')) throw error;
   }
+}
+
+/** Measures how long nothing has changed, on the monotonic clock, beginning when it is made. */
+export function createSilence(clock: Clock): { since: (signs: string) => number } {
+  let last: string | undefined;
+  let atMs = clock.monotonicMs();
+  return {
+    /** @returns milliseconds since `signs` were others than now; since the beginning, if they never were */
+    since: (signs) => {
+      const now = clock.monotonicMs();
+      if (last !== undefined && signs !== last) atMs = now;
+      last = signs;
+      return now - atMs;
+    },
+  };
 }

@@ -6,7 +6,7 @@ import { readSteps } from '../../../../src/db/job/journal.js';
 import { BackupChain, BackupJob, type RequestedType, RestorePoint } from '../../../../src/entities/index.js';
 import { acceptBackup, acceptRestore } from '../../../../src/producers/accept/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
-import { rebuildCatalogue } from '../../../../src/services/rebuild/index.js';
+import { rebuildCatalogue } from '../../../../src/services/rebuild/rebuildCatalogue.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';
 import { openFleet, type TestFleet } from '../../../helpers/fleet.js';
 import { startNbdkit } from '../../../helpers/nbdServers.js';

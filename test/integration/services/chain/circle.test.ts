@@ -8,7 +8,7 @@ import { inTransaction } from '../../../../src/db/transaction.js';
 import { dryRunSyntheticFull } from '../../../../src/producers/accept/syntheticFull.js';
 import { changeIdBelow, expireBackups, headOf, loadLayers } from '../../../../src/services/chain/index.js';
 import { planRemoval } from '../../../../src/services/consolidation/index.js';
-import { runRestore } from '../../../../src/services/restore/index.js';
+import { runRestore } from '../../../../src/services/restore/run.js';
 import { loadPoints } from '../../../../src/services/retention/loadPoints.js';
 import { asStrataError } from '../../../../src/shared/errors.js';
 import { systemClock } from '../../../../src/shared/clock.js';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { inTransaction } from '../../../../src/db/transaction.js';
-import { predictDemotion } from '../../../../src/producers/accept/predict.js';
+import { predictDemotion } from '../../../../src/producers/accept/backup.js';
 import { loadContext, planJob } from '../../../../src/services/backup/context.js';
 import { changeIdBelow } from '../../../../src/services/chain/index.js';
 import { lookUpPlace } from '../../../../src/services/job/openPlace.js';

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { BackupChain, BackupJob, MaintenanceJob, RestorePoint } from '../../../../src/entities/index.js';
 import { acceptBackup, acceptRestore, acceptValidation } from '../../../../src/producers/accept/index.js';
 import { compareImages } from '../../../../src/qcow2/index.js';
-import { rebuildCatalogue } from '../../../../src/services/rebuild/index.js';
+import { rebuildCatalogue } from '../../../../src/services/rebuild/rebuildCatalogue.js';
 import { MARKER_NAME } from '../../../../src/services/repository/marker.js';
 import { sidecarsOf } from '../../../../src/services/repository/layout.js';
 import { codeOf } from '../../../helpers/codeOf.js';

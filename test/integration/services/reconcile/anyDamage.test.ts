@@ -5,7 +5,7 @@ import type { BackupType } from '../../../../src/entities/index.js';
 import { parseManifest, serialiseManifest } from '../../../../src/services/repository/manifest.js';
 import { expireQuarantine } from '../../../../src/services/repository/expireQuarantine.js';
 import { quarantineFile } from '../../../../src/services/repository/quarantine.js';
-import { rebuildCatalogue } from '../../../../src/services/rebuild/index.js';
+import { rebuildCatalogue } from '../../../../src/services/rebuild/rebuildCatalogue.js';
 import { buildChain, type ChainFixture, type ChainStep } from '../../../helpers/chainFixture.js';
 import { type DatabaseSuite, openDatabaseSuite } from '../../../helpers/openSuite.js';
 import { ageFiles, forgetNewest } from '../../../helpers/olderCatalogue.js';

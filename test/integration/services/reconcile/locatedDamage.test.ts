@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { expect } from 'chai';
 import { BackupJob } from '../../../../src/entities/index.js';
-import { checkRestorable } from '../../../../src/services/restore/index.js';
+import { checkRestorable } from '../../../../src/services/restore/plan.js';
 import { byId, lineageOf, loadLayers } from '../../../../src/services/chain/index.js';
 import { buildChain } from '../../../helpers/chainFixture.js';
 import { codeOf } from '../../../helpers/codeOf.js';

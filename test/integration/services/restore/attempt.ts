@@ -2,7 +2,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openDatabase } from '../../../../src/db/dataSource.js';
-import { runRestore } from '../../../../src/services/restore/index.js';
+import { runRestore } from '../../../../src/services/restore/run.js';
 import { systemClock } from '../../../../src/shared/clock.js';
 import { hold } from '../../../helpers/chainJobs.js';
 import { underLease } from '../../../../src/services/job/under.js';

@@ -6,7 +6,8 @@ import { RestoreJob } from '../../../../src/entities/index.js';
 import { compareImages, type ImageFormat } from '../../../../src/qcow2/index.js';
 import type { HeldLease } from '../../../../src/services/job/holdLease.js';
 import type { ReportProgress } from '../../../../src/services/deps.js';
-import { type RestoreResult, runRestore } from '../../../../src/services/restore/index.js';
+import type { RestoreResult } from '../../../../src/services/restore/result.js';
+import { runRestore } from '../../../../src/services/restore/run.js';
 import { systemClock } from '../../../../src/shared/clock.js';
 import {
   buildChain,

@@ -5,7 +5,7 @@ import { BackupJob } from '../../../../src/entities/index.js';
 import { recordHolds, reconcileHolds } from '../../../../src/services/protection/holds.js';
 import { HOLDS_NAME, readHold } from '../../../../src/services/repository/holdRecords.js';
 import { MARKER_NAME } from '../../../../src/services/repository/marker.js';
-import { rebuildCatalogue } from '../../../../src/services/rebuild/index.js';
+import { rebuildCatalogue } from '../../../../src/services/rebuild/rebuildCatalogue.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';
 import { isProblem, openApi, type TestApi } from '../../producers/http/support.js';
 

@@ -6,7 +6,7 @@ import { registerRepository } from '../../../../src/producers/accept/index.js';
 import { IMMUTABILITY_NAME, readImmutableDays } from '../../../../src/services/repository/immutability.js';
 import { adoptImmutableDays, recordImmutableDays } from '../../../../src/services/protection/immutability.js';
 import { MARKER_NAME } from '../../../../src/services/repository/marker.js';
-import { rebuildCatalogue } from '../../../../src/services/rebuild/index.js';
+import { rebuildCatalogue } from '../../../../src/services/rebuild/rebuildCatalogue.js';
 import { codeOf } from '../../../helpers/codeOf.js';
 import { makeDisk, writeAt } from '../../../helpers/disks.js';
 import { isProblem, openApi, type TestApi } from '../../producers/http/support.js';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { POINT_NOTES } from '../../../../src/entities/index.js';
 import { DEMOTED_REASONS } from '../../../../src/services/chain/plan.js';
-import { PROBLEMS } from '../../../../src/services/rebuild/index.js';
+import { PROBLEMS } from '../../../../src/services/rebuild/facts.js';
 import { REASONS } from '../../../../src/services/reconcile/index.js';
 
 describe('docs/operations.md', () => {

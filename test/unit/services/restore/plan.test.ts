@@ -1,11 +1,7 @@
 import { expect } from 'chai';
 import type { DamageReach, Health } from '../../../../src/entities/index.js';
-import {
-  checkRestorable,
-  planRestore,
-  type RestorableFacts,
-  type TargetFacts,
-} from '../../../../src/services/restore/index.js';
+import { checkRestorable, planRestore, type RestorableFacts } from '../../../../src/services/restore/plan.js';
+import type { TargetFacts } from '../../../../src/services/restore/target.js';
 import { partialName, partialsOf } from '../../../../src/services/restore/plan.js';
 import { recognise } from '../../../../src/services/restore/publish.js';
 import { isStrataError } from '../../../../src/shared/errors.js';

@@ -8,7 +8,7 @@ import { byId, lineageOf, loadLayers } from '../../../../../src/services/chain/i
 import { planRemoval } from '../../../../../src/services/consolidation/run.js';
 import { decideRetention } from '../../../../../src/services/retention/decide.js';
 import { loadPoints } from '../../../../../src/services/retention/loadPoints.js';
-import { checkRestorable } from '../../../../../src/services/restore/index.js';
+import { checkRestorable } from '../../../../../src/services/restore/plan.js';
 import type { ValidationReport } from '../../../../../src/services/validation/index.js';
 import { asStrataError } from '../../../../../src/shared/errors.js';
 import { attemptBackup } from '../../../../helpers/backupService.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { judgePush, type PushMoment } from '../../../../../src/services/backup/push/judge.js';
-import { createSilence } from '../../../../../src/services/backup/push/silence.js';
+import { createSilence } from '../../../../../src/services/backup/push/receive.js';
 import { systemClock } from '../../../../../src/shared/clock.js';
 
 const report = { asked: undefined, failedReason: null, telemetry: 0, bytesDone: null, bytesTotal: null };
