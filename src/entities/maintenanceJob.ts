@@ -1,3 +1,4 @@
+// One file for each table that is a noun of its own; all are imported through the index.
 import { Column, Entity, Index, JoinColumn, ManyToOne, type Relation } from './orm.js';
 import type { BackupChain } from './backupChain.js';
 import type { MaintenanceParams, MaintenanceType } from '../shared/jobs.js';

@@ -1,3 +1,4 @@
+// One file for each verb of the tools; all are imported through the index.
 import { type ImageRef, openArgs } from './imageRef.js';
 import { runTool } from './runTool.js';
 import { DEADLINES, type ToolOptions } from './toolOptions.js';

@@ -1,3 +1,4 @@
+// One file for each verb of the tools; all are imported through the index.
 import { checkFormat, type ImageFormat, type ImageRef, openArgs } from './imageRef.js';
 import { runTool } from './runTool.js';
 import { countField, jsonObject, parseToolJson } from './toolJson.js';

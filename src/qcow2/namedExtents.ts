@@ -1,3 +1,4 @@
+// One file for each question about an image; all are imported through the index.
 import { openSource } from './imageHead.js';
 import { readAt } from './readAt.js';
 import { descriptorOffset, extentNames, MAX_DESCRIPTOR_BYTES, opensNamedExtents } from './vmdkDescriptor.js';

@@ -1,3 +1,4 @@
+// One file for each verb of the tools; all are imported through the index.
 import { StrataError } from '../shared/errors.js';
 import { runTool } from './runTool.js';
 import type { Tool } from './toolCall.js';

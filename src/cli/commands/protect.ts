@@ -1,3 +1,4 @@
+// One file for each command; program.ts puts them together.
 import type { Command } from 'commander';
 import { StrataError } from '../../shared/errors.js';
 import { action, type CommandContext, type Output } from '../command.js';

@@ -1,3 +1,4 @@
+// One file for each command; program.ts puts them together.
 import type { Command } from 'commander';
 import { allItems, type RepositorySpace, type StrataClient } from '../../client/index.js';
 import { action, type CommandContext, type Output } from '../command.js';

@@ -1,3 +1,4 @@
+// Apart from sandbox.ts, which every call of a tool needs: the trial calls a tool itself.
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asStrataError } from '../../shared/errors.js';
