@@ -1,6 +1,7 @@
 import type { BackupDiskCreate } from '../../src/contract/index.js';
-import { copyFile, readdir } from 'node:fs/promises';
+import { copyFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { expect } from 'chai';
 import { acceptBackup } from '../../src/producers/accept/index.js';
 import { BackupJob } from '../../src/entities/index.js';
@@ -26,11 +27,18 @@ const MIB = 1024 * 1024;
 const SIZE = 2 * MIB;
 
 /** Stops a process; false where it has ended already. */
-function stopped(pid: number): boolean {
+async function stopped(pid: number): Promise<boolean> {
   try {
-    return process.kill(pid, 'SIGSTOP');
+    process.kill(pid, 'SIGSTOP');
+    for (;;) {
+      // A process that is about to end takes the signal and ends all the same.
+      const state = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /s, '').slice(0, 1);
+      if (state === 'T') return true;
+      if (state === 'Z' || state === 'X') return false;
+      await setTimeout(5);
+    }
   } catch (error) {
-    if (errnoOf(error) === 'ESRCH') return false;
+    if (['ESRCH', 'ENOENT'].includes(errnoOf(error) ?? '')) return false;
     throw error;
   }
 }
@@ -140,7 +148,9 @@ describe('The bytes of a backup', () => {
       jobs.map(async ({ id, ended }) => {
         let writer: number | undefined;
         // One that has just made the file may end before it is stopped: the next one writes.
-        while (writer === undefined) writer = (await writersOf(id)).find(stopped);
+        while (writer === undefined)
+          for (const pid of await writersOf(id))
+            if (writer === undefined && (await stopped(pid))) writer = pid;
         await fleet.accept.clock.sleep(2_500);
         expect((await row(id)).status).to.equal('running');
         const images = (await filesOf(id)).filter((name) => name.endsWith('.qcow2'));
