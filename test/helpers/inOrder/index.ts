@@ -23,8 +23,12 @@ export interface InOrder {
 }
 
 const WITHIN_MS = 60_000;
-/** Entries, leases and processes of the last job may need a moment; lost leases reach every child within this time. */
-const SETTLE_MS = 3_000;
+/**
+ * Entries, leases and processes of the last job may need a moment: an entry of a killed worker goes with the second round of a keeper that
+ * has just taken the lead, and a busy machine takes seconds for a round. How soon a lost lease reaches every child is
+ * the matter of crash/lostLease.
+ */
+const SETTLE_MS = 30_000;
 const POLL_MS = 100;
 
 /**
