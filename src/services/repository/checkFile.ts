@@ -13,7 +13,7 @@ export type CheckFact =
 
 /**
  * Runs `qemu-img check` on one image. A failure counts as corruption only when it happens again after every byte of the
- * file was read without trouble: a passing I/O error is not damage (lesson 21).
+ * file was read without trouble: a passing I/O error is not damage.
  */
 export async function checkFile(path: string, signal: AbortSignal): Promise<CheckFact> {
   const first = await tryCheck(path, signal);
